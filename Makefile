@@ -1,0 +1,45 @@
+# One task list for people and CI. `make` alone lists the tasks.
+.DEFAULT_GOAL := help
+.PHONY: help repro flow tables test lint ui clean
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+SIZE_PARAMS := params.yaml
+UI_PORT ?= 5000
+
+help:  ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print the tables, ours beside the paper's
+	python -m stages.check $(SIZE_PARAMS)
+	dvc repro
+	@cat outputs/digits/tables/tables.md
+	@echo "Report: outputs/digits/report/report.md    Runs: make ui"
+
+flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
+	python -m stages.check $(SIZE_PARAMS)
+	python -m pipelines.reproduce
+
+test: $(VENV)/installed  ## run the tests
+	pytest -n 2
+
+lint: $(VENV)/installed  ## style, types and import contracts
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: $(VENV)/installed  ## open the MLflow UI on http://127.0.0.1:$(UI_PORT)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
+		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
+	rm -rf outputs .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/installed: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable .
+	@touch $@
