@@ -1,0 +1,63 @@
+"""Latent computation, the paper's first atomic operation: from anchors to disjoint latent zones (Eq. 1 and 4)."""
+
+import torch
+from torch import Tensor
+
+from lzn.flow.assignment import AnchorSet, check_anchors, check_points, check_weights, working_dtype
+from lzn.flow.solvers import Euler, Solver
+
+DEFAULT_SOLVER = Euler(num_steps=20, g=1e-4)
+
+
+def compute_latents(
+    anchors: Tensor,
+    noise: Tensor,
+    *,
+    all_anchors: Tensor | None = None,
+    weights: Tensor | None = None,
+    alpha: float = 1.0,
+    solver: Solver = DEFAULT_SOLVER,
+) -> Tensor:
+    """Draw one latent from the zone of each sample: ``z_i = IFM((1 - g) a_i + g alpha eps_i; 0)`` (Eq. 1 and 4).
+
+    The result is differentiable in ``anchors``, ``all_anchors`` and ``noise``. Autocast is switched off inside.
+    Where ``anchors`` are rows of ``all_anchors``, as after gathering them from several processes, slice them from
+    the *float64* tensor that is passed as ``all_anchors``: an anchor's gradients as a starting point and as a key
+    nearly cancel, and have to be added before they are rounded to float32.
+
+    Args:
+        anchors: the samples' own anchors, (m, q).
+        noise: standard normal ``eps``, (m, q). It decides the precision: float64 noise computes in float64
+            throughout, anything else in float32 with float64 where it matters.
+        all_anchors: anchors whose zones divide the latent space, (n, q); by default ``anchors``.
+        weights: relative mass of each of the n anchors, (n,); by default uniform.
+        alpha: concentration of the draw, from 0 (the zone's centre) to 1 (the whole zone).
+        solver: `Euler` or `DPMSolver`.
+
+    Returns:
+        Latents (m, q), of the dtype of ``noise`` but float32 at least.
+
+    Raises:
+        NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
+        ValueError: shapes do not fit, weights are negative or sum to zero, or alpha is outside [0, 1].
+    """
+    check_anchors("anchors", anchors)
+    check_points("noise", noise, dim=anchors.shape[1])
+    if len(noise) != len(anchors):
+        raise ValueError(f"noise must have one row for each of the {len(anchors)} anchors, got {len(noise)}")
+    if all_anchors is not None:
+        check_anchors("all_anchors", all_anchors)
+        check_points("all_anchors", all_anchors, dim=anchors.shape[1])
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+    keys = anchors if all_anchors is None else all_anchors
+    check_weights(weights, len(keys))
+
+    with torch.autocast(anchors.device.type, enabled=False):
+        dtype = working_dtype(noise)
+        zones = AnchorSet.build(keys, weights, dtype)
+        own = zones.points if all_anchors is None else anchors.double() - zones.centre
+        grid = solver.grid_to_latents()
+        start = (1.0 - solver.g) * own + (solver.g * alpha) * noise.double()
+        state = solver.integrate(start, grid, lambda s, tau: zones.assign(s, tau).mean)
+        return zones.leave(state, grid[-1]).to(dtype)
