@@ -1,0 +1,180 @@
+"""Case study 2's encoder: a ResNet with GroupNorm and a projection head (paper D.2).
+
+The layout is that of SimCLR v2 (Chen et al. 2020, "Big Self-Supervised Models are Strong Semi-Supervised
+Learners").
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lzn.networks.shape_checks import check_images
+
+BLOCKS_PER_STAGE = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
+"""Bottlenecks of the four stages, by the number of layers."""
+
+EXPANSION = 4
+"""A bottleneck's output has this many times its inner channels."""
+
+HEAD_CHANNELS_PER_GROUP = 8
+"""Least channels in a group of the head's GroupNorm: the paper's head has 256 channels in 32 groups."""
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (with the stride) and 1x1 convolution, each with GroupNorm, around a shortcut.
+
+    The last GroupNorm starts at 0, so that a block starts out as its shortcut; that is a projection in the
+    first block of a stage.
+    """
+
+    def __init__(self, in_channels: int, width: int, *, stride: int, groups: int, projects: bool) -> None:
+        super().__init__()
+        out_channels = EXPANSION * width
+        self.conv_reduce = _conv(in_channels, width, kernel=1)
+        self.norm_reduce = nn.GroupNorm(groups, width)
+        self.conv_spatial = _conv(width, width, kernel=3, stride=stride)
+        self.norm_spatial = nn.GroupNorm(groups, width)
+        self.conv_expand = _conv(width, out_channels, kernel=1)
+        self.norm_expand = nn.GroupNorm(groups, out_channels)
+        nn.init.zeros_(self.norm_expand.weight)
+        self.shortcut: nn.Module = nn.Identity()
+        if projects:
+            projection = _conv(in_channels, out_channels, kernel=1, stride=stride)
+            self.shortcut = nn.Sequential(projection, nn.GroupNorm(groups, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, in_channels, h, w) to (b, 4 width, h / stride, w / stride)."""
+        branch = functional.relu(self.norm_reduce(self.conv_reduce(x)))
+        branch = functional.relu(self.norm_spatial(self.conv_spatial(branch)))
+        branch = self.norm_expand(self.conv_expand(branch))
+        return functional.relu(self.shortcut(x) + branch)
+
+
+class ProjectionHead(nn.Module):
+    """Dense layers without bias, each with GroupNorm, ReLU between them: representation to anchor."""
+
+    def __init__(self, in_features: int, out_features: int, *, num_layers: int, max_groups: int) -> None:
+        super().__init__()
+        features = [*(in_features for _ in range(num_layers)), out_features]
+        layers: list[nn.Module] = []
+        for narrow, wide in pairwise(features):
+            groups = math.gcd(max_groups, wide // HEAD_CHANNELS_PER_GROUP)
+            layers += [nn.Linear(narrow, wide, bias=False), nn.GroupNorm(groups, wide), nn.ReLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, representation: Tensor) -> Tensor:
+        """(b, in_features) to (b, out_features)."""
+        anchors: Tensor = self.layers(representation)
+        return anchors
+
+
+class ResNetEncoder(nn.Module):
+    """Images to representations, and through the head to anchors.
+
+    ``depth`` is 50 in the paper, 26 and 14 are the same with fewer blocks; ``stem`` is ``"imagenet"`` (7x7
+    with stride 2 and max pooling) or ``"small"`` (3x3, stride 1, no pooling) for images of up to 32x32 or so.
+    The head has ``head_layers`` dense layers: 2 in the released configuration (28 231 232 parameters), 1
+    gives the 24 032 832 that the paper states.
+
+    GroupNorm has gcd(base_channels / 2, 32) groups in every layer of the backbone: 32 at the paper's 64 base
+    channels, and as many channels a group in narrower networks. The head has as many, if that leaves 8
+    channels a group: with one or two, a vector's GroupNorm would leave nothing but signs.
+
+    Raises:
+        ValueError: ``depth`` or ``stem`` is unknown, or a width does not fit its groups.
+    """
+
+    def __init__(
+        self,
+        *,
+        depth: int = 50,
+        head_dim: int = 256,
+        head_layers: int = 2,
+        base_channels: int = 64,
+        stem: Literal["imagenet", "small"] = "imagenet",
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        _check_settings(
+            depth=depth,
+            head_dim=head_dim,
+            head_layers=head_layers,
+            base_channels=base_channels,
+            stem=stem,
+            image_channels=image_channels,
+        )
+        groups = math.gcd(base_channels // 2, 32)
+        self.image_channels = image_channels
+        self.representation_dim = 8 * EXPANSION * base_channels
+        self.stem = _stem(image_channels, base_channels, groups=groups, kind=stem)
+        self.stages = nn.ModuleList(_stages(BLOCKS_PER_STAGE[depth], base_channels, groups=groups))
+        self.head = ProjectionHead(
+            self.representation_dim, head_dim, num_layers=head_layers, max_groups=groups
+        )
+
+    def forward(self, images: Tensor, with_head: bool = True) -> Tensor:
+        """Images (b, image_channels, h, w) in [-1, 1] to anchors (b, head_dim).
+
+        Without the head, to representations (b, representation_dim): the last maps' mean over pixels.
+
+        Raises:
+            ValueError: the images have another number of channels or axes.
+        """
+        check_images(images, channels=self.image_channels)
+        x = self.stem((images + 1) / 2)
+        for stage in self.stages:
+            x = stage(x)
+        representation: Tensor = x.mean(dim=(2, 3))
+        return self.head(representation) if with_head else representation
+
+
+def _stem(image_channels: int, channels: int, *, groups: int, kind: str) -> nn.Sequential:
+    if kind == "small":
+        return nn.Sequential(
+            _conv(image_channels, channels, kernel=3), nn.GroupNorm(groups, channels), nn.ReLU()
+        )
+    convolution = _conv(image_channels, channels, kernel=7, stride=2)
+    pool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+    return nn.Sequential(convolution, nn.GroupNorm(groups, channels), nn.ReLU(), pool)
+
+
+def _stages(num_blocks: tuple[int, ...], base_channels: int, *, groups: int) -> Iterator[nn.Sequential]:
+    """Each stage doubles the width and, from the second on, halves the resolution."""
+    in_channels = base_channels
+    for stage, blocks in enumerate(num_blocks):
+        width = base_channels * 2**stage
+        stride = 2 if stage else 1
+        first = Bottleneck(in_channels, width, stride=stride, groups=groups, projects=True)
+        in_channels = EXPANSION * width
+        rest = (
+            Bottleneck(in_channels, width, stride=1, groups=groups, projects=False) for _ in range(blocks - 1)
+        )
+        yield nn.Sequential(first, *rest)
+
+
+def _conv(in_channels: int, out_channels: int, *, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """Without bias (GroupNorm follows); He initialisation."""
+    layer = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer
+
+
+def _check_settings(
+    *, depth: int, head_dim: int, head_layers: int, base_channels: int, stem: str, image_channels: int
+) -> None:
+    if depth not in BLOCKS_PER_STAGE:
+        raise ValueError(f"depth is {depth}: it must be one of {', '.join(map(str, BLOCKS_PER_STAGE))}")
+    if stem not in ("imagenet", "small"):
+        raise ValueError(f'stem is {stem!r}: it must be "imagenet" or "small"')
+    if head_layers < 1 or image_channels < 1:
+        raise ValueError(f"head_layers={head_layers} and image_channels={image_channels} must be at least 1")
+    if base_channels < 2 or base_channels % 2:
+        raise ValueError(f"base_channels is {base_channels}: it must be a positive even number")
+    if head_dim < HEAD_CHANNELS_PER_GROUP or head_dim % HEAD_CHANNELS_PER_GROUP:
+        raise ValueError(
+            f"head_dim is {head_dim}: it must be a positive multiple of {HEAD_CHANNELS_PER_GROUP}"
+        )

@@ -1,0 +1,112 @@
+"""From the smallest feature map back to an image: the half of the U-Net that only the decoder has."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lzn.networks.blocks import AttentionBlock, ResidualBlock, group_norm
+from lzn.networks.initialisation import NEAR_ZERO, conv
+from lzn.networks.resampling import upsample
+from lzn.networks.unet_config import UNetConfig
+
+
+class Drawing(NamedTuple):
+    """What one level hands to the next finer one: its map (b, c, h, w), and the image so far."""
+
+    feature_map: Tensor
+    image: Tensor | None
+
+
+class ImageHead(nn.Module):
+    """Norm, swish, 3x3 convolution to image channels."""
+
+    def __init__(self, channels: int, image_channels: int) -> None:
+        super().__init__()
+        self.norm = group_norm(channels)
+        self.conv = conv(channels, image_channels, kernel=3, scale=NEAR_ZERO)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, c, h, w) to (b, image_channels, h, w)."""
+        image: Tensor = self.conv(functional.silu(self.norm(x)))
+        return image
+
+
+class UpLevel(nn.Module):
+    """One resolution: a block for each map of the way down, attention, image head, and a block that doubles.
+
+    Level 0 has the image's resolution, so it doubles nothing and always draws; the others draw where the
+    family's output is a sum over levels.
+    """
+
+    def __init__(
+        self,
+        config: UNetConfig,
+        *,
+        level: int,
+        in_channels: int,
+        skip_channels: Sequence[int],
+        embedding_channels: int,
+    ) -> None:
+        super().__init__()
+        channels, traits = config.level_channels[level], config.traits
+        width, dropout = embedding_channels, config.dropout
+        block_channels = [in_channels, *(channels for _ in skip_channels[1:])]
+        self.blocks = nn.ModuleList(
+            ResidualBlock(below + skip, channels, embedding_channels=width, dropout=dropout)
+            for below, skip in zip(block_channels, reversed(skip_channels), strict=True)
+        )
+        attentive = config.level_resolutions[level] in config.attention_resolutions
+        self.attention = AttentionBlock(channels) if attentive else nn.Identity()
+        draws = level == 0 or traits.output_skip
+        self.image_head = ImageHead(channels, config.image_channels) if draws else None
+        self.enlarge_image = upsample(fir=traits.fir_resampling)
+        self.upsample = None
+        if level:
+            resample = upsample(fir=traits.fir_resampling)
+            self.upsample = ResidualBlock(
+                channels, channels, embedding_channels=width, dropout=dropout, resample=resample
+            )
+
+    def forward(self, below: Drawing, skips: Sequence[Tensor], embedding: Tensor) -> Drawing:
+        """Continue the coarser level's drawing, with the down path's maps of this level, last one first."""
+        x, image = below
+        for block, skip in zip(self.blocks, reversed(skips), strict=True):
+            x = block(torch.cat([x, skip], dim=1), embedding)
+        x = self.attention(x)
+        if self.image_head is not None:
+            drawn = self.image_head(x)
+            image = drawn if image is None else self.enlarge_image(image) + drawn
+        if self.upsample is not None:
+            x = self.upsample(x, embedding)
+        return Drawing(x, image)
+
+
+class UpPath(nn.Module):
+    """All levels; ``levels[i]`` has the resolution of the down path's ``levels[i]``; the last runs first."""
+
+    def __init__(
+        self, config: UNetConfig, *, skip_channels: Sequence[Sequence[int]], embedding_channels: int
+    ) -> None:
+        super().__init__()
+        in_channels = (*config.level_channels[1:], config.level_channels[-1])
+        self.levels = nn.ModuleList(
+            UpLevel(
+                config,
+                level=level,
+                in_channels=in_channels[level],
+                skip_channels=skip_channels[level],
+                embedding_channels=embedding_channels,
+            )
+            for level in range(len(config.channel_multipliers))
+        )
+
+    def forward(self, x: Tensor, maps: Sequence[Sequence[Tensor]], embedding: Tensor) -> Tensor:
+        """The middle's output and the down path's maps, finest first, to images (b, channels, h, w)."""
+        drawing = Drawing(x, image=None)
+        for level, skips in zip(reversed(self.levels), reversed(maps), strict=True):
+            drawing = level(drawing, skips, embedding)
+        assert drawing.image is not None  # level 0 always draws
+        return drawing.image

@@ -1,0 +1,239 @@
+"""Our networks compute what the released ones do with the same weights; unfit checkpoints are explained."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lzn_oracles.unet_settings import (
+    PAPER_32,
+    PAPER_256,
+    PAPER_256_LATENT_RESOLUTIONS,
+    TINY_RELEASES,
+    TinyRelease,
+)
+from torch import Tensor
+from torch.nn import functional
+
+from lzn.networks import LatentEncoder, UNetConfig, VelocityUNet
+from lzn.released import UNUSED, ReleasedModel, load_released
+from lzn.released_names import decoder_names, encoder_names
+
+REFERENCE = Path(__file__).parents[1] / "reference"
+CIFAR10, _, JOINT = TINY_RELEASES
+
+
+def load(path: Path, release: TinyRelease, *, ema: bool = True, **changes: Any) -> ReleasedModel:
+    settings = {
+        "unet": release.unet,
+        "latent_dim": release.latent_dim,
+        "num_classes": release.num_classes,
+        "block_channels": release.block_channels,
+        "block_units": release.block_units,
+        "latent_resolutions": release.latent_resolutions,
+    }
+    return load_released(path, ema=ema, **{**settings, **changes})
+
+
+def checkpoint_of(release: TinyRelease) -> Path:
+    return REFERENCE / f"released_{release.name}_tiny.pt"
+
+
+def outputs_of(release: TinyRelease) -> dict[str, Tensor]:
+    outputs: dict[str, Tensor] = torch.load(REFERENCE / f"outputs_{release.name}_tiny.pt", weights_only=True)
+    return outputs
+
+
+def relative_error(ours: Tensor, reference: Tensor) -> float:
+    return float((ours - reference).abs().max() / reference.abs().max())
+
+
+@pytest.mark.parametrize("ema", [False, True], ids=["raw", "ema"])
+@pytest.mark.parametrize("release", TINY_RELEASES, ids=lambda release: release.name)
+@torch.no_grad()
+def test_outputs_equal_those_of_the_released_networks(release: TinyRelease, ema: bool) -> None:
+    model = load(checkpoint_of(release), release, ema=ema)
+    outputs, suffix = outputs_of(release), "_ema" if ema else ""
+    one_hot = functional.one_hot(outputs["label"], 10).float() if release.num_classes else None
+    anchors = model.encoder(outputs["image"])
+    velocity = model.decoder(outputs["xt"], outputs["t"], outputs["latent"], one_hot)
+    # float32 rounding through some twenty layers; measured 1e-6
+    assert relative_error(anchors, outputs[f"anchor{suffix}"]) < 1e-5
+    assert relative_error(velocity, outputs[f"velocity{suffix}"]) < 1e-5
+
+
+@pytest.mark.parametrize("ema", [False, True], ids=["raw", "ema"])
+def test_label_anchors_are_read_as_they_are(ema: bool) -> None:
+    label_anchors = load(checkpoint_of(JOINT), JOINT, ema=ema).label_anchors
+    assert label_anchors is not None
+    expected = outputs_of(JOINT)["label_anchors_ema" if ema else "label_anchors"]
+    torch.testing.assert_close(label_anchors, expected, atol=0, rtol=0)
+
+
+def test_a_run_without_classes_has_no_label_anchors() -> None:
+    assert load(checkpoint_of(CIFAR10), CIFAR10).label_anchors is None
+
+
+def test_loaded_networks_are_in_evaluation_mode() -> None:
+    model = load(checkpoint_of(CIFAR10), CIFAR10)
+    assert not model.encoder.training
+    assert not model.decoder.training
+
+
+@pytest.mark.parametrize(
+    ("study", "config", "num_classes", "latent_resolutions"),
+    [
+        ("case_study_1_cifar10", PAPER_32, 0, None),
+        ("case_study_1_afhqcat", PAPER_256, 0, PAPER_256_LATENT_RESOLUTIONS),
+        ("case_study_3", PAPER_32, 10, None),
+    ],
+)
+def test_names_and_shapes_cover_the_full_size_releases(
+    study: str, config: UNetConfig, num_classes: int, latent_resolutions: tuple[int, ...] | None
+) -> None:
+    released = json.loads((REFERENCE / "released_state_dict_shapes.json").read_text())[study]
+    with torch.device("meta"):
+        encoder = LatentEncoder(config, latent_dim=200, latent_resolutions=latent_resolutions)
+        decoder = VelocityUNet(config, latent_dim=200, num_classes=num_classes)
+    for network, names, shapes in (
+        (encoder, encoder_names(encoder), released["encoder"]),
+        (decoder, decoder_names(decoder), released["decoder"]),
+    ):
+        # attention projections are square, so their transposition does not show in the shapes
+        ours = {names[name]: list(tensor.shape) for name, tensor in network.state_dict().items()}
+        assert ours == {name: shape for name, shape in shapes.items() if name not in UNUSED}
+
+
+def altered(release: TinyRelease, folder: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """The release's checkpoint with ``change`` made to it in place, as a new file."""
+    checkpoint = torch.load(checkpoint_of(release), weights_only=True)
+    change(checkpoint)
+    path = folder / "altered.pt"
+    torch.save(checkpoint, path)
+    return path
+
+
+def reshape_stem(checkpoint: dict[str, Any]) -> None:
+    checkpoint["decoder"]["model.module.all_modules.2.weight"] = torch.zeros(16, 1, 3, 3)
+
+
+def reshape_average(checkpoint: dict[str, Any]) -> None:
+    checkpoint["encoder_ema"]["shadow_params"][0] = torch.zeros(2)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda c: c.pop("encoder"), "'encoder' must be a dict of tensors; the file has the keys"),
+        (lambda c: c["decoder"].update(note="text"), "'decoder' must be a dict of tensors"),
+        (lambda c: c["decoder"].pop("model.module.all_modules.2.bias"), "missing: all_modules.2.bias$"),
+        (lambda c: c["decoder"].update(more=torch.zeros(1)), "unexpected: more$"),
+        (reshape_stem, r"misshapen: all_modules.2.weight \(16, 1, 3, 3\) instead of \(16, 3, 3, 3\)$"),
+        (lambda c: c.pop("decoder_ema"), "decoder_ema has no list of tensors, shadow_params"),
+        (lambda c: c["encoder_ema"]["shadow_params"].pop(), "encoder_ema has 95 tensors for 96 trained"),
+        (reshape_average, r"encoder_ema .* misshapen: spatial_transformations.0.0.weight \(2,\) instead"),
+    ],
+)
+def test_an_unfit_checkpoint_is_explained(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        load(altered(CIFAR10, tmp_path, change), CIFAR10)
+
+
+def test_settings_of_another_run_are_refused_with_a_short_list() -> None:
+    with pytest.raises(ValueError, match=r"missing: .* and \d+ more; misshapen") as caught:
+        load(checkpoint_of(CIFAR10), TINY_RELEASES[1])
+    assert len(str(caught.value)) < 2000
+
+
+def test_the_raw_weights_need_no_average(tmp_path: Path) -> None:
+    path = altered(CIFAR10, tmp_path, lambda c: (c.pop("encoder_ema"), c.pop("decoder_ema")))
+    model = load(path, CIFAR10, ema=False)
+    with torch.no_grad():
+        anchors = model.encoder(outputs_of(CIFAR10)["image"])
+    assert relative_error(anchors, outputs_of(CIFAR10)["anchor"]) < 1e-5  # as above
+
+
+@pytest.mark.parametrize("stored_shape", ["classes first", "latent dimension first"])
+def test_label_anchors_are_turned_to_one_row_a_class(tmp_path: Path, stored_shape: str) -> None:
+    rows = torch.arange(50.0).view(5, 10)  # (c, q)
+
+    def store(checkpoint: dict[str, Any]) -> None:
+        # with five classes instead of ten, the embedding's first layer sees five entries fewer
+        weight = checkpoint["decoder"]["model.module.all_modules.0.weight"]
+        checkpoint["decoder"]["model.module.all_modules.0.weight"] = weight[:, 5:]
+        stored = rows if stored_shape == "classes first" else rows.T
+        checkpoint["label_anchor"] = {"model.module.anchor": stored.contiguous()}
+
+    path = altered(JOINT, tmp_path, store)
+    label_anchors = load(path, JOINT, ema=False, num_classes=5).label_anchors
+    assert label_anchors is not None
+    assert torch.equal(label_anchors, rows)
+
+
+def misname_anchors(checkpoint: dict[str, Any]) -> None:
+    checkpoint["label_anchor"] = {"model.module.other": torch.zeros(10, 10)}
+
+
+def misshape_anchors(checkpoint: dict[str, Any]) -> None:
+    checkpoint["label_anchor"] = {"model.module.anchor": torch.zeros(3, 10)}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda c: c.pop("label_anchor"), "num_classes is 10, but the checkpoint has none"),
+        (misname_anchors, r"label_anchor must hold one tensor, anchor; it has \['other'\]"),
+        (misshape_anchors, r"label anchors have shape \(3, 10\), not \(10, 10\)"),
+    ],
+)
+def test_unfit_label_anchors_are_explained(
+    tmp_path: Path, change: Callable[[dict[str, Any]], Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        load(altered(JOINT, tmp_path, change), JOINT, ema=False)
+
+
+def test_label_anchors_of_a_run_said_to_have_no_classes_are_refused(tmp_path: Path) -> None:
+    anchors = {"model.module.anchor": torch.zeros(10, 10)}
+    path = altered(CIFAR10, tmp_path, lambda c: c.update(label_anchor=anchors))
+    with pytest.raises(ValueError, match="num_classes is 0, but the checkpoint has label anchors"):
+        load(path, CIFAR10)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04 a broken archive"])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "other.pt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"other\.pt is not a checkpoint"):
+        load(path, CIFAR10)
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "half.pt"
+    whole = checkpoint_of(CIFAR10).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"half\.pt is not a checkpoint"):
+        load(path, CIFAR10)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "code.pt"
+    torch.save({"encoder": Path("x")}, path)  # any object that is not tensors and plain containers
+    with pytest.raises(ValueError, match="read safely"):
+        load(path, CIFAR10)
+
+
+def test_a_file_of_one_tensor_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tensor.pt"
+    torch.save(torch.zeros(3), path)
+    with pytest.raises(ValueError, match="holds a Tensor, not the dict"):
+        load(path, CIFAR10)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(Path("nowhere.pt"), CIFAR10)
