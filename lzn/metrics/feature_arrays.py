@@ -1,0 +1,65 @@
+"""What every metric asks of its features, and the blocked distances that several are made of."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Features = NDArray[np.floating]
+"""One row a sample: (n, d), float16, float32 or float64."""
+
+
+def require_features(name: str, features: Features, *, at_least: int = 1) -> None:
+    """Refuse anything but a finite (n, d) floating point array with `at_least` rows.
+
+    Raises:
+        ValueError: naming the array and what is wrong with it.
+    """
+    if features.ndim != 2 or features.shape[1] == 0 or not np.issubdtype(features.dtype, np.floating):
+        raise ValueError(
+            f"{name} must be a floating point array (n, d), got {features.dtype} {features.shape}"
+        )
+    if len(features) < at_least:
+        raise ValueError(f"{name} must have at least {at_least} rows, got {len(features)}")
+    if not np.isfinite(features).all():
+        raise ValueError(f"{name} holds NaN or infinity: look at the network that made the features")
+
+
+def require_same_width(first: Features, second: Features) -> None:
+    """Refuse two sets of features with different numbers of columns.
+
+    Raises:
+        ValueError: the widths differ.
+    """
+    if first.shape[1] != second.shape[1]:
+        raise ValueError(
+            f"both sets of features must be of one width, got {first.shape[1]} and {second.shape[1]}"
+        )
+
+
+def to_float64(features: Features, device: torch.device | str) -> Tensor:
+    """The features as a float64 tensor (n, d) on `device`."""
+    return torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64)).to(device)
+
+
+def row_blocks(num_rows: int, block_size: int) -> Iterator[slice]:
+    """Consecutive slices of at most `block_size` rows that cover `num_rows`.
+
+    Raises:
+        ValueError: `block_size` is less than 1.
+    """
+    if block_size < 1:
+        raise ValueError(f"block_size must be at least 1, got {block_size}")
+    for start in range(0, num_rows, block_size):
+        yield slice(start, min(start + block_size, num_rows))
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x_i - y_j|^2 as |x_i|^2 + |y_j|^2 - 2 <x_i, y_j>, (n, d) and (m, d) => (n, m), not below 0.
+
+    One matrix product. The rounding error is of the size of eps (|x_i|^2 + |y_j|^2), not of the distance.
+    """
+    products = torch.addmm(y.square().sum(1), x, y.T, alpha=-2)
+    return products.add_(x.square().sum(1, keepdim=True)).clamp_(min=0)

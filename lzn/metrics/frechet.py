@@ -1,0 +1,74 @@
+"""Frechet distance between Gaussians fitted to features: the mathematics of FID and sFID.
+
+Source: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", equation 6:
+
+    d^2 = |m_1 - m_2|^2 + tr(S_1) + tr(S_2) - 2 tr((S_1 S_2)^(1/2))
+
+The number is called FID only when the features are those of Inception-2015-12-05.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzn.metrics.feature_arrays import Features, require_features
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """Mean (d,) and covariance (d, d) of `count` samples, in float64."""
+
+    mean: Float64Array
+    covariance: Float64Array
+    count: int
+
+
+def fit_gaussian(features: Features) -> Gaussian:
+    """Sample mean and unbiased sample covariance (divided by n - 1) of features (n, d).
+
+    Raises:
+        ValueError: the features are not finite, not (n, d), or fewer than two.
+    """
+    require_features("features", features, at_least=2)
+    features64 = features.astype(np.float64)
+    mean = features64.mean(axis=0)
+    features64 -= mean
+    covariance = features64.T @ features64 / (len(features) - 1)
+    return Gaussian(mean=mean, covariance=covariance, count=len(features))
+
+
+def frechet_distance(real: Gaussian, generated: Gaussian) -> float:
+    """The squared distance d^2 above, as FID reports it; symmetric, 0 for equal Gaussians.
+
+    With S_1 = F F^T, the eigenvalues of S_1 S_2 that are not zero are those of F^T S_2 F, which is
+    symmetric: two symmetric eigenproblems, correct for singular covariances too (fewer samples than
+    dimensions).
+
+    Raises:
+        ValueError: the Gaussians have different dimensions.
+    """
+    if real.mean.shape != generated.mean.shape:
+        raise ValueError(
+            f"both must come from one network, got {real.mean.size} and {generated.mean.size} dimensions"
+        )
+    # Rounding of size eps in an eigenvalue that should be 0 becomes sqrt(eps) in the trace. With the
+    # covariance of lower rank as F F^T, F^T S_2 F has (nearly) no such eigenvalues.
+    low, high = sorted((real, generated), key=lambda gaussian: gaussian.count)
+    factor = _factor(low.covariance)
+    eigenvalues = np.linalg.eigvalsh(factor.T @ high.covariance @ factor)
+    trace_of_root = np.sqrt(eigenvalues.clip(min=0)).sum()
+    shift = real.mean - generated.mean
+    total_variance = np.trace(real.covariance) + np.trace(generated.covariance)
+    return max(0.0, float(shift @ shift + total_variance - 2 * trace_of_root))
+
+
+def _factor(covariance: Float64Array) -> Float64Array:
+    """F (d, r) with F F^T = covariance of numerical rank r, from its eigenvectors."""
+    eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+    rounding = len(covariance) * np.finfo(np.float64).eps * max(eigenvalues[-1], 0.0)
+    kept = eigenvalues > rounding
+    factor: Float64Array = eigenvectors[:, kept] * np.sqrt(eigenvalues[kept])
+    return factor

@@ -1,0 +1,147 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+
+from lzn.metrics import Gaussian, fit_gaussian, frechet_distance
+
+
+def diagonal(mean: np.ndarray, deviations: np.ndarray) -> Gaussian:
+    return Gaussian(mean=mean, covariance=np.diag(deviations**2), count=10_000)
+
+
+def normal_features(seed: int, n: int, d: int, *, scale: float = 1.0, shift: float = 0.0) -> np.ndarray:
+    return scale * np.random.default_rng(seed).normal(size=(n, d)) + shift
+
+
+def trace_of_root_from_samples(x: np.ndarray, y: np.ndarray) -> float:
+    """tr((S_1 S_2)^(1/2)) as the nuclear norm of the product of the centred samples: exact for any rank."""
+    product = (x - x.mean(0)) @ (y - y.mean(0)).T / math.sqrt((len(x) - 1) * (len(y) - 1))
+    return float(np.linalg.svd(product, compute_uv=False).sum())
+
+
+def distance_from_samples(x: np.ndarray, y: np.ndarray) -> float:
+    shift = ((x.mean(0) - y.mean(0)) ** 2).sum()
+    return shift + x.var(0, ddof=1).sum() + y.var(0, ddof=1).sum() - 2 * trace_of_root_from_samples(x, y)
+
+
+def test_fitted_gaussian_is_the_sample_mean_and_unbiased_covariance():
+    features = normal_features(0, 50, 4, shift=3)
+    gaussian = fit_gaussian(features)
+    assert gaussian.count == 50
+    # Two float64 sums of 50 terms in another order.
+    np.testing.assert_allclose(gaussian.mean, features.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(gaussian.covariance, np.cov(features, rowvar=False), rtol=1e-12, atol=1e-14)
+
+
+def test_float32_features_are_accumulated_in_float64():
+    features = normal_features(1, 2000, 3, shift=1000.0).astype(np.float32)
+    expected = np.cov(features.astype(np.float64), rowvar=False)
+    # float32 sums around 1000 would be wrong by 1e-2; centred float64 ones keep 12 digits.
+    np.testing.assert_allclose(fit_gaussian(features).covariance, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_fitting_leaves_the_features_unchanged():
+    features = normal_features(2, 10, 3)
+    before = features.copy()
+    fit_gaussian(features)
+    assert np.array_equal(features, before)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), d=st.integers(1, 20))
+def test_diagonal_gaussians_have_the_closed_form(seed: int, d: int):
+    rng = np.random.default_rng(seed)
+    means, deviations = rng.normal(size=(2, d)), rng.uniform(0, 3, size=(2, d))
+    distance = frechet_distance(diagonal(means[0], deviations[0]), diagonal(means[1], deviations[1]))
+    expected = ((means[0] - means[1]) ** 2).sum() + ((deviations[0] - deviations[1]) ** 2).sum()
+    # Differences of traces below 9 d, each right to 1e-14.
+    assert distance == pytest.approx(expected, abs=1e-11)
+
+
+def test_agrees_with_the_matrix_square_root_where_that_is_accurate():
+    real, generated = (fit_gaussian(normal_features(seed, 500, 16, scale=seed)) for seed in (3, 4))
+    root = sqrtm(real.covariance @ generated.covariance).real
+    expected = ((real.mean - generated.mean) ** 2).sum() + np.trace(
+        real.covariance + generated.covariance - 2 * root
+    )
+    # sqrtm of a well-conditioned product keeps about 12 digits of traces around 400.
+    assert frechet_distance(real, generated) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n", "m"), [(20, 30), (30, 20), (20, 20), (10, 500), (2, 2)])
+def test_singular_covariances_are_exact(n: int, m: int):
+    x, y = normal_features(5, n, 100), normal_features(6, m, 100, scale=1.3, shift=0.2)
+    expected = distance_from_samples(x, y)
+    # Traces around 270, right to 1e-14: no eigenvalue that should be 0 gets under a root.
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(y)) == pytest.approx(expected, abs=1e-10)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 40), m=st.integers(2, 40))
+def test_distance_is_symmetric_and_not_negative(seed: int, n: int, m: int):
+    x, y = (
+        fit_gaussian(normal_features(seed, n, 12)),
+        fit_gaussian(normal_features(seed + 1, m, 12, scale=0.5)),
+    )
+    distance = frechet_distance(x, y)
+    assert distance >= 0
+    # Singular ranks differ in the factor that is taken: rounding up to 12 sqrt(1e-15).
+    assert distance == pytest.approx(frechet_distance(y, x), abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [5, 40, 400])
+def test_equal_sets_have_distance_zero(n: int):
+    gaussian = fit_gaussian(normal_features(7, n, 40))
+    # Traces around 40, and up to 40 eigenvalues of rounding size under a root.
+    assert frechet_distance(gaussian, gaussian) == pytest.approx(0, abs=1e-6)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 10))
+def test_scaling_the_features_scales_the_distance_by_its_square(seed: int, scale: float):
+    x, y = normal_features(seed, 60, 5), normal_features(seed + 1, 60, 5, shift=0.5)
+    distance = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    scaled = frechet_distance(fit_gaussian(scale * x), fit_gaussian(scale * y))
+    # Well-conditioned float64: relative rounding of 1e-13 on traces a hundred times the distance.
+    assert scaled == pytest.approx(scale**2 * distance, rel=1e-9)
+
+
+def test_shifting_one_set_adds_the_squared_shift():
+    x = normal_features(8, 200, 6)
+    # The covariances are equal up to the rounding of the shift.
+    assert frechet_distance(fit_gaussian(x), fit_gaussian(x + 2.0)) == pytest.approx(6 * 4, abs=1e-9)
+
+
+def test_rotating_and_permuting_do_not_change_the_distance():
+    x, y = normal_features(9, 80, 6, scale=2), normal_features(10, 90, 6)
+    orthogonal, _ = np.linalg.qr(normal_features(11, 6, 6))
+    order = np.random.default_rng(12).permutation(80)
+    expected = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    turned = frechet_distance(fit_gaussian((x @ orthogonal)[order]), fit_gaussian(y @ orthogonal))
+    # Well-conditioned float64 in another basis.
+    assert turned == pytest.approx(expected, abs=1e-10)
+
+
+def test_constant_features_are_a_point():
+    point, cloud = fit_gaussian(np.zeros((10, 3))), fit_gaussian(normal_features(13, 100, 3))
+    expected = (cloud.mean**2).sum() + np.trace(cloud.covariance)
+    # No root is taken: the product of the covariances is exactly 0.
+    assert frechet_distance(point, cloud) == pytest.approx(expected, rel=1e-14)
+    assert frechet_distance(point, point) == 0
+
+
+def test_malformed_features_are_refused():
+    with pytest.raises(ValueError, match="at least 2 rows"):
+        fit_gaussian(np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="NaN"):
+        fit_gaussian(np.array([[1.0], [math.nan]]))
+    with pytest.raises(ValueError, match=r"\(n, d\)"):
+        fit_gaussian(np.zeros(5))
+    with pytest.raises(ValueError, match="floating point"):
+        fit_gaussian(np.zeros((5, 2), dtype=np.uint8))
+    with pytest.raises(ValueError, match="one network"):
+        frechet_distance(fit_gaussian(np.eye(3)), fit_gaussian(np.eye(4)))

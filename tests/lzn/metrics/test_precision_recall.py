@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lzn_oracles.literal_metrics import share_inside
+
+from lzn.metrics import PrecisionRecall, precision_recall
+
+
+def literal(real: np.ndarray, generated: np.ndarray, num_neighbours: int = 3) -> PrecisionRecall:
+    return PrecisionRecall(
+        precision=share_inside(generated, real, num_neighbours),
+        recall=share_inside(real, generated, num_neighbours),
+    )
+
+
+def normal(seed: int, n: int, d: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(4, 60),
+    m=st.integers(4, 60),
+    d=st.integers(1, 12),
+    num_neighbours=st.integers(1, 3),
+    block_size=st.integers(1, 70),
+)
+def test_blocked_result_is_the_literal_one(
+    *, seed: int, n: int, m: int, d: int, num_neighbours: int, block_size: int
+):
+    real, generated = normal(seed, n, d), 1.2 * normal(seed + 1, m, d) + 0.3
+    result = precision_recall(real, generated, num_neighbours=num_neighbours, block_size=block_size)
+    assert result == literal(real, generated, num_neighbours)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10_000),
+    n=st.integers(4, 50),
+    m=st.integers(4, 50),
+    d=st.integers(1, 4),
+    span=st.integers(1, 4),
+    placing=st.sampled_from([(1.0, 0), (1.0, 1000), (0.1, 0), (1 / 127.5, 0)]),
+)
+def test_ties_and_duplicates_are_decided_as_in_exact_arithmetic(
+    *, seed: int, n: int, m: int, d: int, span: int, placing: tuple[float, int]
+):
+    rng = np.random.default_rng(seed)
+    real, generated = rng.integers(0, span + 1, (n, d)), rng.integers(0, span + 1, (m, d))
+    unit, offset = placing
+    # On a small lattice most distances are ties. Integers decide them exactly, multiples of 0.1 do not.
+    result = precision_recall(unit * (real + offset), unit * (generated + offset), block_size=7)
+    assert result == literal(real, generated)
+
+
+def test_samples_on_the_rim_are_inside_although_their_decimals_round():
+    # All radii of the real set are 0.2, and the generated samples lie exactly 0.2 beside it. In float64, 0.7
+    # - 0.5 is less than 0.5 - 0.3, so a comparison of the rounded numbers would put them outside.
+    real, generated = np.array([[0.5], [0.7]]), np.array([[0.3], [0.9]])
+    assert (0.7 - 0.5) < (0.5 - 0.3)
+    assert precision_recall(real, generated, num_neighbours=1).precision == 1.0
+
+
+def test_tight_groups_far_from_the_origin_are_told_apart():
+    # |x|^2 is 1e8 and squared distances are 1e-6: the matrix product alone loses every digit of them.
+    real, generated = 1000 + 1e-4 * normal(0, 80, 100), 1000 + 1e-4 * normal(1, 80, 100)
+    # The same data seen from nearby, after the rounding of the large coordinates.
+    expected = literal(real - 1000, generated - 1000)
+    assert precision_recall(real, generated, block_size=32) == expected
+    assert 0 < expected.precision < 1
+
+
+def test_a_set_covers_itself_even_with_duplicates():
+    real = np.repeat(normal(2, 10, 30), 5, axis=0)
+    assert precision_recall(real, real) == PrecisionRecall(precision=1.0, recall=1.0)
+    # All radii are 0, and a point is in its own ball; any other is not.
+    assert precision_recall(real, real + 1e-9) == PrecisionRecall(precision=0.0, recall=0.0)
+
+
+def test_float32_features_give_the_result_of_their_float64_copies():
+    real, generated = (normal(seed, 100, 64).astype(np.float32) for seed in (3, 4))
+    expected = precision_recall(real.astype(np.float64), generated.astype(np.float64))
+    assert precision_recall(real, generated) == expected
+
+
+def test_samples_of_one_distribution_score_high_and_distant_ones_zero():
+    real = normal(5, 500, 2)
+    close = precision_recall(real, normal(6, 500, 2))
+    assert close.precision > 0.9
+    assert close.recall > 0.9
+    assert precision_recall(real, normal(7, 500, 2) + 100) == PrecisionRecall(precision=0.0, recall=0.0)
+
+
+def test_mode_collapse_keeps_precision_and_loses_recall():
+    rng = np.random.default_rng(8)
+    centres = 20.0 * np.eye(5)
+    real = centres[rng.integers(0, 5, 500)] + rng.normal(size=(500, 5))
+    collapsed = centres[0] + rng.normal(size=(500, 5))
+    result = precision_recall(real, collapsed)
+    assert result.precision > 0.8
+    # One mode in five is left.
+    assert result.recall < 0.3
+
+
+def test_noise_loses_precision_and_keeps_recall():
+    rng = np.random.default_rng(9)
+    real = rng.normal(size=(500, 2))
+    spread = rng.uniform(-10, 10, size=(500, 2))
+    result = precision_recall(real, spread)
+    assert result.precision < 0.3
+    assert result.recall > 0.9
+
+
+def test_swapping_the_sets_swaps_precision_and_recall():
+    real, generated = normal(10, 70, 6), 0.7 * normal(11, 90, 6)
+    result, swapped = precision_recall(real, generated), precision_recall(generated, real)
+    assert (result.precision, result.recall) == (swapped.recall, swapped.precision)
+    assert result.precision != result.recall
+
+
+def test_order_of_the_samples_does_not_matter():
+    real, generated = normal(12, 70, 6), normal(13, 90, 6)
+    order = np.random.default_rng(14).permutation(70)
+    assert precision_recall(real[order], generated[::-1], block_size=16) == precision_recall(real, generated)
+
+
+def test_more_neighbours_never_shrink_the_supports():
+    real, generated = normal(15, 100, 8), 1.3 * normal(16, 100, 8)
+    results = [precision_recall(real, generated, num_neighbours=k) for k in (1, 3, 10)]
+    assert [r.precision for r in results] == sorted(r.precision for r in results)
+    assert [r.recall for r in results] == sorted(r.recall for r in results)
+
+
+def test_malformed_arguments_are_refused():
+    real = normal(17, 10, 3)
+    with pytest.raises(ValueError, match="generated must have at least 4 rows"):
+        precision_recall(real, real[:3])
+    with pytest.raises(ValueError, match="of one width"):
+        precision_recall(real, real[:, :2])
+    with pytest.raises(ValueError, match="block_size"):
+        precision_recall(real, real, block_size=0)
+    with pytest.raises(ValueError, match="num_neighbours"):
+        precision_recall(real, real, num_neighbours=0)
+    with pytest.raises(ValueError, match="NaN"):
+        precision_recall(real, np.full((10, 3), np.nan))
