@@ -1,0 +1,41 @@
+"""Which samples make up the batch of a training step: shuffled every epoch, the last partial batch dropped."""
+
+import torch
+from torch import Tensor
+
+from lzn.randomness import generator_for
+
+
+def steps_per_epoch(num_samples: int, batch_size: int) -> int:
+    """Number of full batches in an epoch.
+
+    Raises:
+        ValueError: there is no full batch.
+    """
+    if not 1 <= batch_size <= num_samples:
+        raise ValueError(
+            f"batch_size must lie in [1, {num_samples}], the number of samples, got {batch_size}"
+        )
+    return num_samples // batch_size
+
+
+def batch_indices(step: int, *, num_samples: int, batch_size: int, seed: int) -> Tensor:
+    """Indices of the global batch of ``step`` (from 0), int64 (batch_size,): a function of its arguments alone.
+
+    Raises:
+        ValueError: there is no full batch.
+    """
+    epoch, position = divmod(step, steps_per_epoch(num_samples, batch_size))
+    order = torch.randperm(num_samples, generator=generator_for(seed, "epoch", epoch))
+    return order[position * batch_size : (position + 1) * batch_size]
+
+
+def random_subset(num_samples: int, num_chosen: int, *, seed: int) -> Tensor:
+    """Sorted indices (num_chosen,) of a random subset: the same for every run that is compared (C.3).
+
+    Raises:
+        ValueError: more samples are asked for than there are.
+    """
+    if not 1 <= num_chosen <= num_samples:
+        raise ValueError(f"the subset's size must lie in [1, {num_samples}], got {num_chosen}")
+    return torch.randperm(num_samples, generator=generator_for(seed, "subset"))[:num_chosen].sort().values

@@ -1,0 +1,34 @@
+"""The paper's three case studies: models, training steps and inference."""
+
+from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
+from lzn.studies.joint import (
+    JointModel,
+    JointStep,
+    LabelAlignment,
+    classify_images,
+    decode_labels,
+    draw_label_latents,
+)
+from lzn.studies.representation import (
+    REPRESENTATIONS,
+    RepresentationModel,
+    RepresentationStep,
+    represent_images,
+)
+
+__all__ = [
+    "REPRESENTATIONS",
+    "GenerationStep",
+    "GenerativeModel",
+    "JointModel",
+    "JointStep",
+    "LabelAlignment",
+    "LatentDraw",
+    "RepresentationModel",
+    "RepresentationStep",
+    "classify_images",
+    "decode_labels",
+    "draw_label_latents",
+    "generate_images",
+    "represent_images",
+]

@@ -1,0 +1,129 @@
+"""Case study 1 (section 3): rectified flow, with or without latents of an LZN encoder as an extra condition.
+
+The conditional rectified flow that case study 3 is compared with is the same model with a class as its condition.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lzn.flow import Solver, compute_latents
+from lzn.networks import LatentEncoder, VelocityUNet
+from lzn.ode import Sampler
+from lzn.rectified_flow import T_MIN, Velocity, interpolate, rectified_flow_loss, sample_times
+from lzn.training import Batch, Losses
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentDraw:
+    """How latents are drawn from the zones of a batch: the solver, and the concentration ``alpha`` (Eq. 4)."""
+
+    solver: Solver
+    alpha: float = 1.0
+
+    def __call__(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
+        """Latents (b, q) of anchors (b, q)."""
+        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
+        return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
+
+    def with_alpha(self, alpha: float) -> "LatentDraw":
+        """The same draw with another concentration: measurements use alpha = 1 whatever training used."""
+        return replace(self, alpha=alpha)
+
+
+class GenerativeModel(nn.Module):
+    """A rectified-flow decoder, and for RF+LZN the encoder whose latents it is conditioned on."""
+
+    def __init__(self, decoder: VelocityUNet, encoder: LatentEncoder | None = None) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.encoder = encoder
+
+
+@dataclass(frozen=True)
+class GenerationStep:
+    """Rectified flow loss of algorithms 1 (RF: the model has no encoder, ``latents`` is None) and 2 (RF+LZN)."""
+
+    latents: LatentDraw | None
+
+    def __call__(self, model: GenerativeModel, batch: Batch, generator: torch.Generator) -> Losses:
+        """The rectified flow loss on one batch."""
+        flow_input = FlowInput.draw(batch.images, generator)
+        latent = None
+        if self.latents is not None and model.encoder is not None:
+            latent = self.latents(model.encoder(batch.images), generator)
+        return Losses(flow_input.loss(model.decoder, latent, batch.labels))
+
+
+@dataclass(frozen=True)
+class FlowInput:
+    """What a rectified-flow step draws before anything else, so that RF and RF+LZN see the same noise and times."""
+
+    images: Tensor
+    noise: Tensor
+    t: Tensor
+
+    @staticmethod
+    def draw(images: Tensor, generator: torch.Generator) -> "FlowInput":
+        """Noise and times for images (b, c, h, w)."""
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        return FlowInput(images, noise, sample_times(len(images), generator=generator, device=images.device))
+
+    def loss(self, decoder: VelocityUNet, latent: Tensor | None, labels: Tensor) -> Tensor:
+        """Mean squared error of the decoder's velocity."""
+        x_t = interpolate(self.images, self.noise, self.t)
+        velocity = decoder(x_t, self.t, latent, one_hot_for(decoder, labels))
+        return rectified_flow_loss(velocity, self.images, self.noise)
+
+
+def one_hot_for(decoder: VelocityUNet, labels: Tensor | None) -> Tensor | None:
+    """The class condition (b, c) that ``decoder`` expects, or None where it expects none.
+
+    Raises:
+        ValueError: the decoder needs labels and there are none.
+    """
+    if decoder.num_classes == 0:
+        return None
+    if labels is None:
+        raise ValueError("this decoder is conditioned on the class: give labels")
+    return functional.one_hot(labels, decoder.num_classes).float()
+
+
+def velocity_of(decoder: VelocityUNet, latent: Tensor | None, labels: Tensor | None) -> Velocity:
+    """The velocity field for one batch's latents (b, q) and labels (b,)."""
+    one_hot = one_hot_for(decoder, labels)
+    return lambda x, t: decoder(x, t, latent, one_hot)
+
+
+@torch.no_grad()
+def generate_images(
+    decoder: VelocityUNet,
+    *,
+    latents: Tensor | None,
+    labels: Tensor | None,
+    noise: Tensor,
+    sampler: Sampler,
+    batch_size: int,
+) -> Iterator[Tensor]:
+    """Solve the flow from noise to images (algorithms 3, 4, 7 and 8), batch by batch.
+
+    Args:
+        decoder: in evaluation mode.
+        latents: (n, q), or None for plain rectified flow.
+        labels: (n,), or None for unconditional decoders.
+        noise: standard normal (n, c, h, w).
+        sampler: ODE sampler.
+        batch_size: images solved at once; an adaptive sampler's step size is common to them.
+
+    Yields:
+        Images (b, c, h, w), in [-1, 1] up to the solver's error.
+    """
+    for start in range(0, len(noise), batch_size):
+        rows = slice(start, start + batch_size)
+        velocity = velocity_of(
+            decoder, None if latents is None else latents[rows], None if labels is None else labels[rows]
+        )
+        yield sampler.integrate(velocity, noise[rows], t_start=T_MIN, t_end=1.0).x

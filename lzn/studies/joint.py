@@ -1,0 +1,102 @@
+"""Case study 3 (section 5): generation and classification together, with labels as a data type of the latent space."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lzn.flow import Euler, Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.label_anchors import LabelAnchors, class_frequencies
+from lzn.networks import LatentEncoder, VelocityUNet
+from lzn.studies.generation import FlowInput, LatentDraw
+from lzn.training import Batch, Losses
+
+
+class JointModel(nn.Module):
+    """Image encoder and label anchors, and the image decoder unless generation is off ("no gen")."""
+
+    def __init__(
+        self, encoder: LatentEncoder, label_anchors: LabelAnchors, decoder: VelocityUNet | None
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.label_anchors = label_anchors
+        self.decoder = decoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelAlignment:
+    """Settings of the label flow in training: its solver, ``u`` of Eq. 2, and the loss's weight."""
+
+    solver: Solver
+    num_skipped_steps: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointStep:
+    """Alignment of image latents with their labels' anchors, without logarithm, plus the RF loss (algorithm 6)."""
+
+    latents: LatentDraw
+    alignment: LabelAlignment
+
+    def __call__(self, model: JointModel, batch: Batch, generator: torch.Generator) -> Losses:
+        """Both losses on one batch; the label flow's weights are the batch's class frequencies (E.2)."""
+        flow_input = FlowInput.draw(batch.images, generator)
+        latents = self.latents(model.encoder(batch.images), generator)
+        anchors = model.label_anchors.points
+        arrival = flow_to_anchors(
+            latents,
+            anchors,
+            weights=class_frequencies(batch.labels, len(anchors)),
+            targets=batch.labels,
+            solver=self.alignment.solver,
+        )
+        assert arrival.target_log_probability is not None
+        alignment = alignment_objective(
+            arrival.target_log_probability, num_skipped_steps=self.alignment.num_skipped_steps, log=False
+        )
+        arrived = nearest_anchor(arrival.points.detach(), anchors.detach()) == batch.labels
+        watched = {"alignment": alignment.detach(), "alignment_accuracy": arrived.float().mean()}
+        total = self.alignment.weight * alignment
+        if model.decoder is not None:
+            rectified_flow = flow_input.loss(model.decoder, latents, batch.labels)
+            watched["rectified_flow"] = rectified_flow.detach()
+            total = total + rectified_flow
+        return Losses(total, watched)
+
+
+@torch.no_grad()
+def draw_label_latents(label_anchors: Tensor, labels: Tensor, noise: Tensor, *, solver: Euler) -> Tensor:
+    """A latent (m, q) from the zone of each label (m,), with noise (m, q): conditional generation (algorithm 8)."""
+    return compute_latents(label_anchors[labels], noise, all_anchors=label_anchors, solver=solver)
+
+
+@torch.no_grad()
+def decode_labels(latents: Tensor, label_anchors: Tensor, *, solver: Solver) -> Tensor:
+    """The label (m,) in whose zone each latent (m, q) lies: the flow to the label anchors (c, q), then the nearest.
+
+    The paper writes the largest inner product; the nearest anchor is the same for anchors of equal norm, and right
+    for others as well.
+    """
+    return nearest_anchor(flow_to_anchors(latents, label_anchors, solver=solver).points, label_anchors)
+
+
+@torch.no_grad()
+def classify_images(
+    encoder: LatentEncoder,
+    images: Tensor,
+    label_anchors: Tensor,
+    *,
+    latent_solver: Solver,
+    label_solver: Solver,
+    batch_size: int,
+) -> Tensor:
+    """Labels (n,) of images (n, c, h, w), each batch's latents at its zones' centres (alpha = 0) (algorithm 9)."""
+    labels = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        anchors = encoder(batch)
+        latents = compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=latent_solver)
+        labels.append(decode_labels(latents, label_anchors, solver=label_solver))
+    return torch.cat(labels)

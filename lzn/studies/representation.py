@@ -1,0 +1,79 @@
+"""Case study 2 (section 4): unsupervised representations by aligning the zones of two views of each image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lzn.flow import Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.networks import ResNetEncoder
+from lzn.studies.generation import LatentDraw
+from lzn.training import Batch, Losses
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+
+REPRESENTATIONS = ("without_head", "with_head", "with_latent", "with_latent_alpha_0")
+"""The four representations of D.4: backbone output, anchor, latent, latent at the zone's centre."""
+
+
+class RepresentationModel(nn.Module):
+    """One image encoder."""
+
+    def __init__(self, encoder: ResNetEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresentationStep:
+    """Minus the alignment, with logarithm, of the first views' latents with the second views' anchors (algorithm 5).
+
+    Attributes:
+        augment: makes a view.
+        latents: how the first views' latents are drawn.
+        solver: of the flow towards the second views' anchors.
+        num_skipped_steps: ``u`` of Eq. 5.
+    """
+
+    augment: Augmentation
+    latents: LatentDraw
+    solver: Solver
+    num_skipped_steps: int
+
+    def __call__(self, model: RepresentationModel, batch: Batch, generator: torch.Generator) -> Losses:
+        """The alignment loss on two views of one batch; labels are not used."""
+        views = [self.augment(batch.images, generator) for _ in range(2)]
+        anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
+        latents = self.latents(anchors, generator)
+        targets = torch.arange(len(latents), device=latents.device)
+        arrival = flow_to_anchors(latents, anchors_view2, targets=targets, solver=self.solver)
+        assert arrival.target_log_probability is not None
+        loss = alignment_objective(
+            arrival.target_log_probability, num_skipped_steps=self.num_skipped_steps, log=True
+        )
+        arrived = nearest_anchor(arrival.points.detach(), anchors_view2.detach()) == targets
+        return Losses(loss, {"alignment_accuracy": arrived.float().mean()})
+
+
+@torch.no_grad()
+def represent_images(
+    encoder: ResNetEncoder, images: Tensor, *, solver: Solver, generator: torch.Generator, batch_size: int
+) -> dict[str, Tensor]:
+    """The four `REPRESENTATIONS` of images (n, c, h, w), each (n, d).
+
+    Latents are computed among the anchors of one batch; the last batch is made full with the images before it, so
+    that no zone is wider for want of neighbours.
+    """
+    parts: dict[str, list[Tensor]] = {name: [] for name in REPRESENTATIONS}
+    for start in range(0, len(images), batch_size):
+        stop = min(start + batch_size, len(images))
+        batch = images[max(0, stop - batch_size) : stop]
+        new = slice(len(batch) - (stop - start), None)
+        anchors = encoder(batch)
+        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
+        parts["without_head"].append(encoder(batch, with_head=False)[new])
+        parts["with_head"].append(anchors[new])
+        parts["with_latent"].append(compute_latents(anchors, noise, alpha=1.0, solver=solver)[new])
+        parts["with_latent_alpha_0"].append(compute_latents(anchors, noise, alpha=0.0, solver=solver)[new])
+    return {name: torch.cat(part) for name, part in parts.items()}

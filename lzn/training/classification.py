@@ -1,0 +1,23 @@
+"""Plain supervised training of a classifier: the in-domain features of the metrics come from it."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from lzn.networks import ImageClassifier
+from lzn.training.step import Batch, Losses
+
+
+class ClassifierModel(nn.Module):
+    """One classifier."""
+
+    def __init__(self, classifier: ImageClassifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+
+def cross_entropy_step(model: ClassifierModel, batch: Batch, generator: torch.Generator) -> Losses:
+    """Cross entropy and accuracy on one batch."""
+    logits = model.classifier(batch.images)
+    accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()
+    return Losses(functional.cross_entropy(logits, batch.labels), {"accuracy": accuracy})

@@ -1,0 +1,65 @@
+"""How long and how fast to train: the hyperparameters that all of the paper's runs have (method section 6)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSchedule:
+    """Numbers of a training run.
+
+    Attributes:
+        num_steps: training steps ("iterations").
+        batch_size: global batch.
+        learning_rates: Adam's learning rate of each of the model's children, by its name (``decoder``, ...).
+        warmup_steps: the learning rate rises linearly over these from ``lr / warmup_steps``.
+        ema_decay: final decay of the exponential moving average.
+        max_gradient_norm: the norm over all parameters is clipped to this.
+        random_flips: mirror images horizontally at random.
+        freeze_after: steps after which a child of the model is frozen, by its name.
+        log_every: losses are averaged and reported over this many steps.
+        checkpoint_every: a checkpoint is saved every so many steps.
+        max_bad_steps: this many steps with a non-finite loss in a row end the run.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
+
+    num_steps: int
+    batch_size: int
+    learning_rates: Mapping[str, float]
+    warmup_steps: int
+    ema_decay: float
+    max_gradient_norm: float = 1.0
+    random_flips: bool = False
+    freeze_after: Mapping[str, int] = field(default_factory=dict)
+    log_every: int = 50
+    checkpoint_every: int = 500
+    max_bad_steps: int = 50
+
+    def __post_init__(self) -> None:
+        for name in (
+            "num_steps",
+            "batch_size",
+            "warmup_steps",
+            "log_every",
+            "checkpoint_every",
+            "max_bad_steps",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_gradient_norm <= 0 or not 0.0 <= self.ema_decay < 1.0:
+            raise ValueError("max_gradient_norm must be positive and ema_decay in [0, 1)")
+        for child, rate in self.learning_rates.items():
+            if rate <= 0:
+                raise ValueError(f"learning_rates.{child} must be positive, got {rate}")
+        unknown = sorted(set(self.freeze_after) - set(self.learning_rates))
+        if unknown:
+            raise ValueError(f"freeze_after names {unknown}, which have no learning rate")
+
+    def warmup_factor(self, step: int) -> float:
+        """Factor of the learning rates at ``step`` (from 0)."""
+        return min(1.0, (step + 1) / self.warmup_steps)
