@@ -1,0 +1,211 @@
+"""What a stage says to MLflow. Everything goes to the outbox on disk first, and from there to the server."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from stages.tracking.entries import (
+    End,
+    Entry,
+    MetricRow,
+    Metrics,
+    Params,
+    RunIdentity,
+    Scalar,
+    Start,
+    Summary,
+    Tags,
+    check_artifact,
+    check_names,
+)
+from stages.tracking.environment import set_client_defaults
+from stages.tracking.outbox import Outbox
+
+DEFAULT_OUTBOX = Path(".mlflow-outbox")
+
+# As many as one request takes.
+_SEND_AT_POINTS = 1000
+
+
+class Tracker:
+    """Context manager around a stage's work, made by ``open`` or ``join``; for one thread.
+
+    What is logged is sent at once, except metrics: they go every ``send_every_s`` seconds or 1000 values, so
+    that they may be logged at every step. Leaving the block sends the rest. A server that does not answer is
+    reported on stderr, once; what it has not got stays in ``outbox`` until a later tracker is opened there.
+    Only an outbox that cannot be written raises: OSError.
+    """
+
+    def __init__(
+        self,
+        identity: RunIdentity,
+        *,
+        outbox: Path,
+        tags: Mapping[str, str],
+        owns_status: bool,
+        send_every_s: float,
+    ) -> None:
+        check_names(tags)
+        set_client_defaults()
+        # Importing MLflow takes 2.3 s, and it reads the environment then.
+        from stages.tracking.delivery import Delivery, process_tags  # noqa: PLC0415
+
+        self._identity = identity
+        self._outbox = Outbox(outbox, key=identity.key)
+        self._delivery = Delivery(outbox)
+        self._owns_status = owns_status
+        self._send_every_s = send_every_s
+        self._status: str | None = None
+        self._summary_ms = 0
+        own_tags = {**tags, **process_tags()} if owns_status else dict(tags)
+        self._record(Start(time_ms=_now_ms(), tags=own_tags, owns_status=owns_status))
+        self._send()
+        self._delivery.deliver_leftovers(except_key=identity.key)
+        if owns_status:
+            self._delivery.end_abandoned_runs(identity)
+
+    @classmethod
+    def open(
+        cls,
+        identity: RunIdentity,
+        *,
+        outbox: Path = DEFAULT_OUTBOX,
+        tags: Mapping[str, str],
+        send_every_s: float = 10.0,
+    ) -> Self:
+        """For the stage that is the run (training): goes on with the run of this key, or makes one.
+
+        It is RUNNING until the block is left: then FINISHED if ``finish`` was called; KILLED after ``kill``,
+        after neither, or by KeyboardInterrupt; FAILED by any other exception. Runs of the same experiment
+        whose process was on this machine and is gone become KILLED.
+        """
+        return cls(identity, outbox=outbox, tags=tags, owns_status=True, send_every_s=send_every_s)
+
+    @classmethod
+    def join(
+        cls,
+        identity: RunIdentity,
+        *,
+        outbox: Path = DEFAULT_OUTBOX,
+        tags: Mapping[str, str],
+        send_every_s: float = 10.0,
+    ) -> Self:
+        """For a stage that adds to another's run, whose status stays. A missing run is made, FINISHED."""
+        return cls(identity, outbox=outbox, tags=tags, owns_status=False, send_every_s=send_every_s)
+
+    def log_params(self, flat: Mapping[str, Scalar]) -> None:
+        """Parameters, flattened by the caller (``optimizer.lr``). The first value of each stays."""
+        check_names(flat)
+        self._record(Params({name: str(value) for name, value in flat.items()}))
+        self._send()
+
+    def log_metrics(self, rows: Sequence[MetricRow]) -> None:
+        """Points of curves. The first value at a step stays: a resumed training may log steps again."""
+        for row in rows:
+            check_names(row.values)
+        points = [
+            (name, float(value), row.timestamp_ms, row.step)
+            for row in rows
+            for name, value in row.values.items()
+        ]
+        if points:
+            self._record(Metrics(points))
+        self._unsent_points += len(points)
+        if self._unsent_points >= _SEND_AT_POINTS or time.monotonic() >= self._send_at:
+            self._send()
+
+    def log_summary(self, values: Mapping[str, float]) -> None:
+        """Final numbers, at step 0. The newest values count; the same values again change nothing."""
+        check_names(values)
+        # Of two values of the same millisecond MLflow would take the larger one for the newest.
+        self._summary_ms = max(_now_ms(), self._summary_ms + 1)
+        self._record(
+            Summary({name: float(value) for name, value in values.items()}, time_ms=self._summary_ms)
+        )
+        self._send()
+
+    def log_image(self, path: Path, artifact: str) -> None:
+        """Stores the file ``path`` as ``artifact`` (``samples/grid.png``), in place of an earlier one."""
+        check_artifact(artifact)
+        self._outbox.append_file(
+            self._identity, artifact, write=lambda copy: shutil.copyfile(path, copy), is_table=False
+        )
+        self._send()
+
+    def log_table(self, columns: Mapping[str, Sequence[Scalar]], artifact: str) -> None:
+        """Stores a table for ``mlflow.load_table`` in place of an earlier one (MLflow's would append).
+
+        ``artifact`` ends in ``.json`` and all columns are equally long, else ValueError. NaN becomes null.
+        """
+        check_artifact(artifact)
+        text = _table_as_json(columns, artifact)
+        self._outbox.append_file(
+            self._identity,
+            artifact,
+            write=lambda copy: copy.write_text(text, encoding="utf-8"),
+            is_table=True,
+        )
+        self._send()
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Tags; a later value replaces an earlier one."""
+        check_names(tags)
+        self._record(Tags(dict(tags)))
+        self._send()
+
+    def finish(self) -> None:
+        """The stage did all it had to: leaving the block makes the run FINISHED."""
+        self._status = "FINISHED"
+
+    def kill(self) -> None:
+        """The stage was told to stop: leaving the block, by whatever exception, makes the run KILLED."""
+        self._status = "KILLED"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._owns_status:
+            self._record(End(status=self._final_status(error), time_ms=_now_ms()))
+        self._send(at_end=True)
+
+    def _final_status(self, error: BaseException | None) -> str:
+        if self._status == "KILLED" or isinstance(error, KeyboardInterrupt):
+            return "KILLED"
+        if error is not None:
+            return "FAILED"
+        return self._status or "KILLED"
+
+    def _record(self, entry: Entry) -> None:
+        self._outbox.append(self._identity, entry)
+
+    def _send(self, *, at_end: bool = False) -> None:
+        self._delivery.deliver(self._identity.key, at_end=at_end)
+        self._unsent_points = 0
+        self._send_at = time.monotonic() + self._send_every_s
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _table_as_json(columns: Mapping[str, Sequence[Scalar]], artifact: str) -> str:
+    """pandas' "split" form, which ``mlflow.load_table`` reads."""
+    if not artifact.endswith(".json"):
+        raise ValueError(f"a table is stored as .json, got {artifact!r}")
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"all columns of a table must be equally long, got {lengths}")
+    rows = [[_cell(value) for value in row] for row in zip(*columns.values(), strict=True)]
+    return json.dumps({"columns": list(columns), "data": rows}, allow_nan=False)
+
+
+def _cell(value: Scalar) -> Scalar:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
