@@ -1,0 +1,82 @@
+"""Signals become a stop request, and reach their former handler in the end."""
+
+import signal
+import threading
+from dataclasses import dataclass
+
+import pytest
+
+from pipelines.interruption import stop_on_signals
+
+
+@dataclass(frozen=True)
+class Seen:
+    requested: bool
+    forced: bool
+
+
+def pressed(*, times: int) -> Seen:
+    """What the body sees at its end when Ctrl-C is pressed in it; the interrupt itself must come after that."""
+    seen: list[Seen] = []
+
+    def body() -> None:
+        with stop_on_signals() as stop:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+            seen.append(Seen(stop.requested.is_set(), stop.forced.is_set()))
+
+    with pytest.raises(KeyboardInterrupt):
+        body()
+    return seen[0]
+
+
+def test_ctrl_c_requests_a_stop_and_interrupts_only_after_the_body():
+    assert pressed(times=1) == Seen(requested=True, forced=False)
+
+
+def test_a_second_ctrl_c_forces_the_stop():
+    assert pressed(times=2) == Seen(requested=True, forced=True)
+
+
+def test_the_former_handler_gets_the_signal_that_was_caught():
+    received: list[int] = []
+    former = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    try:
+        with stop_on_signals():
+            signal.raise_signal(signal.SIGTERM)
+            assert received == []
+        assert received == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_on_signals() as stop:
+            signal.raise_signal(signal.SIGHUP)
+        assert not stop.requested.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def test_an_error_in_the_body_stops_what_still_runs():
+    with pytest.raises(ZeroDivisionError), stop_on_signals() as stop:
+        raise ZeroDivisionError
+
+    assert stop.requested.is_set()
+
+
+def test_outside_of_the_main_thread_no_handler_is_touched():
+    before = signal.getsignal(signal.SIGINT)
+    inside: list[object] = []
+
+    def body() -> None:
+        with stop_on_signals():
+            inside.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+
+    assert inside == [before]
