@@ -2,7 +2,6 @@
 
 from lzn.data.augmentations import AffineViews, random_flips
 from lzn.data.batches import batch_indices, random_subset, steps_per_epoch
-from lzn.data.digits import load_digits
 from lzn.data.images import DataSet, ImageSet, dequantise, quantise
 
 __all__ = [
@@ -11,7 +10,6 @@ __all__ = [
     "ImageSet",
     "batch_indices",
     "dequantise",
-    "load_digits",
     "quantise",
     "random_flips",
     "random_subset",

@@ -94,10 +94,13 @@ class _Assign(torch.autograd.Function):
         log_probability = state.new_zeros(len(state))
         for rows in _row_blocks(len(state)):
             logits = torch.addmm(bias, state[rows], anchors.T, alpha=scale)
-            if targets is not None:
-                target_logits = logits.gather(1, targets[rows, None])[:, 0]
-                log_probability[rows] = target_logits - logits.logsumexp(dim=1)
-            torch.mm(logits.softmax(dim=1), anchors, out=mean[rows])
+            if targets is None:
+                probability = logits.softmax(dim=1)
+            else:
+                logits = logits.log_softmax(dim=1)
+                log_probability[rows] = logits.gather(1, targets[rows, None])[:, 0]
+                probability = logits.exp_()
+            torch.mm(probability, anchors, out=mean[rows])
         ctx.save_for_backward(state, anchors, log_weights, targets)
         ctx.tau = tau
         return mean, log_probability

@@ -92,11 +92,14 @@ def classify_images(
     label_solver: Solver,
     batch_size: int,
 ) -> Tensor:
-    """Labels (n,) of images (n, c, h, w), each batch's latents at its zones' centres (alpha = 0) (algorithm 9)."""
+    """Labels (n,) of images (n, c, h, w), each batch's latents at its zones' centres (alpha = 0) (algorithm 9).
+
+    The last batch is made full with the images before it: zones of a few images alone would be too wide.
+    """
     labels = []
     for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        anchors = encoder(batch)
+        stop = min(start + batch_size, len(images))
+        anchors = encoder(images[max(0, stop - batch_size) : stop])
         latents = compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=latent_solver)
-        labels.append(decode_labels(latents, label_anchors, solver=label_solver))
+        labels.append(decode_labels(latents[start - stop :], label_anchors, solver=label_solver))
     return torch.cat(labels)

@@ -120,7 +120,8 @@ def train(
         device: where to train.
         checkpoints: where to save; nothing is saved without.
         on_step: called with the number of finished steps after each.
-        on_checkpoint: called with the curve so far whenever a checkpoint is due, after it is safe on disk.
+        on_checkpoint: called with the curve so far whenever a checkpoint is due, after it is safe on disk, and once
+            where a run resumes, since the process before may have ended between the two.
         should_stop: asked after each step; True saves a checkpoint and raises.
 
     Raises:
@@ -129,11 +130,13 @@ def train(
         OSError: a checkpoint cannot be written.
         ValueError: the schedule does not fit the model or the data.
     """
-    model.to(device).train()
+    model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimizer = _build_optimizer(model, schedule)
     ema = ExponentialMovingAverage(model, decay=schedule.ema_decay)
     progress = _restore(checkpoints, model, optimizer, ema, device)
     on_step(progress.step)
+    if progress.curve:
+        on_checkpoint(tuple(progress.curve))
 
     def save() -> None:
         if checkpoints is not None:
@@ -231,7 +234,7 @@ def _load_batch(
     if schedule.random_flips:
         images = random_flips(images, generator_for(seed, "flips", step))
     labels = torch.from_numpy(np.ascontiguousarray(data.labels[indices]))
-    return Batch(images.to(device), labels.to(device))
+    return Batch(images.to(device, memory_format=torch.channels_last), labels.to(device))
 
 
 def _state(

@@ -1,5 +1,6 @@
 """How long and how fast to train: the hyperparameters that all of the paper's runs have (method section 6)."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -51,11 +52,11 @@ class TrainingSchedule:
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.max_gradient_norm <= 0 or not 0.0 <= self.ema_decay < 1.0:
+        if not self.max_gradient_norm > 0 or not 0.0 <= self.ema_decay < 1.0:
             raise ValueError("max_gradient_norm must be positive and ema_decay in [0, 1)")
         for child, rate in self.learning_rates.items():
-            if rate <= 0:
-                raise ValueError(f"learning_rates.{child} must be positive, got {rate}")
+            if not 0.0 < rate < math.inf:
+                raise ValueError(f"learning_rates.{child} must be positive and finite, got {rate}")
         unknown = sorted(set(self.freeze_after) - set(self.learning_rates))
         if unknown:
             raise ValueError(f"freeze_after names {unknown}, which have no learning rate")

@@ -1,0 +1,133 @@
+"""params.yaml as typed, frozen sections that fail early, naming the key's path and what is allowed there."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+
+class ParamsError(ValueError):
+    """A parameter file does not say what it should; the message names file, key and what is allowed."""
+
+
+class Section(BaseModel):
+    """A part of params.yaml: frozen, strict, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A parameter file's content, read as YAML 1.2 like DVC does.
+
+    Raises:
+        ParamsError: the file is missing, not YAML, or not a mapping.
+    """
+    try:
+        content = YAML(typ="safe").load(file)
+    except FileNotFoundError as error:
+        raise ParamsError(f"{file}: no such parameter file") from error
+    except YAMLError as error:
+        raise ParamsError(f"{file}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(f"{file}: must be a mapping of sections")
+    return content
+
+
+def load_section(file: Path, path: str, section_type: Any) -> Any:
+    """The value at a dotted path such as ``runs.rf``, as ``section_type`` (a type or a union of types).
+
+    Raises:
+        ParamsError: the path is missing or its content is not what ``section_type`` allows.
+    """
+    value: Any = read_yaml(file)
+    for depth, key in enumerate(path.split(".")):
+        if not isinstance(value, dict) or key not in value:
+            where = ".".join(path.split(".")[:depth]) or "the file"
+            have = ", ".join(map(str, value)) if isinstance(value, dict) else repr(value)
+            raise ParamsError(f"{file}: {path} is missing; {where} has: {have}")
+        value = value[key]
+    return validate(value, section_type, where=f"{file}: {path}")
+
+
+def validate(value: Any, section_type: Any, *, where: str) -> Any:
+    """``value``, as read from YAML or JSON, as ``section_type``.
+
+    Raises:
+        ParamsError: with one line for each thing that is wrong.
+    """
+    try:
+        # Through JSON, where a list is what a tuple is written as, even in strict mode, and a date is a string.
+        return TypeAdapter(section_type).validate_json(json.dumps(value, default=str))
+    except ValidationError as error:
+        lines = [_describe(problem, value, section_type, where) for problem in error.errors()]
+        raise ParamsError("\n".join(lines)) from error
+
+
+def _describe(problem: Any, value: Any, section_type: Any, where: str) -> str:
+    tags_and_keys = problem["loc"]
+    keys = _keys_only(tags_and_keys, value, missing=problem["type"] == "missing")
+    separator = "" if not keys or where.endswith(": ") else "."
+    path = (where + separator + ".".join(keys)).removesuffix(": ")
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        allowed = _keys_of(_type_at(section_type, tags_and_keys[:-1]))
+        return f"{path}: unknown key; allowed here: {', '.join(allowed)}"
+    if problem["type"] == "union_tag_not_found":
+        union = _type_at(section_type, tags_and_keys)
+        allowed = sorted(tag for member in get_args(union) for tag in _tags(member))
+        tag_key = problem["ctx"]["discriminator"].strip("'")
+        return f"{path}.{tag_key}: Field required, one of {', '.join(allowed)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem["input"]
+    shown = "" if isinstance(given, dict | list) else f" (got {given!r})"
+    return f"{path}: {message}{shown}"
+
+
+def _type_at(section_type: Any, location: tuple[int | str, ...]) -> Any:
+    """The section, or union of sections, at a pydantic location; that may hold tags of unions."""
+    origin = get_origin(section_type)
+    if origin is Annotated:
+        return _type_at(get_args(section_type)[0], location)
+    if origin in (Union, UnionType):
+        members = [member for member in get_args(section_type) if member is not type(None)]
+        if len(members) == 1:
+            return _type_at(members[0], location)
+        if location:
+            chosen = next(member for member in members if location[0] in _tags(member))
+            return _type_at(chosen, location[1:])
+    if not location:
+        return section_type
+    if origin in (dict, Mapping):
+        return _type_at(get_args(section_type)[1], location[1:])
+    return _type_at(get_type_hints(section_type, include_extras=True)[str(location[0])], location[1:])
+
+
+def _keys_of(section_type: Any) -> list[str]:
+    return sorted(get_type_hints(section_type).keys() - _CLASS_ATTRIBUTES)
+
+
+_CLASS_ATTRIBUTES = get_type_hints(BaseModel).keys() | {"model_config", "__pydantic_config__"}
+
+
+def _tags(section_type: Any) -> set[str]:
+    """Values by which a union tells this member: those of its literal fields."""
+    hints = get_type_hints(section_type).values()
+    return {value for hint in hints if get_origin(hint) is Literal for value in get_args(hint)}
+
+
+def _keys_only(location: tuple[int | str, ...], value: Any, *, missing: bool) -> list[str]:
+    """The keys in a pydantic location, without the tags of unions that it also lists."""
+    keys = []
+    for position, part in enumerate(location):
+        is_key = isinstance(value, dict) and part in value
+        is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_key or is_index:
+            value = value[part]
+        elif not (missing and position == len(location) - 1):
+            continue
+        keys.append(str(part))
+    return keys

@@ -1,0 +1,102 @@
+"""Which code a stage runs, as a set of files and as a hash, and which commit it comes from."""
+
+import ast
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("lzn", "stages", "pipelines")
+
+
+def import_closure(module: str) -> frozenset[Path]:
+    """Files of this project that importing ``module`` loads, relative to the project's root.
+
+    Raises:
+        ValueError: ``module`` is none of this project.
+    """
+    first = _file_of(module)
+    if first is None:
+        raise ValueError(f"{module} is no module of {', '.join(PACKAGES)}")
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        for name in _with_parents(waiting.pop()):
+            file = _file_of(name)
+            if file is not None and file not in found:
+                found.add(file)
+                waiting.extend(_imported_by(file))
+    return frozenset(file.relative_to(ROOT) for file in found)
+
+
+def code_fingerprint(module: str) -> str:
+    """Hash of what ``module`` and all that it imports from this project do; comments and docstrings do not count."""
+    digest = hashlib.sha256()
+    for file in sorted(import_closure(module)):
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        digest.update(f"{file.as_posix()}\n{ast.dump(_without_docstrings(tree))}\n".encode())
+    return digest.hexdigest()
+
+
+def git_commit() -> str:
+    """The commit that is checked out, with ``-dirty`` where tracked files differ from it, or ``unknown``.
+
+    dvc.lock does not count: a running pipeline writes it.
+    """
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changed = _git(
+            "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude,glob)**/dvc.lock"
+        )
+    except (subprocess.CalledProcessError, FileNotFoundError):
+        return "unknown"
+    return f"{commit}-dirty" if changed else commit
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _file_of(module: str) -> Path | None:
+    if module.split(".", 1)[0] not in PACKAGES:
+        return None
+    path = ROOT.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def _with_parents(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    for length in range(1, len(parts) + 1):
+        yield ".".join(parts[:length])
+
+
+def _imported_by(file: Path) -> Iterator[str]:
+    """Names that may be modules: ``from a.b import c`` gives ``a.b`` and ``a.b.c``. Imports are absolute here."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Without statements that are nothing but a string: docstrings, those of attributes too."""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [statement for statement in body if not _is_string(statement)]  # type: ignore[attr-defined]
+    return tree
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

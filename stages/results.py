@@ -1,0 +1,51 @@
+"""What the stages before measured, by run."""
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stages.workspace import Workspace
+
+CURVE_TAIL = 0.1
+"""Losses of a run are means over this last share of its training curve: single points are noisy."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Numbers of one size's runs, read from the stages' ``metrics.json`` and the training curves."""
+
+    workspace: Workspace
+
+    def measured(self, run: str) -> Mapping[str, float]:
+        """What ``measure`` wrote."""
+        return self._read("measure", run)
+
+    def classifies(self, run: str) -> bool:
+        """Whether the run went through ``classify``."""
+        return (self.workspace.folder("classify", run) / "metrics.json").exists()
+
+    def accuracy(self, run: str) -> float:
+        """Test accuracy that ``classify`` found, in percent like the paper's."""
+        return 100.0 * float(self._read("classify", run)["accuracy"])
+
+    def probes(self, run: str) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
+        """Accuracies that ``probe`` found, by encoder and representation."""
+        return self._read("probe", run)
+
+    def features(self) -> Mapping[str, float]:
+        """What ``features`` measured of its classifier."""
+        return self._read("features")
+
+    def end_of_training(self, run: str) -> Mapping[str, float]:
+        """Means over the last tenth of the training curve, and the number of steps and of skipped steps."""
+        with (self.workspace.folder("train", run) / "curve.csv").open(newline="") as stream:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        tail = rows[-max(1, round(CURVE_TAIL * len(rows))) :]
+        means = {name: sum(row[name] for row in tail) / len(tail) for name in rows[0]}
+        return {**means, "step": rows[-1]["step"], "skipped_steps": rows[-1]["skipped_steps"]}
+
+    def _read(self, stage: str, run: str | None = None) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.workspace.folder(stage, run) / "metrics.json").read_text())
+        return content

@@ -1,0 +1,231 @@
+"""The ``runs`` section: what a training run is made of, one type for each case study."""
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from lzn.data import AffineViews
+from lzn.flow import DPMSolver, Euler
+from lzn.label_anchors import LabelAnchors
+from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
+from lzn.randomness import derive_seed
+from lzn.studies import (
+    GenerationStep,
+    GenerativeModel,
+    JointModel,
+    JointStep,
+    LabelAlignment,
+    LatentDraw,
+    RepresentationModel,
+    RepresentationStep,
+)
+from lzn.training import TrainingSchedule, TrainingStep
+from stages.params import Section
+
+
+class EulerParams(Section):
+    """Euler's method for the flow between latents and anchors."""
+
+    kind: Literal["euler"]
+    num_steps: Annotated[int, Field(ge=1)]
+    g: Annotated[float, Field(gt=0, lt=1)] = 1e-4
+
+    def build(self) -> Euler:
+        """The solver."""
+        return Euler(num_steps=self.num_steps, g=self.g)
+
+
+class DPMSolverParams(Section):
+    """DPM-Solver++ for the flow between latents and anchors."""
+
+    kind: Literal["dpm"]
+    num_steps: Annotated[int, Field(ge=1)]
+    g: Annotated[float, Field(gt=0, lt=0.5)] = 1e-3
+
+    def build(self) -> DPMSolver:
+        """The solver."""
+        return DPMSolver(num_steps=self.num_steps, g=self.g)
+
+
+SolverParams = Annotated[EulerParams | DPMSolverParams, Field(discriminator="kind")]
+
+
+class LatentParams(Section):
+    """The latent space of a run and how latents are drawn in training."""
+
+    dim: Annotated[int, Field(ge=1)]
+    solver: SolverParams
+    alpha: Annotated[float, Field(ge=0, le=1)]
+
+    def build(self) -> LatentDraw:
+        """How the training step draws latents."""
+        return LatentDraw(solver=self.solver.build(), alpha=self.alpha)
+
+
+class LatentBlockParams(Section):
+    """The latent blocks of the U-Net image encoder (C.2)."""
+
+    channels: Annotated[int, Field(ge=1)]
+    units: Annotated[int, Field(ge=1)]
+    resolutions: tuple[int, ...] | None = None
+
+
+class AlignmentParams(Section):
+    """The flow that aligns zones: its solver, and the early steps that are left out (Eq. 2)."""
+
+    solver: SolverParams
+    num_skipped_steps: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _leaves_a_step(self) -> "AlignmentParams":
+        if self.num_skipped_steps >= self.solver.num_steps:
+            raise ValueError(f"num_skipped_steps must be below solver.num_steps, {self.solver.num_steps}")
+        return self
+
+
+class AffineViewsParams(Section):
+    """Augmentation of digits: see `lzn.data.AffineViews`."""
+
+    kind: Literal["affine"]
+    max_rotation: float
+    max_scale: float
+    max_shear: float
+    max_shift: float
+    min_contrast: float
+    noise: float
+
+    def build(self) -> AffineViews:
+        """The augmentation."""
+        return AffineViews(**self.model_dump(exclude={"kind"}))
+
+
+class ResNetParams(Section):
+    """The representation encoder: see `lzn.networks.ResNetEncoder`."""
+
+    depth: Literal[14, 26, 50]
+    base_channels: Annotated[int, Field(ge=1)]
+    stem: Literal["imagenet", "small"]
+    image_channels: Annotated[int, Field(ge=1)]
+    head_layers: Annotated[int, Field(ge=1)]
+
+
+class Run(Section):
+    """What all runs have."""
+
+    seed: Annotated[int, Field(ge=0)]
+    training: TrainingSchedule
+
+    def seed_initial_weights(self) -> None:
+        """Make the weights that are built next depend on the run's seed alone."""
+        torch.manual_seed(derive_seed(self.seed, "initial weights"))
+
+
+class GenerationRun(Run):
+    """Case study 1, RF (no ``latent``) or RF+LZN, and the conditional RF that case study 3 is compared with."""
+
+    study: Literal["generation"]
+    unet: UNetConfig
+    conditional: bool
+    latent: LatentParams | None
+    latent_blocks: LatentBlockParams | None = None
+
+    @model_validator(mode="after")
+    def _has_both_or_neither(self) -> "GenerationRun":
+        if (self.latent is None) != (self.latent_blocks is None):
+            raise ValueError("latent and latent_blocks go together: give both (RF+LZN) or neither (RF)")
+        return self
+
+    def build_model(self, num_classes: int) -> GenerativeModel:
+        """The model with its initial weights."""
+        self.seed_initial_weights()
+        decoder = VelocityUNet(
+            self.unet,
+            latent_dim=0 if self.latent is None else self.latent.dim,
+            num_classes=num_classes if self.conditional else 0,
+        )
+        if self.latent is None or self.latent_blocks is None:
+            return GenerativeModel(decoder)
+        return GenerativeModel(decoder, _build_encoder(self.unet, self.latent, self.latent_blocks))
+
+    def build_step(self) -> TrainingStep[GenerativeModel]:
+        """The training step."""
+        return GenerationStep(None if self.latent is None else self.latent.build())
+
+
+class RepresentationRun(Run):
+    """Case study 2."""
+
+    study: Literal["representation"]
+    encoder: ResNetParams
+    latent: LatentParams
+    alignment: AlignmentParams
+    augmentation: AffineViewsParams
+
+    def build_model(self, num_classes: int) -> RepresentationModel:
+        """The model with its initial weights; labels play no part in it."""
+        self.seed_initial_weights()
+        return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
+
+    def build_step(self) -> TrainingStep[RepresentationModel]:
+        """The training step."""
+        return RepresentationStep(
+            augment=self.augmentation.build(),
+            latents=self.latent.build(),
+            solver=self.alignment.solver.build(),
+            num_skipped_steps=self.alignment.num_skipped_steps,
+        )
+
+
+class JointRun(Run):
+    """Case study 3; without ``generate`` the rectified flow loss and its decoder are left out ("no gen")."""
+
+    study: Literal["joint"]
+    generate: bool
+    unet: UNetConfig
+    latent: LatentParams
+    latent_blocks: LatentBlockParams
+    alignment: AlignmentParams
+    alignment_weight: Annotated[float, Field(gt=0)] = 1.0
+
+    def build_model(self, num_classes: int) -> JointModel:
+        """The model with its initial weights."""
+        self.seed_initial_weights()
+        encoder = _build_encoder(self.unet, self.latent, self.latent_blocks)
+        label_anchors = LabelAnchors(num_classes, self.latent.dim)
+        decoder = (
+            VelocityUNet(self.unet, latent_dim=self.latent.dim, num_classes=num_classes)
+            if self.generate
+            else None
+        )
+        return JointModel(encoder, label_anchors, decoder)
+
+    def build_step(self) -> TrainingStep[JointModel]:
+        """The training step."""
+        return JointStep(
+            latents=self.latent.build(),
+            alignment=LabelAlignment(
+                solver=self.alignment.solver.build(),
+                num_skipped_steps=self.alignment.num_skipped_steps,
+                weight=self.alignment_weight,
+            ),
+        )
+
+
+AnyRun = Annotated[GenerationRun | RepresentationRun | JointRun, Field(discriminator="study")]
+
+
+def _build_encoder(unet: UNetConfig, latent: LatentParams, blocks: LatentBlockParams) -> LatentEncoder:
+    return LatentEncoder(
+        unet,
+        latent_dim=latent.dim,
+        block_channels=blocks.channels,
+        block_units=blocks.units,
+        latent_resolutions=blocks.resolutions,
+    )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

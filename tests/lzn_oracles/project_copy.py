@@ -1,0 +1,67 @@
+"""A copy of the project in a temporary folder, at a size of a few steps, as a fresh clone would be."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def copy_project(destination: Path) -> Path:
+    """Every file that git tracks or would track, in a new git repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT, capture_output=True, check=True, text=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (destination / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, destination / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=destination, check=True)
+    return destination
+
+
+def shrink_params(project: Path, *, num_steps: int) -> None:
+    """Trainings of a few steps, Euler sampling in two, and few images to reconstruct; all else as it is."""
+    params = read_params(project)
+    for run in [*params["runs"].values(), params["features"]]:
+        run["training"] = {
+            **run["training"], "num_steps": num_steps, "batch_size": 64, "warmup_steps": 1, "log_every": 1,
+            "checkpoint_every": 1,
+        }  # fmt: skip
+    euler = {"kind": "euler", "num_steps": 2}
+    params["sample"]["sampler"] = euler
+    params["measure"]["reconstruction"] = {"num_images": 8, "num_draws": 1, "sampler": euler}
+    write_params(project, params)
+
+
+def read_params(project: Path) -> dict[str, Any]:
+    """The copy's parameters, without aliases."""
+    content: dict[str, Any] = YAML(typ="safe").load(project / "params.yaml")
+    return content
+
+
+def write_params(project: Path, params: Mapping[str, Any]) -> None:
+    """Replace the copy's parameters."""
+    yaml = YAML()
+    yaml.representer.ignore_aliases = lambda data: True
+    yaml.dump(dict(params), project / "params.yaml")
+
+
+def run_in(
+    project: Path, command: Sequence[str], *, timeout: float = 540
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with this interpreter's programs on the PATH and nothing of the user's MLflow settings."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))
+    }
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    return subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )

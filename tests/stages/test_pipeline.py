@@ -1,0 +1,89 @@
+"""The whole DVC pipeline at a few steps, in a copy of the project; later tests build on what the first one ran."""
+
+import json
+from pathlib import Path
+
+import pytest
+from lzn_oracles.project_copy import copy_project, read_params, run_in, shrink_params, write_params
+from mlflow import MlflowClient
+
+DVC = ["python", "-m", "dvc"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which `dvc repro` has run."""
+    folder = copy_project(tmp_path_factory.mktemp("project"))
+    shrink_params(folder, num_steps=3)
+    result = run_in(folder, [*DVC, "repro"])
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    return folder
+
+
+def planned(project: Path) -> set[str]:
+    """Stages that `dvc repro` would run now."""
+    result = run_in(project, [*DVC, "status", "--json"])
+    assert result.returncode == 0, result.stderr
+    return {name.removeprefix("dvc.yaml:") for name in json.loads(result.stdout)}
+
+
+def test_every_table_of_the_paper_is_filled_or_says_why_not(project: Path) -> None:
+    tables = json.loads((project / "outputs/digits/tables/tables.json").read_text())
+    assert set(tables) == {*(f"table{number}" for number in range(1, 9)), "training"}
+    for table in tables.values():
+        assert {row["source"] for row in table["rows"]} >= {"ours"}
+        cells = [cell for row in table["rows"] for cell in row["cells"].values()]
+        assert all(isinstance(cell["value"], float | int) or cell["reason"] for cell in cells)
+
+
+def test_the_paper_numbers_in_the_tables_are_the_paper_s(project: Path) -> None:
+    tables = json.loads((project / "outputs/digits/tables/tables.json").read_text())
+    row = next(row for row in tables["table1"]["rows"] if row["label"] == "RF+LZN, CIFAR10")
+    assert row["source"] == "paper"
+    assert row["cells"]["fid"]["value"] == 2.59
+    assert row["cells"]["recon"]["value"] == 0.41
+
+
+def test_no_distance_of_this_size_is_called_fid(project: Path) -> None:
+    metrics = json.loads((project / "outputs/digits/measure/rf/metrics.json").read_text())
+    assert set(metrics) == {"fd_digits", "mmd_digits", "precision", "recall", "reconstruction"}
+
+
+def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-digits")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {*read_params(project)["runs"], "tables"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    joint = runs["joint"]
+    assert joint.data.params["training.num_steps"] == "3"
+    assert {"measure.fd_digits", "classify.accuracy", "alignment_accuracy"} <= set(joint.data.metrics)
+    assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
+
+
+def test_a_second_repro_has_nothing_to_do(project: Path) -> None:
+    assert planned(project) == set()
+
+
+def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project: Path) -> None:
+    params = read_params(project)
+    params["runs"]["rf_conditional"]["training"]["num_steps"] = 4
+    write_params(project, params)
+    assert planned(project) == {"train@rf_conditional"}
+    result = run_in(project, [*DVC, "repro"])
+    assert result.returncode == 0, result.stderr[-3000:]
+    ran = {line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage")}
+    of_the_run = {f"{stage}@rf_conditional" for stage in ("train", "sample", "measure")}
+    assert ran == of_the_run | {"tables", "report"}
+
+
+def test_an_error_in_the_parameters_names_the_key_and_what_is_allowed(project: Path) -> None:
+    params = read_params(project)
+    params["runs"]["rf"]["unet"]["dropot"] = 0.1
+    write_params(project, params)
+    result = run_in(project, [*DVC, "repro", "train@rf"])
+    assert result.returncode != 0
+    assert "runs.rf.unet.dropot: unknown key" in result.stderr
+    assert "dropout" in result.stderr
+    assert "Traceback" not in result.stderr
