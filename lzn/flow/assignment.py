@@ -56,7 +56,7 @@ class AnchorSet:
         """Of anchors (n, q) and weights (n,), both already checked."""
         anchors = anchors.double()
         centre = anchors.detach().mean(dim=0)
-        log_weights = None if weights is None else (weights.double() / weights.double().sum()).log()
+        log_weights = None if weights is None else _log_shares(weights)
         return AnchorSet(anchors - centre, centre, log_weights, working_dtype)
 
     def enter(self, points: Tensor, tau: float) -> Tensor:
@@ -111,8 +111,7 @@ class _Assign(torch.autograd.Function):
             raise RuntimeError("the flow has first derivatives only: call backward without create_graph")
         grad_mean, grad_log_probability = grads
         state, anchors, log_weights, targets = ctx.saved_tensors
-        device_type = state.device.type
-        with torch.no_grad(), torch.autocast(device_type, enabled=False):
+        with torch.autocast(state.device.type, enabled=False):
             scale, bias = _scale_and_bias(anchors, log_weights, ctx.tau)
             grad_state = torch.empty_like(state)
             grad_anchors = torch.zeros_like(anchors)
@@ -131,7 +130,12 @@ class _Assign(torch.autograd.Function):
                 grad_anchors.addmm_(grad_logits.T, state[rows], alpha=scale)
                 grad_bias += grad_logits.sum(dim=0)
             grad_anchors -= ((1.0 - ctx.tau) * scale) * grad_bias[:, None] * anchors
-        return grad_state, grad_anchors, None if log_weights is None else grad_bias, None, None
+        return grad_state, grad_anchors, None, None, None
+
+
+def _log_shares(weights: Tensor) -> Tensor:
+    shares = weights.detach().double()
+    return (shares / shares.sum()).log()
 
 
 def _scale_and_bias(anchors: Tensor, log_weights: Tensor | None, tau: float) -> tuple[float, Tensor]:

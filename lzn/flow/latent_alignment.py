@@ -37,7 +37,7 @@ def flow_to_anchors(
     Args:
         latents: (m, q). Their dtype decides the precision, as in `compute_latents`.
         anchors: (n, q).
-        weights: relative mass of each anchor, (n,); by default uniform.
+        weights: relative mass of each anchor, (n,), constants for autograd; by default uniform.
         targets: index of the anchor that each latent is paired with, int64 (m,).
         solver: `Euler` or `DPMSolver`.
 

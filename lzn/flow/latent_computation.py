@@ -30,7 +30,7 @@ def compute_latents(
         noise: standard normal ``eps``, (m, q). It decides the precision: float64 noise computes in float64
             throughout, anything else in float32 with float64 where it matters.
         all_anchors: anchors whose zones divide the latent space, (n, q); by default ``anchors``.
-        weights: relative mass of each of the n anchors, (n,); by default uniform.
+        weights: relative mass of each of the n anchors, (n,), constants for autograd; by default uniform.
         alpha: concentration of the draw, from 0 (the zone's centre) to 1 (the whole zone).
         solver: `Euler` or `DPMSolver`.
 

@@ -51,7 +51,11 @@ class Euler:
 
 @dataclass(frozen=True)
 class DPMSolver:
-    """Multistep DPM-Solver++ of order 3 in data prediction, uniform in ``tau`` (Lu et al. 2022, arXiv:2211.01095).
+    """Third-order multistep DPM-Solver++ in data prediction, uniform in ``tau`` (Lu et al. 2022, arXiv:2211.01095).
+
+    The order is that of its formula. Its error falls with the square of the step, as measured: the first step has no
+    history and is of order 1, and the public formula, by which the paper's results were made, takes half of the
+    interpolating parabola's quadratic term.
 
     The schedule is ``alpha = 1 - tau``, ``sigma = tau``, ``lambda = log(alpha / sigma)``; the flow is solved between
     ``tau = g`` and ``tau = 1 - g``. The first two steps have orders 1 and 2 for want of a history; with fewer than

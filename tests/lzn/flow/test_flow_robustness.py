@@ -1,0 +1,166 @@
+"""Extreme anchors, mixed precision, and what autograd is told."""
+
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from lzn_oracles import literal_flow
+from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from torch import Tensor
+
+from lzn.flow import DPMSolver, Euler, Solver, alignment_loss, compute_latents, flow_to_anchors
+
+SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3)]
+by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
+by_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+@dataclass(frozen=True)
+class Case:
+    """Anchors (n, q), weights (n,) or None, and how far float32 may be from the formulas in values and gradients."""
+
+    anchors: Tensor
+    weights: Tensor | None
+    value: float
+    gradient: float
+
+
+def with_zeros(n: int) -> Tensor:
+    weights = positive(0, n)
+    weights[::3] = 0
+    return weights
+
+
+CASES = {
+    "exact duplicates": Case(normal(1, 12, 6).repeat(2, 1), None, 1e-5, 1e-5),
+    "all equal": Case(normal(2, 1, 6).repeat(24, 1), None, 1e-5, 1e-5),
+    "tight and far from the origin": Case(1e3 + 1e-2 * normal(3, 24, 6), None, 1e-5, 1e-5),
+    "near-duplicates": Case(normal(4, 6, 6).repeat(4, 1) + 1e-4 * normal(5, 24, 6), None, 1e-5, 1e-5),
+    # At tau >= 0.3 states of size 1e3 are float32, so latents of size 1 are rounded to 1e-4.
+    "norm 1e3": Case(1e3 / math.sqrt(6) * normal(6, 24, 6), None, 1e-3, 1e-3),
+    "one anchor": Case(normal(7, 1, 6), None, 1e-5, 1e-5),
+    # A sample without weight starts at a distance from all others that steps multiply by 1/g.
+    "weights with zeros": Case(normal(8, 24, 6), with_zeros(24), 1e-4, 1e-3),
+}
+by_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+
+
+def batch_latents(case: Case, solver: Solver, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Latents of the case's anchors and the gradient of their product with fixed numbers."""
+    anchors = leaf(case.anchors, dtype)
+    z = compute_latents(anchors, normal(9, *anchors.shape).to(dtype), weights=case.weights, solver=solver)
+    (z * normal(10, *anchors.shape)).sum().backward()
+    return z, gradient(anchors)
+
+
+@by_dtype
+@by_solver
+@by_case
+def test_latents_of_extreme_anchors_are_finite(case: Case, solver: Solver, dtype: torch.dtype):
+    z, grad = batch_latents(case, solver, dtype)
+    assert z.isfinite().all()
+    assert grad.isfinite().all()
+
+
+@by_solver
+@by_case
+def test_float32_latents_of_extreme_anchors_are_right(case: Case, solver: Solver):
+    anchors, noise = leaf(case.anchors.float()), normal(9, *case.anchors.shape).float().double()
+    expected = literal_flow.latents(anchors, noise, solver, weights=case.weights)
+    (expected * normal(10, *anchors.shape)).sum().backward()
+    z, grad = batch_latents(case, solver, torch.float32)
+    # Row by row: samples without weight have latents 1/g times as large as the others'.
+    length = expected.detach().norm(dim=1, keepdim=True)
+    assert relative_error(z / length, expected / length) < case.value
+    # Where zones do not touch (norm 1e3, one anchor) gradients are zero up to rounding: the absolute part.
+    error = float((grad - gradient(anchors)).norm())
+    assert error < case.gradient * float(gradient(anchors).norm()) + 1e-5
+
+
+@by_dtype
+@by_solver
+@by_case
+@pytest.mark.parametrize("log", [True, False])
+def test_alignment_with_extreme_anchors_is_finite(case: Case, solver: Solver, log: bool, dtype: torch.dtype):
+    latents, anchors = leaf(normal(11, 9, 6), dtype), leaf(case.anchors, dtype)
+    n = len(anchors)
+    # With the logarithm, targets have weight: the others are refused.
+    targets = (3 * torch.arange(9) + 1) % n if n > 1 else torch.zeros(9, dtype=torch.int64)
+    loss = alignment_loss(
+        latents, anchors, targets, weights=case.weights, solver=solver, num_skipped_steps=4, log=log
+    )
+    loss.backward()
+    assert loss.isfinite()
+    assert gradient(latents).isfinite().all()
+    assert gradient(anchors).isfinite().all()
+
+
+def test_target_of_weight_zero_has_no_probability_and_no_gradient():
+    latents, anchors = leaf(normal(12, 4, 3)), leaf(normal(13, 5, 3))
+    weights = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0])
+    loss = alignment_loss(
+        latents, anchors, torch.ones(4, dtype=torch.int64), weights=weights,
+        solver=Euler(num_steps=10), num_skipped_steps=2, log=False,
+    )  # fmt: skip
+    loss.backward()
+    assert loss == 0
+    assert torch.equal(gradient(latents), torch.zeros_like(latents))
+    assert torch.equal(gradient(anchors), torch.zeros_like(anchors))
+
+
+@by_solver
+def test_autocast_around_the_flow_changes_nothing(solver: Solver):
+    targets = torch.arange(10)
+
+    def loss_and_gradient(enabled: bool) -> tuple[Tensor, Tensor]:
+        anchors = leaf(normal(14, 10, 4), torch.float32)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            z = compute_latents(anchors, normal(15, 10, 4).float(), solver=solver)
+            loss = alignment_loss(z, anchors, targets, solver=solver, num_skipped_steps=4, log=True)
+            loss.backward()
+        return loss.detach(), gradient(anchors)
+
+    # The same operations in the same order: equal, not close.
+    for inside, outside in zip(loss_and_gradient(True), loss_and_gradient(False), strict=True):
+        assert torch.equal(inside, outside)
+
+
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+@by_solver
+def test_half_precision_inputs_are_computed_in_float32(solver: Solver, low: torch.dtype):
+    anchors, noise = leaf(normal(16, 10, 4), low), normal(17, 10, 4).to(low)
+    z = compute_latents(anchors, noise, solver=solver)
+    exact = compute_latents(anchors.detach().float(), noise.float(), solver=solver)
+    assert torch.equal(z, exact)
+    z.square().sum().backward()
+    assert gradient(anchors).dtype == low
+    assert gradient(anchors).isfinite().all()
+    arrival = flow_to_anchors(noise, anchors, targets=torch.arange(10), solver=solver)
+    assert arrival.target_log_probability is not None
+    assert arrival.points.dtype == arrival.target_log_probability.dtype == torch.float32
+
+
+def test_precision_follows_noise_and_latents_not_anchors():
+    anchors, noise = normal(18, 10, 4), normal(19, 10, 4)
+    assert compute_latents(anchors, noise.float()).dtype == torch.float32
+    assert compute_latents(anchors.float(), noise).dtype == torch.float64
+    assert flow_to_anchors(noise.float(), anchors).points.dtype == torch.float32
+    assert flow_to_anchors(noise, anchors.float()).points.dtype == torch.float64
+
+
+def test_inputs_are_left_as_they_are():
+    anchors, noise, weights = normal(20, 10, 4), normal(21, 10, 4), positive(22, 10)
+    copies = anchors.clone(), noise.clone(), weights.clone()
+    leaf_anchors = anchors.requires_grad_()
+    z = compute_latents(leaf_anchors, noise, weights=weights)
+    flow_to_anchors(z, leaf_anchors, weights=weights, targets=torch.arange(10)).points.sum().backward()
+    for given, copy in zip((anchors.detach(), noise, weights), copies, strict=True):
+        assert torch.equal(given, copy)
+
+
+def test_second_derivatives_are_refused_rather_than_wrong():
+    anchors = leaf(normal(23, 5, 3))
+    z = compute_latents(anchors, normal(24, 5, 3))
+    with pytest.raises(RuntimeError, match="first derivatives"):
+        torch.autograd.grad(z.square().sum(), anchors, create_graph=True)

@@ -1,0 +1,71 @@
+"""The studies' models at the smallest size, with all weights well away from zero."""
+
+import torch
+from torch import Tensor, nn
+
+from lzn.label_anchors import LabelAnchors
+from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
+from lzn.studies import GenerativeModel, JointModel, RepresentationModel
+from lzn.training import Batch
+
+NUM_CLASSES = 3
+LATENT_DIM = 8
+TINY_8 = UNetConfig(
+    image_size=8,
+    image_channels=1,
+    base_channels=8,
+    channel_multipliers=(1,),
+    blocks_per_level=1,
+    attention_resolutions=(),
+)
+
+
+def stirred(module: nn.Module) -> nn.Module:
+    """``module`` with noise on every parameter: last layers start near zero, which hides what comes before them."""
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    return module
+
+
+def tiny_decoder(*, latent_dim: int = 0, num_classes: int = 0) -> VelocityUNet:
+    torch.manual_seed(0)
+    decoder = VelocityUNet(TINY_8, latent_dim=latent_dim, num_classes=num_classes)
+    stirred(decoder)
+    return decoder
+
+
+def tiny_encoder() -> LatentEncoder:
+    torch.manual_seed(1)
+    encoder = LatentEncoder(TINY_8, latent_dim=LATENT_DIM, block_channels=2, block_units=8)
+    stirred(encoder)
+    return encoder
+
+
+def tiny_generative(*, latents: bool, num_classes: int = 0) -> GenerativeModel:
+    decoder = tiny_decoder(latent_dim=LATENT_DIM if latents else 0, num_classes=num_classes)
+    return GenerativeModel(decoder, tiny_encoder() if latents else None)
+
+
+def tiny_joint(*, generate: bool = True) -> JointModel:
+    torch.manual_seed(2)
+    label_anchors = LabelAnchors(NUM_CLASSES, LATENT_DIM)
+    decoder = tiny_decoder(latent_dim=LATENT_DIM, num_classes=NUM_CLASSES) if generate else None
+    return JointModel(tiny_encoder(), label_anchors, decoder)
+
+
+def tiny_representation() -> RepresentationModel:
+    torch.manual_seed(3)
+    encoder = ResNetEncoder(
+        depth=14, head_dim=LATENT_DIM, head_layers=1, base_channels=4, stem="small", image_channels=1
+    )
+    stirred(encoder)
+    return RepresentationModel(encoder)
+
+
+def random_batch(labels: tuple[int, ...] = (0, 2, 2, 1, 2, 2)) -> Batch:
+    """Random images with these labels, by default in unequal numbers."""
+    generator = torch.Generator().manual_seed(4)
+    images: Tensor = torch.rand(len(labels), 1, 8, 8, generator=generator) * 2 - 1
+    return Batch(images, torch.tensor(labels))
