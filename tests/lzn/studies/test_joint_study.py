@@ -1,0 +1,189 @@
+"""Case study 3: both losses literally, their gradients, and labels as a data type of the latent space."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from lzn_oracles.literal_flow import alignment, latents, solve
+from lzn_oracles.tiny_models import LATENT_DIM, NUM_CLASSES, random_batch, tiny_generative, tiny_joint
+from torch import Tensor, nn
+
+from lzn.flow import DPMSolver, Euler, alignment_loss
+from lzn.studies import (
+    GenerationStep,
+    JointModel,
+    JointStep,
+    LabelAlignment,
+    LatentDraw,
+    classify_images,
+    decode_labels,
+    draw_label_latents,
+)
+
+BATCH = random_batch()
+DRAW = LatentDraw(solver=DPMSolver(num_steps=6, g=1e-3))
+ALIGNMENT = LabelAlignment(solver=Euler(num_steps=10), num_skipped_steps=2)
+STEP = JointStep(latents=DRAW, alignment=ALIGNMENT)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def latents_of_step(model: JointModel, seed: int) -> Tensor:
+    """The latents that a step with this seed draws, after its image noise and times, in float64."""
+    generator = seeded(seed)
+    torch.randn(BATCH.images.shape, generator=generator)
+    torch.rand(len(BATCH.images), generator=generator)
+    noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=generator)
+    return latents(model.encoder(BATCH.images).double(), noise.double(), DRAW.solver)
+
+
+def test_the_alignment_is_the_formula_with_the_batchs_class_frequencies_as_weights() -> None:
+    model = tiny_joint()
+    watched = STEP(model, BATCH, seeded(5)).watched
+    frequencies = torch.tensor([1 / 6, 1 / 6, 4 / 6])  # labels 0, 2, 2, 1, 2, 2
+    arrival = solve(
+        latents_of_step(model, 5),
+        model.label_anchors.points.double(),
+        frequencies,
+        ALIGNMENT.solver,
+        towards_anchors=True,
+    )
+    expected = alignment(arrival.log_probability, BATCH.labels, num_skipped_steps=2, log=False)
+    # The accuracy asked of float32 flows.
+    assert watched["alignment"].item() == pytest.approx(expected.item(), rel=1e-4)
+    nearest = torch.cdist(arrival.points, model.label_anchors.points.double()).argmin(dim=1)
+    assert watched["alignment_accuracy"].item() == pytest.approx(
+        (nearest == BATCH.labels).double().mean().item()
+    )
+
+
+def test_uniform_weights_would_give_another_alignment() -> None:
+    model = tiny_joint()
+    uniform = alignment_loss(
+        latents_of_step(model, 5).float(),
+        model.label_anchors.points,
+        BATCH.labels,
+        solver=ALIGNMENT.solver,
+        num_skipped_steps=2,
+        log=False,
+    )
+    assert abs(STEP(model, BATCH, seeded(5)).watched["alignment"].item() - uniform.item()) > 1e-2
+
+
+def test_the_rectified_flow_loss_is_that_of_case_study_1_with_labels() -> None:
+    joint, generative = tiny_joint(), tiny_generative(latents=True, num_classes=NUM_CLASSES)
+    assert joint.decoder is not None
+    generative.decoder.load_state_dict(joint.decoder.state_dict())
+    losses = STEP(joint, BATCH, seeded(5))
+    alone = GenerationStep(DRAW)(generative, BATCH, seeded(5)).total
+    assert torch.equal(losses.watched["rectified_flow"], alone.detach())
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.25])
+def test_the_loss_is_the_sum_of_both_with_the_alignments_weight(weight: float) -> None:
+    losses = replace(STEP, alignment=replace(ALIGNMENT, weight=weight))(tiny_joint(), BATCH, seeded(5))
+    watched = losses.watched
+    expected = weight * watched["alignment"].item() + watched["rectified_flow"].item()
+    assert losses.total.item() == pytest.approx(expected, rel=1e-6)
+    assert not any(value.requires_grad for value in watched.values())
+
+
+def test_without_a_decoder_the_loss_is_the_alignment_alone_with_the_same_latents() -> None:
+    with_decoder = STEP(tiny_joint(), BATCH, seeded(5))
+    without = STEP(tiny_joint(generate=False), BATCH, seeded(5))
+    assert without.watched.keys() == {"alignment", "alignment_accuracy"}
+    assert torch.equal(without.total.detach(), with_decoder.watched["alignment"])
+
+
+def test_gradients_reach_encoder_label_anchors_and_decoder() -> None:
+    model = tiny_joint()
+    STEP(model, BATCH, seeded(5)).total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_without_a_decoder_gradients_reach_encoder_and_label_anchors() -> None:
+    model = tiny_joint(generate=False)
+    STEP(model, BATCH, seeded(5)).total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_the_label_anchors_get_their_gradient_from_the_alignment_alone() -> None:
+    """The decoder sees latents of image zones, in which label anchors play no part."""
+    full, without = tiny_joint(), tiny_joint(generate=False)
+    STEP(full, BATCH, seeded(5)).total.backward()
+    STEP(without, BATCH, seeded(5)).total.backward()
+    assert full.label_anchors.points.grad is not None
+    assert without.label_anchors.points.grad is not None
+    torch.testing.assert_close(full.label_anchors.points.grad, without.label_anchors.points.grad)
+
+
+def test_a_batch_without_one_of_the_classes_has_finite_loss_and_gradients() -> None:
+    model = tiny_joint()
+    losses = STEP(model, random_batch((0, 0, 1, 1)), seeded(5))
+    losses.total.backward()
+    assert bool(losses.total.isfinite())
+    assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)
+
+
+class AnchorOfBrightness(nn.Module):
+    """A hand-made encoder: an image whose pixels are all ``label / 10`` gets the anchor of ``label``."""
+
+    def __init__(self, anchors: Tensor) -> None:
+        super().__init__()
+        self.anchors = anchors
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.anchors[(images[:, 0, 0, 0] * 10).round().long()]
+
+
+@pytest.mark.parametrize(
+    "batch_size", [30, 199, 200, 1000]
+)  # the last of 199 is a batch of one, if not filled
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_an_encoder_whose_anchors_are_the_label_anchors_classifies_perfectly(
+    batch_size: int, scale: float
+) -> None:
+    anchors = scale * torch.randn(10, 16, generator=seeded())
+    labels = torch.arange(10).repeat(20)[torch.randperm(200, generator=seeded(1))]
+    images = (labels / 10)[:, None, None, None].expand(-1, 1, 8, 8)
+    predicted = classify_images(
+        AnchorOfBrightness(anchors),  # type: ignore[arg-type]
+        images,
+        anchors,
+        latent_solver=DPMSolver(num_steps=20),
+        label_solver=Euler(num_steps=100),
+        batch_size=batch_size,
+    )
+    assert torch.equal(predicted, labels)
+
+
+def test_classification_is_of_anchors_and_not_of_inner_products() -> None:
+    """Label anchors of unequal norm: the largest inner product would always choose the longest."""
+    anchors = torch.tensor([[1.0, 0.0], [5.0, 0.0], [0.0, 2.0]])
+    labels = torch.tensor([0, 1, 2])
+    points = draw_label_latents(anchors, labels, torch.zeros(3, 2), solver=Euler(num_steps=100))
+    assert torch.equal(decode_labels(points, anchors, solver=Euler(num_steps=100)), labels)
+
+
+@pytest.mark.parametrize(("num_steps", "largest_share"), [(100, 0.02), (400, 0.006)])
+def test_decoding_inverts_drawing_from_the_zones_of_labels(num_steps: int, largest_share: float) -> None:
+    anchors = torch.randn(10, 32, generator=seeded())
+    labels = torch.arange(10).repeat(300)
+    noise = torch.randn(len(labels), 32, generator=seeded(1))
+    solver = Euler(num_steps=num_steps)
+    drawn = draw_label_latents(anchors, labels, noise, solver=solver)
+    wrong = (decode_labels(drawn, anchors, solver=solver) != labels).double().mean().item()
+    # Euler's error, of order 1 / num_steps, carries draws next to a border across it: 1.1 % and 0.26 % of 10^4.
+    assert wrong < largest_share
+
+
+def test_latents_drawn_for_labels_in_equal_shares_are_standard_normal_together() -> None:
+    anchors = torch.randn(10, 4, generator=seeded())
+    labels = torch.arange(10).repeat(1000)
+    noise = torch.randn(len(labels), 4, generator=seeded(1))
+    drawn = draw_label_latents(anchors, labels, noise, solver=Euler(num_steps=100))
+    # Estimates from 10^4 draws have deviations of 0.01 and 0.007: five of them, and 1 % for the solver's steps.
+    assert drawn.mean(dim=0).abs().max() < 0.05 + 0.01
+    assert (drawn.std(dim=0) - 1).abs().max() < 0.035 + 0.01

@@ -1,0 +1,147 @@
+"""Case study 2: the loss literally, its symmetry, and the four representations."""
+
+import pytest
+import torch
+from lzn_oracles.literal_flow import alignment, latents, solve
+from lzn_oracles.tiny_models import LATENT_DIM, random_batch, tiny_representation
+from torch import Tensor
+
+from lzn.flow import Euler, compute_latents
+from lzn.studies import REPRESENTATIONS, LatentDraw, RepresentationStep, represent_images
+from lzn.training import Batch
+
+BATCH = random_batch()
+LATENT_SOLVER = Euler(num_steps=10)
+ALIGNMENT_SOLVER = Euler(num_steps=8)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class TwoViews:
+    """The image itself, then its mirror image at less contrast; draws nothing."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        self.calls += 1
+        return images if self.calls % 2 else 0.8 * images.flip(3)
+
+
+def step(*, alpha: float, augment: TwoViews | None = None) -> RepresentationStep:
+    return RepresentationStep(
+        augment=augment or TwoViews(),
+        latents=LatentDraw(solver=LATENT_SOLVER, alpha=alpha),
+        solver=ALIGNMENT_SOLVER,
+        num_skipped_steps=2,
+    )
+
+
+def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itself() -> None:
+    model = tiny_representation()
+    losses = step(alpha=0.45)(model, BATCH, seeded(5))
+    noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(5)).double()
+    anchors, anchors_view2 = (
+        model.encoder(view).double() for view in (BATCH.images, 0.8 * BATCH.images.flip(3))
+    )
+    first_latents = latents(anchors, noise, LATENT_SOLVER, alpha=0.45)
+    arrival = solve(first_latents, anchors_view2, None, ALIGNMENT_SOLVER, towards_anchors=True)
+    own = torch.arange(len(noise))
+    expected = alignment(arrival.log_probability, own, num_skipped_steps=2, log=True)
+    # The accuracy asked of float32 flows.
+    assert losses.total.item() == pytest.approx(expected.item(), rel=1e-4)
+    nearest = torch.cdist(arrival.points, anchors_view2).argmin(dim=1)
+    assert losses.watched["alignment_accuracy"].item() == pytest.approx(
+        (nearest == own).double().mean().item()
+    )
+
+
+def test_the_order_of_the_images_does_not_matter() -> None:
+    model = tiny_representation()
+    order = torch.randperm(len(BATCH.images), generator=seeded(1))
+    permuted = Batch(BATCH.images[order], BATCH.labels[order])
+    # At alpha = 0 there is no noise that would have to be permuted too.
+    losses = [step(alpha=0.0)(model, batch, seeded()).total.item() for batch in (BATCH, permuted)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_labels_play_no_part() -> None:
+    model = tiny_representation()
+    relabelled = Batch(BATCH.images, BATCH.labels.flip(0))
+    losses = [step(alpha=0.45)(model, batch, seeded()).total for batch in (BATCH, relabelled)]
+    assert torch.equal(*losses)
+
+
+def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() -> None:
+    draws: list[float] = []
+
+    def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+        draws.append(torch.rand((), generator=generator).item())
+        return images + draws[-1]
+
+    RepresentationStep(
+        augment=augment,
+        latents=LatentDraw(solver=LATENT_SOLVER, alpha=0.45),
+        solver=ALIGNMENT_SOLVER,
+        num_skipped_steps=2,
+    )(tiny_representation(), BATCH, seeded(5))
+    assert draws == torch.rand(2, generator=seeded(5)).tolist()
+
+
+def test_gradients_reach_the_whole_encoder() -> None:
+    model = tiny_representation()
+    step(alpha=0.45)(model, BATCH, seeded(5)).total.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def represent(images: Tensor, *, batch_size: int, seed: int = 0) -> dict[str, Tensor]:
+    encoder = tiny_representation().encoder.eval()
+    return represent_images(
+        encoder, images, solver=LATENT_SOLVER, generator=seeded(seed), batch_size=batch_size
+    )
+
+
+IMAGES = random_batch((0,) * 7).images
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
+def test_there_are_four_representations_of_each_image(batch_size: int) -> None:
+    representations = represent(IMAGES, batch_size=batch_size)
+    assert tuple(representations) == REPRESENTATIONS
+    widths = {name: r.shape[1] for name, r in representations.items()}
+    assert widths == {**dict.fromkeys(REPRESENTATIONS, LATENT_DIM), "without_head": 128}
+    assert all(len(r) == 7 for r in representations.values())
+    assert not any(r.requires_grad for r in representations.values())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_backbone_outputs_and_anchors_are_the_encoders_whatever_the_batch(batch_size: int) -> None:
+    encoder = tiny_representation().encoder.eval()
+    representations = represent(IMAGES, batch_size=batch_size)
+    with torch.no_grad():
+        anchors, backbone = encoder(IMAGES), encoder(IMAGES, with_head=False)
+    # Convolutions sum in another order in another batch size.
+    torch.testing.assert_close(representations["with_head"], anchors, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(representations["without_head"], backbone, rtol=1e-4, atol=1e-5)
+
+
+def test_latents_are_computed_among_a_batchs_anchors_and_the_last_batch_is_filled_from_before() -> None:
+    representations = represent(IMAGES, batch_size=3)
+    anchors = representations["with_head"]
+
+    def centres(batch: slice) -> Tensor:
+        return compute_latents(
+            anchors[batch], torch.zeros_like(anchors[batch]), alpha=0.0, solver=LATENT_SOLVER
+        )
+
+    expected = torch.cat([centres(slice(0, 3)), centres(slice(3, 6)), centres(slice(4, 7))[2:]])
+    # The same numbers, but for the convolutions' order of sums, which the flow stretches.
+    torch.testing.assert_close(representations["with_latent_alpha_0"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_generator_decides_latents_and_nothing_else() -> None:
+    first, same, other = (represent(IMAGES, batch_size=3, seed=seed) for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], same[name]) for name in REPRESENTATIONS)
+    assert [name for name in REPRESENTATIONS if not torch.equal(first[name], other[name])] == ["with_latent"]
