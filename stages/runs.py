@@ -1,6 +1,7 @@
 """The ``runs`` section: what a training run is made of, one type for each case study."""
 
-from typing import Annotated, Literal
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -111,11 +112,33 @@ class ResNetParams(Section):
     head_layers: Annotated[int, Field(ge=1)]
 
 
-class Run(Section):
+class Run(Section, ABC):
     """What all runs have."""
 
     seed: Annotated[int, Field(ge=0)]
     training: TrainingSchedule
+
+    @abstractmethod
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The model with its initial weights."""
+
+    @abstractmethod
+    def build_step(self) -> TrainingStep[Any]:
+        """The training step."""
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        """What only the library's own checks can find shows now, not when the run starts."""
+        with torch.random.fork_rng(), torch.device("meta"):
+            model = self.build_model(num_classes=2)
+        self.build_step()
+        parts = sorted(name for name, _ in model.named_children())
+        if parts != sorted(self.training.learning_rates):
+            raise ValueError(
+                f"training.learning_rates must name the model's parts {', '.join(parts)}, "
+                f"got {', '.join(sorted(self.training.learning_rates))}"
+            )
+        return self
 
     def seed_initial_weights(self) -> None:
         """Make the weights that are built next depend on the run's seed alone."""
@@ -131,14 +154,14 @@ class GenerationRun(Run):
     latent: LatentParams | None
     latent_blocks: LatentBlockParams | None = None
 
-    @model_validator(mode="after")
-    def _has_both_or_neither(self) -> "GenerationRun":
+    def build_model(self, num_classes: int) -> GenerativeModel:
+        """The model with its initial weights.
+
+        Raises:
+            ValueError: there is a ``latent`` without ``latent_blocks``, or the other way round.
+        """
         if (self.latent is None) != (self.latent_blocks is None):
             raise ValueError("latent and latent_blocks go together: give both (RF+LZN) or neither (RF)")
-        return self
-
-    def build_model(self, num_classes: int) -> GenerativeModel:
-        """The model with its initial weights."""
         self.seed_initial_weights()
         decoder = VelocityUNet(
             self.unet,

@@ -126,7 +126,7 @@ def train(
 
     Raises:
         TrainingInterruptedError: ``should_stop`` said so.
-        TrainingDivergedError: ``schedule.max_bad_steps`` non-finite losses in a row.
+        TrainingDivergedError: ``schedule.max_bad_steps`` non-finite losses in a row, or no finite loss at all.
         OSError: a checkpoint cannot be written.
         ValueError: the schedule does not fit the model or the data.
     """
@@ -174,6 +174,8 @@ def train(
         if stopping:
             raise TrainingInterruptedError(f"stopped after step {progress.step} of {schedule.num_steps}")
 
+    if not progress.curve:
+        raise TrainingDivergedError(f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates")
     ema.copy_to(model)
     return TrainingResult(tuple(progress.curve), progress.num_skipped)
 
