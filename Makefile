@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow tables test lint ui clean
+.PHONY: help repro flow test lint bench ui clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,9 @@ lint: $(VENV)/installed  ## style, types and import contracts
 	ruff format --check .
 	mypy
 	lint-imports
+
+bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
+	python -m benchmarks.latents
 
 ui: $(VENV)/installed  ## open the MLflow UI on http://127.0.0.1:$(UI_PORT)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
