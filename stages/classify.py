@@ -1,17 +1,17 @@
-"""Classify the test images with a run of case study 3, and draw latents for the picture of its zones."""
+"""Classify the test images with a run of case study 3, and cut a slice through its latent zones."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from lzn.data import dequantise
 from lzn.flow import Euler
 from lzn.metrics import accuracy
-from lzn.randomness import generator_for
-from lzn.studies import JointModel, classify_images, draw_label_latents
+from lzn.studies import classify_images, decode_labels, draw_label_latents
 from stages.dataset_files import read_split, write_json
 from stages.entry import StageCall, run_stage
 from stages.params import ParamsError, Section, load_section
@@ -21,17 +21,17 @@ from stages.trained import read_trained
 
 
 class ClassifyParams(Section):
-    """How images are classified, and what is drawn for the picture of the zones."""
+    """How images are classified, and how fine the picture of the zones is."""
 
     batch_size: Annotated[int, Field(ge=1)]
     label_solver_steps: Annotated[int, Field(ge=1)]
     """Euler steps of the label flow (section 5: 100)."""
-    latents_per_class: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)]
+    slice_points: Annotated[int, Field(ge=2)]
+    """Points a side of the picture of the zones."""
 
 
 def classify(call: StageCall) -> None:
-    """Write ``metrics.json``, and ``zones.npz``: latents of the test images and of the classes' zones."""
+    """Write ``metrics.json``, and ``zones.npy``: the class of each point of a plane through the latent space."""
     params: ClassifyParams = load_section(call.params_file, "classify", ClassifyParams)
     trained = read_trained(call.workspace.folder("train", call.item))
     if not isinstance(trained.run, JointRun):
@@ -53,31 +53,32 @@ def classify(call: StageCall) -> None:
     measured = {"accuracy": accuracy(predicted.cpu().numpy(), test.labels)}
     folder = call.workspace.folder("classify", call.item)
     write_json(folder / "metrics.json", measured)
-    zones = _draw_zones(trained.run, trained.model, images, label_solver, params)
-    arrays: dict[str, Any] = {name: latents.cpu().numpy() for name, latents in zones.items()}
-    arrays["image_labels"] = test.labels
-    with (folder / "zones.npz").open("wb") as stream:
-        np.savez(stream, **arrays)
+    zones = _slice_of_zones(model.label_anchors.points, label_solver, num_points=params.slice_points)
+    np.save(folder / "zones.npy", zones)
     with Tracker.join(trained.configuration.identity, tags={}) as tracker:
         tracker.log_summary({f"classify.{name}": value for name, value in measured.items()})
     print(f"{call.item}: test accuracy {measured['accuracy']:.4f}")
 
 
 @torch.no_grad()
-def _draw_zones(
-    run: JointRun, model: JointModel, images: Tensor, label_solver: Euler, params: ClassifyParams
-) -> dict[str, Tensor]:
-    """A latent of every image, and latents from the zone of every class with the class."""
-    generator = generator_for(params.seed, "zones", device=images.device)
-    anchors = model.label_anchors.points
-    draw_latents = run.latent.build().with_alpha(1.0)
-    labels = torch.arange(len(anchors), device=images.device).repeat(params.latents_per_class)
-    noise = torch.randn(len(labels), anchors.shape[1], generator=generator, device=images.device)
-    return {
-        "image_latents": draw_latents(model.encoder(images), generator),
-        "label_latents": draw_label_latents(anchors, labels, noise, solver=label_solver),
-        "labels": labels,
-    }
+def _slice_of_zones(label_anchors: Tensor, label_solver: Euler, *, num_points: int) -> NDArray[np.uint8]:
+    """Which class's zone each point of a plane through the latent space's origin lies in, (num_points, num_points).
+
+    The plane is the one that the zones' centres spread in most; it reaches as far as most of the prior's mass does.
+    """
+    centres = draw_label_latents(
+        label_anchors,
+        torch.arange(len(label_anchors), device=label_anchors.device),
+        torch.zeros_like(label_anchors),
+        solver=label_solver,
+    )
+    plane = torch.linalg.svd(centres, full_matrices=False).Vh[:2]
+    reach = label_anchors.shape[1] ** 0.5
+    ticks = torch.linspace(-reach, reach, num_points, device=label_anchors.device)
+    coordinates = torch.cartesian_prod(ticks, ticks)
+    labels = decode_labels(coordinates @ plane, label_anchors, solver=label_solver)
+    zones: NDArray[np.uint8] = labels.to(torch.uint8).reshape(num_points, num_points).cpu().numpy()
+    return zones
 
 
 if __name__ == "__main__":

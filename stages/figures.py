@@ -7,8 +7,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from scipy.ndimage import distance_transform_edt
 
 mpl.use("Agg")
 
@@ -23,30 +24,31 @@ STYLE: dict[Any, Any] = {
 
 
 def draw_overview(*, grid: Path, zones: Path, file: Path) -> None:
-    """Sample grid, and beside it the latents of its run seen where the classes' zones separate best."""
-    latents = np.load(zones)
-    projection = LinearDiscriminantAnalysis(n_components=2).fit(latents["label_latents"], latents["labels"])
+    """Sample grid, and beside it a slice through the latent space in which each class's zone has its colour."""
+    labels = np.load(zones)
     colours = mpl.colormaps["tab10"]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[2, 1])
         left.imshow(np.asarray(Image.open(grid)))
-        left.set_axis_off()
-        left.set_title("Drawn from the classes' latent zones")
-        dots = projection.transform(latents["label_latents"])
-        circles = projection.transform(latents["image_latents"])
-        for label in np.unique(latents["labels"]):
-            colour = [colours(int(label) % colours.N)]
-            right.scatter(*dots[latents["labels"] == label].T, s=5, c=colour, alpha=0.45, linewidths=0)
-            own = latents["image_labels"] == label
-            right.scatter(
-                *circles[own].T, s=16, facecolors="none", edgecolors=colour, linewidths=0.8, label=str(label)
+        left.set_title("Images drawn from the zones of the classes, a column each")
+        right.imshow(colours(labels % colours.N), interpolation="nearest")
+        right.set_title("The zones, in a plane through the latent space")
+        for label in np.unique(labels):
+            row, column = _inside(labels == label)
+            right.text(
+                column, row, str(label), ha="center", va="center", color="white", weight="bold", size=13
             )
-        right.set_title("Latents: zones of classes (dots), test images (circles)")
-        right.set_xticks([])
-        right.set_yticks([])
-        right.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.1)
+        for axes in (left, right):
+            axes.set_axis_off()
         figure.savefig(file)
+
+
+def _inside(region: NDArray[np.bool_]) -> tuple[int, int]:
+    """The point of a region that is farthest from its edge: a good place for its name."""
+    distance = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(distance.argmax(), region.shape)
+    return int(row), int(column)
 
 
 def draw_curves(curves: Mapping[str, tuple[list[float], list[float]]], *, file: Path) -> None:

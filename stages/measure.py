@@ -1,4 +1,7 @@
-"""Turn a run's images into numbers: distances to the real images, precision and recall, reconstruction error."""
+"""Turn a run's images into numbers: distances to the real images, precision and recall, reconstruction error.
+
+The numbers, and the grid of samples that they belong to, go to the run in MLflow.
+"""
 
 from typing import Annotated
 
@@ -55,6 +58,7 @@ def measure(call: StageCall) -> None:
     write_json(folder / "metrics.json", measured)
     with Tracker.join(read_configuration(train_folder).identity, tags={}) as tracker:
         tracker.log_summary({f"measure.{name}": value for name, value in measured.items()})
+        tracker.log_image(call.workspace.folder("sample", call.item) / "grid.png", "samples/grid.png")
     print(f"{call.item}: " + ", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
 
 

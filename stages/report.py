@@ -29,7 +29,7 @@ def write_report(call: StageCall) -> None:
 
     draw_overview(
         grid=workspace.folder("sample", params.picture) / "grid.png",
-        zones=workspace.folder("classify", params.picture) / "zones.npz",
+        zones=workspace.folder("classify", params.picture) / "zones.npy",
         file=folder / "overview.png",
     )
     generative = families["generative"]
@@ -45,9 +45,9 @@ def write_report(call: StageCall) -> None:
     page = [
         f"# Latent Zoning Network at {workspace.size} size\n",
         "![Samples, and where their latents lie](overview.png)\n",
-        f"Left: images that `{params.picture}` draws from the latent zones of the classes, a column each. Right: "
-        "latents drawn from the zones of the classes (small dots) and latents of real test images (circles), coloured "
-        "by class, seen along the two directions that separate the classes best (linear discriminants of the dots).\n",
+        f"Left: images that `{params.picture}` draws from the latent zones of the classes, a column each. Right: the "
+        "plane through the origin of the latent space in which the zones' centres spread most; each point has the "
+        "colour of the class in whose zone it lies, which is the class that the model decodes from it.\n",
         "![Rectified flow loss](curves.png)\n",
         "Rectified flow loss during training; equal batches, noise and times in all runs.\n",
         tables.replace("# The paper's tables", "# Tables: the paper's numbers and ours", 1),

@@ -19,7 +19,6 @@ from stages.entry import StageCall, run_stage
 from stages.params import ParamsError, Section, load_section
 from stages.runs import JointRun, RepresentationRun
 from stages.samplers import SamplerParams
-from stages.tracking import Tracker
 from stages.trained import TrainedRun, read_trained
 
 GRID_COLUMNS = 10
@@ -59,8 +58,6 @@ def sample(call: StageCall) -> None:
     np.save(folder / "labels.npy", labels.numpy())
     grid = _first_of_each_class(labels) if _has_classes(trained) else torch.arange(GRID_COLUMNS * GRID_ROWS)
     _save_grid(images[grid.numpy()], folder / "grid.png")
-    with Tracker.join(trained.configuration.identity, tags={}) as tracker:
-        tracker.log_image(folder / "grid.png", "samples/grid.png")
 
 
 def _has_classes(trained: TrainedRun) -> bool:

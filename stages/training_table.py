@@ -24,7 +24,7 @@ def training_table(results: Results, *, runs: Sequence[str]) -> Table:
         "target (the paper: above 95 % for case study 3).",
         f"The classifier whose features FD and MMD are measured in has a test accuracy of "
         f"{100 * features['accuracy']:.1f} %; in its features the test images are at FD "
-        f"{features['fd_of_test_images']:.4g} from the training images, which a perfect generator would reach.",
+        f"{features['fd_of_test_images']:.4g} from the training images: a scale for the FDs above.",
     ]
     return Table(
         "training", "Training (not in the paper)", COLUMNS, [_row(results, run) for run in runs], remarks
