@@ -175,7 +175,9 @@ def train(
             raise TrainingInterruptedError(f"stopped after step {progress.step} of {schedule.num_steps}")
 
     if not progress.curve:
-        raise TrainingDivergedError(f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates")
+        raise TrainingDivergedError(
+            f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates"
+        )
     ema.copy_to(model)
     return TrainingResult(tuple(progress.curve), progress.num_skipped)
 
