@@ -22,7 +22,7 @@ flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent sta
 	python -m pipelines.reproduce
 
 test: $(VENV)/installed  ## run the tests
-	pytest -n 2
+	pytest -n 2 --dist loadfile --no-loadscope-reorder tests/stages/test_pipeline.py tests  # the longest file first
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .

@@ -41,15 +41,19 @@ def test_a_wrong_field_is_named_with_what_is_allowed(change: dict[str, Any], com
 
 
 def test_lists_of_a_parsed_file_become_tuples() -> None:
-    assert TypeAdapter(UNetConfig).validate_json(SECTION, strict=True) == TINY_16
-    assert TypeAdapter(UNetConfig).validate_python(json.loads(SECTION)) == TINY_16
+    assert TypeAdapter(UNetConfig).validate_json(SECTION) == TINY_16
+
+
+def test_a_number_in_quotes_is_no_number() -> None:
+    with pytest.raises(ValidationError, match="base_channels"):
+        TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "base_channels": "16"}))
 
 
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="chanels"):
-        TypeAdapter(UNetConfig).validate_python({**json.loads(SECTION), "chanels": 3})
+        TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "chanels": 3}))
 
 
 def test_our_own_complaint_reaches_the_reader_of_a_file() -> None:
     with pytest.raises(ValidationError, match="image_size is 15"):
-        TypeAdapter(UNetConfig).validate_python({**json.loads(SECTION), "image_size": 15})
+        TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "image_size": 15}))
