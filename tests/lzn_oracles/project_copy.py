@@ -55,7 +55,7 @@ def write_params(project: Path, params: Mapping[str, Any]) -> None:
 
 
 def run_in(
-    project: Path, command: Sequence[str], *, timeout: float = 540
+    project: Path, command: Sequence[str], *, timeout: float = 840
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with this interpreter's programs on the PATH and nothing of the user's MLflow settings."""
     environment = {
