@@ -3,5 +3,5 @@
 import os
 
 # Threads that wait for each other must sleep, not spin. Where two stages share a machine's cores, spinning made a
-# training step over ten times slower; alone it makes no difference. OpenMP reads this once, when torch is imported.
+# training step over ten times slower. OpenMP reads this once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

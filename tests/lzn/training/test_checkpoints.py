@@ -133,7 +133,6 @@ def test_a_damaged_checkpoint_is_replaced_by_the_next_of_its_step(tmp_path: Path
     assert_same(folder.load_newest(), 10)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is a full disk")
 def test_a_full_disk_raises_what_to_do_and_leaves_older_checkpoints(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5, 10)
     (tmp_path / "step_000000015.partial").symlink_to("/dev/full")  # every write fails with ENOSPC

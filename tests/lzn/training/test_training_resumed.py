@@ -237,7 +237,6 @@ def test_a_kill_between_checkpoint_and_report_loses_no_point_of_the_curve(folder
     assert [point.step for point in reported[-1]] == [4, 8, 12, 13]
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is a full disk")
 def test_a_full_disk_stops_training_with_what_to_do_and_the_next_one_resumes(
     folder: CheckpointFolder, undisturbed: Outcome
 ) -> None:
