@@ -57,10 +57,11 @@ def stop_when(lines: list[str], last: str, stop: StopRequest, *, forced: bool = 
 
 
 # A tree as bad as it gets: a child, one that ignores SIGTERM, one in another session, and one that a double fork
-# orphaned into yet another session. Each prints its process id.
+# orphaned into yet another session. Each writes its process id as one write: the lines of several processes that share
+# a pipe would mix otherwise.
 TREE = """
-    import signal, subprocess, sys, time
-    sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    import os, subprocess, sys, time
+    sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + sleeper
     orphaned = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
     children = [subprocess.Popen([sys.executable, "-c", code]) for code in (sleeper, stubborn)]
@@ -115,7 +116,7 @@ def test_the_exit_code_is_the_commands():
 def test_a_timeout_ends_the_whole_tree():
     lines: list[str] = []
 
-    ended = run(TREE + "    time.sleep(600)", lines=lines, timeout=2.0)
+    ended = run(TREE + "    time.sleep(600)", lines=lines, timeout=8.0)  # time for five processes to start
 
     assert ended.ending is Ending.TIMEOUT
     assert len(lines) == 4
@@ -150,7 +151,7 @@ def test_a_forced_stop_waits_for_nobody():
     stop_when(lines, "up", stop, forced=True)
     start = time.monotonic()
 
-    run(TREE + "    print('up'); time.sleep(600)", lines=lines, stop=stop, grace=LONG)
+    run(TREE + "    os.write(1, b'up\\n'); time.sleep(600)", lines=lines, stop=stop, grace=LONG)
 
     assert time.monotonic() - start < 30.0  # far below the grace period of ten minutes
     assert not [pid for pid in lines if pid != "up" and alive(int(pid))]
@@ -159,7 +160,7 @@ def test_a_forced_stop_waits_for_nobody():
 def test_a_command_that_ends_well_leaves_no_process_in_the_background():
     lines: list[str] = []
 
-    ended = run(TREE + "    time.sleep(1.0)", lines=lines)
+    ended = run(TREE + "    time.sleep(3.0)", lines=lines)
 
     assert (ended.returncode, ended.ending) == (0, Ending.BY_ITSELF)
     assert not [pid for pid in map(int, lines) if alive(pid)]
