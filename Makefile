@@ -1,15 +1,16 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow test lint bench ui clean
+.PHONY: help repro flow plan dry test test-slow lint bench ui clean
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SIZE_PARAMS := params.yaml
+SIZES := . scales/fashion scales/paper
 UI_PORT ?= 5000
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print the tables, ours beside the paper's
 	python -m stages.check $(SIZE_PARAMS)
@@ -21,8 +22,18 @@ flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent sta
 	python -m stages.check $(SIZE_PARAMS)
 	python -m pipelines.reproduce
 
+plan: $(VENV)/installed  ## print what each size would run: its DAG, networks and estimated GPU hours
+	python -m pipelines.plan $(SIZES:%=%/dvc.yaml)
+
+dry: $(VENV)/installed  ## check each size's parameters, and list the commands of its DAG
+	python -m stages.check $(SIZES:%=%/params.yaml)
+	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
+
 test: $(VENV)/installed  ## run the tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder tests/stages/test_pipeline.py tests  # the longest file first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/stages/test_pipeline.py tests  # the longest file first
+
+test-slow: $(VENV)/installed  ## run the tests of full-size networks: minutes, and 12 GB of memory
+	pytest -m slow tests
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .

@@ -36,6 +36,13 @@ class ExponentialMovingAverage:
         for name, parameter in module.named_parameters():
             parameter.copy_(self.shadow[name])
 
+    def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:
+        """The state dict of ``module``, buffers included, with averages in the place of parameters; all copies."""
+        return {
+            name: self.shadow.get(name, tensor).detach().clone()
+            for name, tensor in module.state_dict().items()
+        }
+
     def state_dict(self) -> dict[str, Tensor | int]:
         """Averages by parameter name, and the number of updates."""
         return {**self.shadow, "num_updates": self.num_updates}

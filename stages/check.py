@@ -7,12 +7,13 @@ from pathlib import Path
 from pydantic import model_validator
 
 from stages.classify import ClassifyParams
+from stages.data_sets import AnyData
 from stages.entry import Hardware
-from stages.features import FeaturesParams
+from stages.feature_networks import FeaturesParams
+from stages.import_run import ImportParams
 from stages.measure import MeasureParams
 from stages.paper_tables import TablesParams
 from stages.params import ParamsError, Section, read_yaml, validate
-from stages.prepare import DigitsParams
 from stages.probe import ProbeParams
 from stages.report import ReportParams
 from stages.runs import AnyRun, GenerationRun, JointRun, RepresentationRun
@@ -27,44 +28,116 @@ class Layout(Section):
 
 
 class Families(Section):
-    """Which runs go through which stages."""
+    """Which runs go through which stages: run by run its data set, which DVC cannot look up itself."""
 
-    generative: tuple[str, ...]
-    classifying: tuple[str, ...]
-    representing: tuple[str, ...]
+    generative: dict[str, str]
+    classifying: dict[str, str]
+    representing: dict[str, str]
 
 
 class Params(Section):
-    """A whole parameter file."""
+    """A whole parameter file; the settings of a stage are by data set."""
 
     size: str
     layout: Layout
     hardware: Hardware
-    data: DigitsParams
+    data: dict[str, AnyData]
     families: Families
-    features: FeaturesParams
+    features: dict[str, FeaturesParams]
     runs: dict[str, AnyRun]
-    sample: SampleParams
-    measure: MeasureParams
-    classify: ClassifyParams
-    probe: ProbeParams
+    imports: dict[str, ImportParams]
+    sample: dict[str, SampleParams]
+    measure: dict[str, MeasureParams]
+    classify: dict[str, ClassifyParams]
+    probe: dict[str, ProbeParams]
     tables: TablesParams
     report: ReportParams
 
+    @property
+    def all_runs(self) -> dict[str, AnyRun]:
+        """Trained and imported runs by name."""
+        return {**self.runs, **{name: imported.run for name, imported in self.imports.items()}}
+
+    @model_validator(mode="after")
+    def _names_are_of_one_run(self) -> "Params":
+        twice = sorted(set(self.runs) & set(self.imports))
+        if twice:
+            raise ValueError(f"imports and runs both have {', '.join(twice)}: give one of them another name")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_have_data(self) -> "Params":
+        for name, run in self.all_runs.items():
+            if run.data not in self.data:
+                raise ValueError(
+                    f"run {name} has data {run.data}; the section data has {', '.join(sorted(self.data))}"
+                )
+        return self
+
     @model_validator(mode="after")
     def _families_are_of_the_runs(self) -> "Params":
+        runs = self.all_runs
         able = {
-            "generative": {name for name, run in self.runs.items() if _generates(run)},
-            "classifying": {name for name, run in self.runs.items() if isinstance(run, JointRun)},
-            "representing": {name for name, run in self.runs.items() if isinstance(run, RepresentationRun)},
+            "generative": {name for name, run in runs.items() if _generates(run)},
+            "classifying": {name for name, run in runs.items() if isinstance(run, JointRun)},
+            "representing": {name for name, run in runs.items() if isinstance(run, RepresentationRun)},
         }
         for family, names in able.items():
-            listed = set(getattr(self.families, family))
-            if listed - names:
+            listed: dict[str, str] = getattr(self.families, family)
+            if set(listed) - names:
                 raise ValueError(
-                    f"families.{family} lists {', '.join(sorted(listed - names))}; the runs that can be listed are "
-                    f"{', '.join(sorted(names))}"
+                    f"families.{family} lists {', '.join(sorted(set(listed) - names))}; the runs that can be listed "
+                    f"are {', '.join(sorted(names))}"
                 )
+            for name, data in listed.items():
+                if runs[name].data != data:
+                    raise ValueError(
+                        f"families.{family}.{name} is {data}, and the run's data is {runs[name].data}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_have_settings(self) -> "Params":
+        stages = {
+            "generative": ("features", "sample", "measure"),
+            "classifying": ("classify",),
+            "representing": ("probe",),
+        }
+        for family, sections in stages.items():
+            data_sets = sorted(set(getattr(self.families, family).values()))
+            for section in sections:
+                missing = [data for data in data_sets if data not in getattr(self, section)]
+                if missing:
+                    raise ValueError(
+                        f"{section} has no settings for {', '.join(missing)}, which families.{family} needs"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _tables_are_of_the_families(self) -> "Params":
+        families = self.families
+        linear_probe = set() if self.tables.linear_probe is None else {self.tables.linear_probe}
+        needed: dict[str, tuple[set[str], dict[str, str]]] = {
+            "unconditional": (
+                {run for methods in self.tables.unconditional.values() for run in methods.values()},
+                families.generative,
+            ),
+            "conditional": (set(self.tables.conditional.values()), families.generative),
+            "cutoff": (set(self.tables.cutoff.values()), families.generative),
+            "classification": (set(self.tables.classification.values()), families.classifying),
+            "linear_probe": (linear_probe, families.representing),
+        }
+        for table, (listed, family) in needed.items():
+            unknown = sorted(listed - set(family))
+            if unknown:
+                raise ValueError(
+                    f"tables.{table} names {', '.join(unknown)}; its runs are {', '.join(sorted(family))}"
+                )
+        picture = self.report.picture
+        if picture is not None and not {picture} <= set(families.generative) & set(families.classifying):
+            raise ValueError(
+                f"report.picture is {picture}, which is not both in families.generative and classifying"
+            )
         return self
 
 

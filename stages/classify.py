@@ -21,7 +21,7 @@ from stages.trained import read_trained
 
 
 class ClassifyParams(Section):
-    """How images are classified, and how fine the picture of the zones is."""
+    """How images of a data set are classified, and how fine the picture of the zones is."""
 
     batch_size: Annotated[int, Field(ge=1)]
     label_solver_steps: Annotated[int, Field(ge=1)]
@@ -31,15 +31,16 @@ class ClassifyParams(Section):
 
 
 def classify(call: StageCall) -> None:
-    """Write ``metrics.json``, and ``zones.npy``: the class of each point of a plane through the latent space."""
-    params: ClassifyParams = load_section(call.params_file, "classify", ClassifyParams)
+    """Write the accuracy, and for a picture the class of each point of a plane through the latent space."""
     trained = read_trained(call.workspace.folder("train", call.item))
     if not isinstance(trained.run, JointRun):
         raise ParamsError(
             f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
         )
-    test = read_split(call.workspace.folder("prepare"), "test")
-    images = dequantise(test.images).to(call.device)
+    data_name = trained.run.data
+    params: ClassifyParams = load_section(call.params_file, f"classify.{data_name}", ClassifyParams)
+    test = read_split(call.workspace.folder("prepare", data_name), "test")
+    images = dequantise(test.images[:]).to(call.device)
     label_solver = Euler(num_steps=params.label_solver_steps)
     model = trained.model.to(call.device)
     predicted = classify_images(
@@ -51,10 +52,11 @@ def classify(call: StageCall) -> None:
         batch_size=params.batch_size,
     )
     measured = {"accuracy": accuracy(predicted.cpu().numpy(), test.labels)}
-    folder = call.workspace.folder("classify", call.item)
-    write_json(folder / "metrics.json", measured)
+    write_json(call.workspace.metrics("classify", call.item), measured)
     zones = _slice_of_zones(model.label_anchors.points, label_solver, num_points=params.slice_points)
-    np.save(folder / "zones.npy", zones)
+    file = call.workspace.plot("classify", f"{call.item}.npy")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, zones)
     with Tracker.join(trained.configuration.identity, tags={}) as tracker:
         tracker.log_summary({f"classify.{name}": value for name, value in measured.items()})
     print(f"{call.item}: test accuracy {measured['accuracy']:.4f}")

@@ -16,15 +16,17 @@ from stages.workspace import Workspace
 
 
 class Hardware(Section):
-    """What the last bit of a CPU result depends on besides the code."""
+    """How a stage uses its machine."""
 
     num_threads: Annotated[int, Field(ge=1)]
-    """Threads of one operation: the number decides in which order sums are taken."""
+    """Threads of one operation: the number decides in which order sums are taken, so the last bit of a CPU result."""
+    num_workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that load training images; 0: the training process does it. No result depends on them."""
 
 
 @dataclass(frozen=True)
 class StageCall:
-    """One call of a stage: its parameter file, and its run where it is one of a family."""
+    """One call of a stage: its parameter file, and its run (or data set) where it is one of a family."""
 
     params_file: Path
     run: str | None
@@ -45,7 +47,9 @@ def run_stage(stage: str, body: Callable[[StageCall], None], *, of_a_run: bool) 
     )
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file of the size")
     if of_a_run:
-        parser.add_argument("--run", required=True, help="name of the run, a key of its section 'runs'")
+        parser.add_argument(
+            "--run", required=True, help="which of the family: the name of a run, or of a data set"
+        )
     arguments = parser.parse_args()
     try:
         size = load_section(arguments.params, "size", str)

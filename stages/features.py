@@ -1,43 +1,62 @@
-"""Train the small classifier in whose features the distances of this size are measured."""
-
-from typing import Annotated
+"""Make ready the network in whose features a data set's images are measured."""
 
 import numpy as np
 import torch
-from pydantic import Field
 from tqdm import tqdm
 
 from lzn.data import ImageSet, dequantise
-from lzn.metrics import accuracy, fit_gaussian, frechet_distance
+from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
 from lzn.randomness import derive_seed
-from lzn.training import ClassifierModel, TrainingSchedule, cross_entropy_step, train
+from lzn.training import ClassifierModel, cross_entropy_step, train
+from stages.comparisons import ClassifierComparison
 from stages.dataset_files import read_description, read_split, write_json
 from stages.entry import StageCall, run_stage
-from stages.in_domain_features import ClassifierShape, extract_features, write_classifier
-from stages.params import Section, load_section
+from stages.feature_networks import (
+    ClassifierFeatures,
+    ClassifierShape,
+    FeaturesParams,
+    InceptionFeatures,
+    write_classifier,
+    write_inception,
+    write_none,
+)
+from stages.params import ParamsError, load_section
+
+BATCH_SIZE = 1000
 
 
-class FeaturesParams(Section):
-    """The classifier and its training, for which only the training split is used."""
+def make_features(call: StageCall) -> None:
+    """Write the network, and what is known of it."""
+    params = load_section(call.params_file, f"features.{call.item}", FeaturesParams)
+    folder = call.workspace.folder("features", call.item)
+    measured: dict[str, float] = {}
+    if isinstance(params, ClassifierFeatures):
+        measured = _train_classifier(call, params)
+    elif isinstance(params, InceptionFeatures):
+        write_inception(folder, params.weights)
+    else:
+        write_none(folder)
+    write_json(call.workspace.metrics("features", call.item), measured)
 
-    base_channels: Annotated[int, Field(ge=8)]
-    feature_dim: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
-    training: TrainingSchedule
 
-
-def train_features(call: StageCall) -> None:
-    """Train, and measure what a perfect generator would get: the test images' distance to the training images."""
-    params: FeaturesParams = load_section(call.params_file, "features", FeaturesParams)
-    data_folder = call.workspace.folder("prepare")
+def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, float]:
+    """Train on the training split, and measure what a perfect generator would get: the test images' distance."""
+    data_folder = call.workspace.folder("prepare", call.item)
     data = read_description(data_folder)
     train_set, test_set = read_split(data_folder, "train"), read_split(data_folder, "test")
+    if data.num_classes < 2 or len(test_set) == 0:
+        raise ParamsError(
+            f"{call.params_file}: features.{call.item}: a classifier needs classes and test images, and {call.item} "
+            f"has {data.num_classes} classes and {len(test_set)} test images: choose kind inception or none"
+        )
     channels, size, _ = data.image_shape
     shape = ClassifierShape(size, channels, data.num_classes, params.base_channels, params.feature_dim)
     torch.manual_seed(derive_seed(params.seed, "initial weights"))
     model = ClassifierModel(shape.build())
-    with tqdm(total=params.training.num_steps, desc="features", unit="step", disable=None) as bar:
+    with tqdm(
+        total=params.training.num_steps, desc=f"features {call.item}", unit="step", disable=None
+    ) as bar:
         train(
             model,
             cross_entropy_step,
@@ -47,31 +66,29 @@ def train_features(call: StageCall) -> None:
             device=call.device,
             on_step=lambda step: bar.update(step - bar.n),
         )
-    classifier = model.classifier.cpu().eval()
-    folder = call.workspace.folder("features")
-    write_classifier(folder, shape, classifier)
+    classifier = model.classifier.eval()
+    write_classifier(call.workspace.folder("features", call.item), shape, classifier)
     measured = {
-        "accuracy": _accuracy(classifier, test_set),
-        "fd_of_test_images": _distance_of_test_images(classifier, train_set, test_set, call.device),
+        "accuracy": _accuracy(classifier, test_set, call.device),
+        "fd_of_test_images": ClassifierComparison(classifier, call.device).distance(
+            train_set.images, test_set.images
+        ),
     }
-    write_json(folder / "metrics.json", measured)
-    print(f"features: test accuracy {measured['accuracy']:.4f}")
+    print(f"features {call.item}: test accuracy {measured['accuracy']:.4f}")
+    return measured
 
 
 @torch.no_grad()
-def _accuracy(classifier: ImageClassifier, images: ImageSet) -> float:
-    predicted = classifier.cpu()(dequantise(images.images)).argmax(dim=1).numpy()
-    return accuracy(predicted, images.labels)
-
-
-def _distance_of_test_images(
-    classifier: ImageClassifier, train_set: ImageSet, test_set: ImageSet, device: torch.device
-) -> float:
-    features = [
-        np.asarray(extract_features(classifier, split.images, device)) for split in (train_set, test_set)
+def _accuracy(classifier: ImageClassifier, test_set: ImageSet, device: torch.device) -> float:
+    predicted = [
+        classifier(dequantise(test_set.images[start : start + BATCH_SIZE]).to(device))
+        .argmax(dim=1)
+        .cpu()
+        .numpy()
+        for start in range(0, len(test_set), BATCH_SIZE)
     ]
-    return frechet_distance(fit_gaussian(features[0]), fit_gaussian(features[1]))
+    return accuracy(np.concatenate(predicted), test_set.labels)
 
 
 if __name__ == "__main__":
-    run_stage("features", train_features, of_a_run=False)
+    run_stage("features", make_features, of_a_run=True)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -78,8 +79,8 @@ def _describe(problem: Any, value: Any, section_type: Any, where: str) -> str:
         return f"{path}: unknown key; allowed here: {', '.join(allowed)}"
     if problem["type"] == "union_tag_not_found":
         union = _type_at(section_type, tags_and_keys)
-        allowed = sorted(tag for member in get_args(union) for tag in _tags(member))
         tag_key = problem["ctx"]["discriminator"].strip("'")
+        allowed = sorted(tag for member in get_args(union) for tag in _tags(member, tag_key))
         return f"{path}.{tag_key}: Field required, one of {', '.join(allowed)}"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
@@ -87,17 +88,19 @@ def _describe(problem: Any, value: Any, section_type: Any, where: str) -> str:
     return f"{path}: {message}{shown}"
 
 
-def _type_at(section_type: Any, location: tuple[int | str, ...]) -> Any:
-    """The section, or union of sections, at a pydantic location; that may hold tags of unions."""
+def _type_at(section_type: Any, location: tuple[int | str, ...], tag_key: str = "") -> Any:
+    """The section, or union of sections, at a pydantic location; that may hold tags of unions, told by ``tag_key``."""
     origin = get_origin(section_type)
     if origin is Annotated:
-        return _type_at(get_args(section_type)[0], location)
+        inner, *metadata = get_args(section_type)
+        keys = [str(field.discriminator) for field in metadata if isinstance(field, FieldInfo)]
+        return _type_at(inner, location, *keys[:1])
     if origin in (Union, UnionType):
         members = [member for member in get_args(section_type) if member is not type(None)]
         if len(members) == 1:
             return _type_at(members[0], location)
         if location:
-            chosen = next(member for member in members if location[0] in _tags(member))
+            chosen = next(member for member in members if location[0] in _tags(member, tag_key))
             return _type_at(chosen, location[1:])
     if not location:
         return section_type
@@ -113,10 +116,9 @@ def _keys_of(section_type: Any) -> list[str]:
 _CLASS_ATTRIBUTES = get_type_hints(BaseModel).keys() | {"model_config", "__pydantic_config__"}
 
 
-def _tags(section_type: Any) -> set[str]:
-    """Values by which a union tells this member: those of its literal fields."""
-    hints = get_type_hints(section_type).values()
-    return {value for hint in hints if get_origin(hint) is Literal for value in get_args(hint)}
+def _tags(section_type: Any, tag_key: str) -> set[str]:
+    """Values by which a union tells this member: those of its literal field ``tag_key``."""
+    return set(get_args(get_type_hints(section_type)[tag_key]))
 
 
 def _keys_only(location: tuple[int | str, ...], value: Any, *, missing: bool) -> list[str]:

@@ -1,33 +1,196 @@
-"""Bring the size's data set into the uniform form."""
+"""Bring a data set into the uniform form: once, in parallel, and so that it goes on where it was interrupted."""
 
-from typing import Annotated, Literal
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
 
-from pydantic import Field
+from filelock import FileLock, Timeout
+from tqdm import tqdm
 
-from lzn.datasets import load_digits
-from stages.dataset_files import write_data_set
+from lzn.datasets import ImageSource, RawDataSet
+from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
+from stages.data_sets import AnyData, DataParams
+from stages.dataset_files import DataDescription, SplitFiles, write_description
 from stages.entry import StageCall, run_stage
-from stages.params import Section, load_section
+from stages.params import ParamsError, load_section
+from stages.provenance import code_fingerprint
 
-
-class DigitsParams(Section):
-    """scikit-learn's handwritten digits, split at random with the classes in equal shares."""
-
-    name: Literal["digits"]
-    test_fraction: Annotated[float, Field(gt=0, lt=1)]
-    seed: Annotated[int, Field(ge=0)]
+SET_ASIDE = "set_aside.txt"
+# Settings that decide what is checked, not what is written: unfinished work outlives a change of them.
+CHECKS = {"expected", "sha256", "on_corrupt"}
 
 
 def prepare(call: StageCall) -> None:
-    """Write both splits and their description."""
-    params: DigitsParams = load_section(call.params_file, "data", DigitsParams)
-    data = load_digits(test_fraction=params.test_fraction, seed=params.seed)
-    description = write_data_set(call.workspace.folder("prepare"), params.name, data)
+    """Write both splits into a folder of unfinished work, and what is complete and right into the stage's output.
+
+    Raises:
+        ParamsError: the data set is not there, not what is expected, or cannot be read or written.
+    """
+    params: DataParams = load_section(call.params_file, f"data.{call.item}", AnyData)
+    with _explaining(f"{call.params_file}: data.{call.item}"):
+        raw = _open(params)
+        work = call.workspace.preparation(call.item, _key(params, raw))
+        work.mkdir(parents=True, exist_ok=True)
+        _mention_other_work(work)
+        with FileLock(work / "lock", blocking=False):
+            description = _prepare(call.item, params, raw, work)
+            _deliver(work, call.workspace.folder("prepare", call.item))
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes"
     )
 
 
+@contextmanager
+def _explaining(where: str) -> Iterator[None]:
+    """Turn what can go wrong without a fault of the code into messages that say what to do."""
+    try:
+        yield
+    except Timeout as error:
+        raise ParamsError(f"{where}: another process prepares it now") from error
+    except UnusableImageError as error:
+        raise ParamsError(
+            f"{where}: {error}\nRepair the image and run the stage again, or let on_corrupt be set_aside, so that "
+            "such images are left out and listed; what is finished is kept"
+        ) from error
+    except BrokenProcessPool as error:
+        raise ParamsError(
+            f"{where}: a process that writes images died, perhaps for lack of memory; run the stage again: "
+            "what is finished is kept"
+        ) from error
+    except (_UnexpectedDataError, OSError) as error:
+        raise ParamsError(f"{where}: {error}") from error
+
+
+class _UnexpectedDataError(ValueError):
+    """The data set is not there, or not what it should be."""
+
+
+def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
+    return {"train": raw.train, "test": raw.test}
+
+
+def _open(params: DataParams) -> RawDataSet:
+    """Find the data set and count its images."""
+    try:
+        raw = params.open()
+    except ValueError as error:  # what is missing or damaged, and what to do
+        raise _UnexpectedDataError(str(error)) from error
+    for split, source in _sources(raw).items():
+        expected = None if params.expected is None else getattr(params.expected, split)
+        if expected is not None and len(source) != expected:
+            raise _UnexpectedDataError(
+                f"there are {len(source)} {split} images instead of the {expected} that are expected; complete the "
+                f"data set, or change expected.{split} (null: any number)"
+            )
+    return raw
+
+
+def _key(params: DataParams, raw: RawDataSet) -> str:
+    """By what unfinished work is recognised: settings, code, and the source as far as it shows without reading all."""
+    parts = [
+        params.model_dump_json(exclude=CHECKS),
+        code_fingerprint("stages.prepare"),
+        *(source_fingerprint(source) for source in _sources(raw).values()),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _mention_other_work(work: Path) -> None:
+    """Say where work lies that other settings or other code left, since it can be large."""
+    name, key = work.name.rsplit("-", 1)
+    others = sorted(str(path) for path in work.parent.glob(f"{name}-{'?' * len(key)}") if path != work)
+    if others:
+        print(
+            f"unfinished, with other settings, code or images, and of no use to this call: {', '.join(others)}"
+        )
+
+
+def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> DataDescription:
+    """Write all files of the data set into ``work/data``."""
+    folder = work / "data"
+    written = _write_splits(name, params, raw, work)
+    if not written["train"].num_images:
+        raise _UnexpectedDataError(f"no training image can be used; {_reason(written['train'])}")
+    description = DataDescription.of(
+        name,
+        num_classes=raw.num_classes,
+        image_shape=params.build_fit().image_shape,
+        storage=params.storage,
+        shorter_side=params.view_shorter_side,
+        files={split: SplitFiles(files.shards, files.labels_sha256) for split, files in written.items()},
+    )
+    if params.sha256 not in (None, description.sha256):
+        raise _UnexpectedDataError(
+            f"sha256 is to be {params.sha256}, and that of the prepared data set is {description.sha256}: "
+            "the source has other images, or other libraries decode them; null takes any"
+        )
+    write_description(folder, description)
+    _list_set_aside(folder / SET_ASIDE, written)
+    return description
+
+
+def _write_splits(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Mapping[str, WrittenSplit]:
+    folder, records = work / "data", work / "records"
+    for place in (folder, records):
+        place.mkdir(exist_ok=True)
+    num_images = sum(map(len, _sources(raw).values()))
+    written = {}
+    with tqdm(total=num_images, desc=f"prepare {name}", unit="image", disable=None) as bar:
+        for split, source in _sources(raw).items():
+            written[split] = write_split(
+                source,
+                folder,
+                split=split,
+                records=records,
+                fit=params.build_fit(),
+                storage=params.storage,
+                num_processes=_num_cpus(),
+                on_corrupt=params.on_corrupt,
+                on_progress=bar.update,
+            )
+    return written
+
+
+def _num_cpus() -> int:
+    """CPUs that this process may use; where the system does not say, those that there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _reason(written: WrittenSplit) -> str:
+    if not written.set_aside:
+        return "there is none"
+    first = written.set_aside[0]
+    return f"the first, {first.name}: {first.reason}"
+
+
+def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
+    """One line for each image that is left out: split, name and reason, with tabs between them."""
+    lines = [
+        "\t".join([split, image.name, " ".join(image.reason.split())])
+        for split, files in written.items()
+        for image in files.set_aside
+    ]
+    file.unlink(missing_ok=True)
+    if lines:
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(f"{len(lines)} images cannot be used and are left out; {file.name} lists them")
+
+
+def _deliver(work: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(work / "data", target)
+    shutil.rmtree(work)
+
+
 if __name__ == "__main__":
-    run_stage("prepare", prepare, of_a_run=False)
+    run_stage("prepare", prepare, of_a_run=True)

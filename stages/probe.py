@@ -1,9 +1,8 @@
-"""Read classes from the four representations of a run with a linear classifier, beside two controls."""
+"""Read classes from the four representations of a run with a linear classifier, beside controls."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -22,36 +21,42 @@ Representations = dict[str, NDArray[np.float32]]
 
 
 class ProbeParams(Section):
-    """How representations are made and probed."""
+    """How representations of a data set are made and probed."""
 
     batch_size: Annotated[int, Field(ge=1)]
     """Latents are computed among the anchors of this many images."""
     max_iterations: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
+    controls: tuple[Literal["raw_pixels", "untrained"], ...]
+    """What the representations are compared with; pixels of large images do not fit into memory."""
 
 
 def probe(call: StageCall) -> None:
-    """Write ``metrics.json``: accuracies of the trained and the untrained encoder's representations and of pixels."""
-    params: ProbeParams = load_section(call.params_file, "probe", ProbeParams)
+    """Write accuracies of the trained and the untrained encoder's representations and of pixels."""
     trained = read_trained(call.workspace.folder("train", call.item))
     if not isinstance(trained.run, RepresentationRun):
         raise ParamsError(
             f"{call.params_file}: run {call.item} is not of the study 'representation': take it out of "
             "families.representing"
         )
-    data_folder = call.workspace.folder("prepare")
+    data_name = trained.run.data
+    params: ProbeParams = load_section(call.params_file, f"probe.{data_name}", ProbeParams)
+    data_folder = call.workspace.folder("prepare", data_name)
     splits = [read_split(data_folder, split) for split in ("train", "test")]
-    untrained = trained.configuration.build_model()
-    candidates = {
-        "raw_pixels": [{"pixels": _pixels(split)} for split in splits],
-        "untrained": [_represent(untrained, trained.run, split, params, call.device) for split in splits],
-        "trained": [_represent(trained.model, trained.run, split, params, call.device) for split in splits],
-    }
+    candidates = {}
+    if "raw_pixels" in params.controls:
+        candidates["raw_pixels"] = [{"pixels": _pixels(split)} for split in splits]
+    if "untrained" in params.controls:
+        untrained = trained.configuration.build_model()
+        candidates["untrained"] = [
+            _represent(untrained, trained.run, split, params, call) for split in splits
+        ]
+    candidates["trained"] = [_represent(trained.model, trained.run, split, params, call) for split in splits]
     measured = {
         owner: {name: _probe(train[name], test[name], splits, params) for name in train}
         for owner, (train, test) in candidates.items()
     }
-    write_json(call.workspace.folder("probe", call.item) / "metrics.json", measured)
+    write_json(call.workspace.metrics("probe", call.item), measured)
     with Tracker.join(trained.configuration.identity, tags={}) as tracker:
         tracker.log_summary(
             {
@@ -66,20 +71,21 @@ def probe(call: StageCall) -> None:
 
 
 def _pixels(split: ImageSet) -> NDArray[np.float32]:
-    pixels: NDArray[np.float32] = dequantise(split.images).flatten(1).numpy()
+    pixels: NDArray[np.float32] = dequantise(split.images[:]).flatten(1).numpy()
     return pixels
 
 
 def _represent(
-    model: object, run: RepresentationRun, split: ImageSet, params: ProbeParams, device: torch.device
+    model: object, run: RepresentationRun, split: ImageSet, params: ProbeParams, call: StageCall
 ) -> Representations:
     assert isinstance(model, RepresentationModel)
     representations = represent_images(
-        model.encoder.to(device),
-        dequantise(split.images).to(device),
+        model.encoder.to(call.device),
+        split.images,
         solver=run.latent.solver.build(),
-        generator=generator_for(params.seed, "probe", device=device),
+        generator=generator_for(params.seed, "probe", device=call.device),
         batch_size=params.batch_size,
+        device=call.device,
     )
     return {name: tensor.cpu().numpy() for name, tensor in representations.items()}
 

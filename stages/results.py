@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stages.workspace import Workspace
@@ -14,7 +15,7 @@ CURVE_TAIL = 0.1
 
 @dataclass(frozen=True)
 class Results:
-    """Numbers of one size's runs, read from the stages' ``metrics.json`` and the training curves."""
+    """Numbers of one size's runs, read from the folder of all metrics and the training curves."""
 
     workspace: Workspace
 
@@ -24,7 +25,7 @@ class Results:
 
     def classifies(self, run: str) -> bool:
         """Whether the run went through ``classify``."""
-        return (self.workspace.folder("classify", run) / "metrics.json").exists()
+        return self.workspace.metrics("classify", run).exists()
 
     def accuracy(self, run: str) -> float:
         """Test accuracy that ``classify`` found, in percent like the paper's."""
@@ -34,18 +35,34 @@ class Results:
         """Accuracies that ``probe`` found, by encoder and representation."""
         return self._read("probe", run)
 
-    def features(self) -> Mapping[str, float]:
-        """What ``features`` measured of its classifier."""
-        return self._read("features")
+    def features(self) -> Mapping[str, Mapping[str, float]]:
+        """What ``features`` measured of each data set's classifier, where there is one."""
+        folder = self.workspace.metrics("features", "any").parent
+        names = sorted(file.stem for file in folder.glob("*.json"))
+        measured = {name: self._read("features", name) for name in names}
+        return {name: numbers for name, numbers in measured.items() if numbers}
+
+    def data_of(self, run: str) -> str:
+        """Name of the run's data set."""
+        file = self.workspace.folder("train", run) / "run.json"
+        name: str = json.loads(file.read_text())["run"]["data"]
+        return name
+
+    def is_trained(self, run: str) -> bool:
+        """Whether the run was trained here; an imported one has no training curve."""
+        return self._curve(run).exists()
 
     def end_of_training(self, run: str) -> Mapping[str, float]:
         """Means over the last tenth of the training curve, and the number of steps and of skipped steps."""
-        with (self.workspace.folder("train", run) / "curve.csv").open(newline="") as stream:
+        with self._curve(run).open(newline="") as stream:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
         tail = rows[-max(1, round(CURVE_TAIL * len(rows))) :]
         means = {name: sum(row[name] for row in tail) / len(tail) for name in rows[0]}
         return {**means, "step": rows[-1]["step"], "skipped_steps": rows[-1]["skipped_steps"]}
 
-    def _read(self, stage: str, run: str | None = None) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads((self.workspace.folder(stage, run) / "metrics.json").read_text())
+    def _curve(self, run: str) -> Path:
+        return self.workspace.plot("train", f"{run}.csv")
+
+    def _read(self, stage: str, item: str) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.workspace.metrics(stage, item).read_text())
         return content

@@ -5,14 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import nn
+from torch import Tensor, nn
 
-from lzn.data import AffineViews
+from lzn.data import AffineViews, SampleViews, SimCLRCrops, SimCLRDistortions, SimCLRViews
 from lzn.flow import DPMSolver, Euler
 from lzn.label_anchors import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 from lzn.randomness import derive_seed
 from lzn.studies import (
+    Augmentation,
     GenerationStep,
     GenerativeModel,
     JointModel,
@@ -22,7 +23,7 @@ from lzn.studies import (
     RepresentationModel,
     RepresentationStep,
 )
-from lzn.training import TrainingSchedule, TrainingStep
+from lzn.training import Compute, TrainingSchedule, TrainingStep
 from stages.params import Section
 
 
@@ -97,9 +98,67 @@ class AffineViewsParams(Section):
     min_contrast: float
     noise: float
 
-    def build(self) -> AffineViews:
-        """The augmentation."""
+    def build_on_load(self) -> SampleViews | None:
+        """Nothing is done to single images as they are loaded."""
+        return None
+
+    def build_on_device(self) -> Augmentation:
+        """The augmentation of a batch."""
         return AffineViews(**self.model_dump(exclude={"kind"}))
+
+
+class _SimCLRParams(Section):
+    """The paper's augmentation of ImageNet, that of SimCLR (section 8 of the method; D.2)."""
+
+    size: Annotated[int, Field(ge=8)] = 224
+    min_area: Annotated[float, Field(gt=0, le=1)] = 0.08
+    jitter: Annotated[float, Field(ge=0)] = 0.8
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    jitter_probability: Annotated[float, Field(ge=0, le=1)] = 0.8
+    grey_probability: Annotated[float, Field(ge=0, le=1)] = 0.2
+    blur_kernel: Annotated[int, Field(ge=1)] = 23
+    blur_probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @property
+    def _distortions(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"kind", "size", "min_area"})
+
+
+class SimCLRParams(_SimCLRParams):
+    """All of it by the processes that load images, one image at a time."""
+
+    kind: Literal["simclr"]
+
+    def build_on_load(self) -> SampleViews:
+        """Two whole views of an image."""
+        return SimCLRViews(size=self.size, min_area=self.min_area, **self._distortions)
+
+    def build_on_device(self) -> Augmentation:
+        """Nothing is left to do."""
+        return _as_they_are
+
+
+class SimCLROnDeviceParams(_SimCLRParams):
+    """Crops by the processes that load images; the rest on the device, a batch at a time."""
+
+    kind: Literal["simclr_on_device"]
+
+    def build_on_load(self) -> SampleViews:
+        """Two crops of an image."""
+        return SimCLRCrops(size=self.size, min_area=self.min_area)
+
+    def build_on_device(self) -> Augmentation:
+        """The flips, colours and blur of a batch."""
+        return SimCLRDistortions(**self._distortions)
+
+
+def _as_they_are(images: Tensor, generator: torch.Generator) -> Tensor:
+    return images
+
+
+AugmentationParams = Annotated[
+    AffineViewsParams | SimCLRParams | SimCLROnDeviceParams, Field(discriminator="kind")
+]
 
 
 class ResNetParams(Section):
@@ -115,8 +174,11 @@ class ResNetParams(Section):
 class Run(Section, ABC):
     """What all runs have."""
 
+    data: str
+    """Its data set, a key of the section ``data``."""
     seed: Annotated[int, Field(ge=0)]
     training: TrainingSchedule
+    compute: Compute = Compute()
 
     @abstractmethod
     def build_model(self, num_classes: int) -> nn.Module:
@@ -125,6 +187,10 @@ class Run(Section, ABC):
     @abstractmethod
     def build_step(self) -> TrainingStep[Any]:
         """The training step."""
+
+    def build_views(self) -> SampleViews | None:
+        """What is made of each image as it is loaded for training; None: the image itself."""
+        return None
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
@@ -184,17 +250,21 @@ class RepresentationRun(Run):
     encoder: ResNetParams
     latent: LatentParams
     alignment: AlignmentParams
-    augmentation: AffineViewsParams
+    augmentation: AugmentationParams
 
     def build_model(self, num_classes: int) -> RepresentationModel:
         """The model with its initial weights; labels play no part in it."""
         self.seed_initial_weights()
         return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
 
+    def build_views(self) -> SampleViews | None:
+        """Views, or their first half, that are made as images are loaded."""
+        return self.augmentation.build_on_load()
+
     def build_step(self) -> TrainingStep[RepresentationModel]:
         """The training step."""
         return RepresentationStep(
-            augment=self.augmentation.build(),
+            augment=self.augmentation.build_on_device(),
             latents=self.latent.build(),
             solver=self.alignment.solver.build(),
             num_skipped_steps=self.alignment.num_skipped_steps,

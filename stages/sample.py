@@ -28,9 +28,11 @@ GRID_PIXELS = 48
 
 
 class SampleParams(Section):
-    """How images are drawn."""
+    """How images of a data set are drawn."""
 
     seed: Annotated[int, Field(ge=0)]
+    num_images: Annotated[int, Field(ge=1)] | None = None
+    """None: as many as there are training images."""
     batch_size: Annotated[int, Field(ge=1)]
     sampler: SamplerParams
     label_solver_steps: Annotated[int, Field(ge=1)]
@@ -38,8 +40,7 @@ class SampleParams(Section):
 
 
 def sample(call: StageCall) -> None:
-    """Write ``images.npy`` (uint8), their ``labels.npy``, and sample grids."""
-    params: SampleParams = load_section(call.params_file, "sample", SampleParams)
+    """Write ``images.npy`` (uint8), their ``labels.npy``, and a grid of samples."""
     trained = read_trained(call.workspace.folder("train", call.item))
     if isinstance(trained.run, RepresentationRun) or (
         isinstance(trained.run, JointRun) and not trained.run.generate
@@ -47,17 +48,34 @@ def sample(call: StageCall) -> None:
         raise ParamsError(
             f"{call.params_file}: run {call.item} has no image decoder: take it out of families.generative"
         )
-    data_folder = call.workspace.folder("prepare")
-    shape = read_description(data_folder).image_shape
-    labels = torch.from_numpy(read_split(data_folder, "train").labels)
+    data_name = trained.run.data
+    params: SampleParams = load_section(call.params_file, f"sample.{data_name}", SampleParams)
+    data_folder = call.workspace.folder("prepare", data_name)
+    labels = _labels(read_split(data_folder, "train").labels, params)
     folder = call.workspace.folder("sample", call.item)
     folder.mkdir(parents=True, exist_ok=True)
 
-    images = _draw(trained, params, labels, shape, call, description=f"sample {call.item}")
-    np.save(folder / "images.npy", images)
+    images = np.lib.format.open_memmap(
+        folder / "images.npy",
+        mode="w+",
+        dtype=np.uint8,
+        shape=(len(labels), *read_description(data_folder).image_shape),
+    )
+    _draw(trained, params, labels, images, call)
+    images.flush()
     np.save(folder / "labels.npy", labels.numpy())
     grid = _first_of_each_class(labels) if _has_classes(trained) else torch.arange(GRID_COLUMNS * GRID_ROWS)
-    _save_grid(images[grid.numpy()], folder / "grid.png")
+    file = call.workspace.plot("sample", f"{call.item}.png")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _save_grid(images[grid[grid < len(images)].numpy()], file)
+
+
+def _labels(labels: NDArray[np.int64], params: SampleParams) -> Tensor:
+    """The labels that conditional runs draw images for: those of as many training images, a random subset of them."""
+    if params.num_images is None or params.num_images == len(labels):
+        return torch.from_numpy(labels)
+    generator = generator_for(params.seed, "labels")
+    return torch.from_numpy(labels)[torch.randint(len(labels), (params.num_images,), generator=generator)]
 
 
 def _has_classes(trained: TrainedRun) -> bool:
@@ -65,33 +83,25 @@ def _has_classes(trained: TrainedRun) -> bool:
 
 
 def _draw(
-    trained: TrainedRun,
-    params: SampleParams,
-    labels: Tensor,
-    shape: tuple[int, int, int],
-    call: StageCall,
-    *,
-    description: str,
-) -> NDArray[np.uint8]:
-    """As many images as labels; conditional runs draw each from its label's class."""
-    generator = generator_for(params.seed, "sample")
-    noise = torch.randn(len(labels), *shape, generator=generator)
-    latents = _draw_latents(trained, labels, generator, num_steps=params.label_solver_steps)
-    decoder = trained.model.decoder.to(call.device)
-    batches = generate_images(
-        decoder,
-        latents=None if latents is None else latents.to(call.device),
-        labels=labels.to(call.device) if _has_classes(trained) else None,
-        noise=noise.to(call.device),
-        sampler=params.sampler.build(),
-        batch_size=params.batch_size,
-    )
-    parts = []
-    with tqdm(total=len(labels), desc=description, unit="image", disable=None) as bar:
-        for batch in batches:
-            parts.append(quantise(batch))
-            bar.update(len(batch))
-    return np.concatenate(parts)
+    trained: TrainedRun, params: SampleParams, labels: Tensor, images: NDArray[np.uint8], call: StageCall
+) -> None:
+    """Fill ``images``, batch by batch; conditional runs draw each from its label's class."""
+    model = trained.model.to(call.device)
+    with tqdm(total=len(labels), desc=f"sample {call.item}", unit="image", disable=None) as bar:
+        for start in range(0, len(labels), params.batch_size):
+            rows = slice(start, start + params.batch_size)
+            chosen = labels[rows].to(call.device)
+            generator = generator_for(params.seed, "sample", start, device=call.device)
+            noise = torch.randn(len(chosen), *images.shape[1:], generator=generator, device=call.device)
+            drawn = generate_images(
+                model.decoder,
+                latents=_draw_latents(trained, chosen, generator, num_steps=params.label_solver_steps),
+                labels=chosen if _has_classes(trained) else None,
+                noise=noise,
+                sampler=params.sampler.build(),
+            )
+            images[rows] = quantise(drawn)
+            bar.update(len(chosen))
 
 
 def _draw_latents(
@@ -101,7 +111,7 @@ def _draw_latents(
     latent_dim = trained.model.decoder.latent_dim
     if latent_dim == 0:
         return None
-    noise = torch.randn(len(labels), latent_dim, generator=generator)
+    noise = torch.randn(len(labels), latent_dim, generator=generator, device=labels.device)
     if isinstance(trained.run, JointRun):
         anchors = trained.model.label_anchors.points.detach()
         return draw_label_latents(anchors, labels, noise, solver=Euler(num_steps=num_steps))
@@ -109,10 +119,13 @@ def _draw_latents(
 
 
 def _first_of_each_class(labels: Tensor) -> Tensor:
-    """Indices of the first `GRID_ROWS` images of each of the first `GRID_COLUMNS` classes, class by column."""
-    classes = torch.arange(int(labels.max()) + 1)[:GRID_COLUMNS]
-    columns = [(labels == label).nonzero()[:GRID_ROWS, 0] for label in classes]
-    return torch.stack(columns, dim=1).flatten()
+    """Indices of the first `GRID_ROWS` images of each of the first `GRID_COLUMNS` classes, class by column.
+
+    Classes of which too few were drawn leave out their column.
+    """
+    columns = [(labels == label).nonzero()[:GRID_ROWS, 0] for label in torch.unique(labels)]
+    full = [column for column in columns if len(column) == GRID_ROWS][:GRID_COLUMNS]
+    return torch.stack(full, dim=1).flatten() if full else torch.arange(GRID_COLUMNS)
 
 
 def _save_grid(images: NDArray[np.uint8], file: object) -> None:

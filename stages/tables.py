@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from stages.dataset_files import read_description, write_json
+from stages.dataset_files import write_json
 from stages.entry import StageCall, run_stage
 from stages.paper_tables import TablesParams, fill_tables
 from stages.params import load_section
@@ -15,12 +15,11 @@ from stages.training_table import training_table
 def write_tables(call: StageCall) -> None:
     """Write ``tables.md`` and ``tables.json``."""
     params: TablesParams = load_section(call.params_file, "tables", TablesParams)
-    families: dict[str, tuple[str, ...]] = load_section(
-        call.params_file, "families", dict[str, tuple[str, ...]]
+    families: dict[str, dict[str, str]] = load_section(
+        call.params_file, "families", dict[str, dict[str, str]]
     )
     results = Results(call.workspace)
-    data_name = read_description(call.workspace.folder("prepare")).name
-    tables = fill_tables(params, results, data_name=data_name)
+    tables = fill_tables(params, results)
     tables.append(
         training_table(results, runs=sorted({run for family in families.values() for run in family}))
     )

@@ -3,30 +3,36 @@
 import csv
 import hashlib
 import json
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingStep, train
 from stages.dataset_files import DataDescription, read_description, read_split
 from stages.entry import Hardware, StageCall, run_stage
+from stages.flat_params import flatten
 from stages.interruption import StopRequest, stop_requests
 from stages.params import load_section
 from stages.provenance import code_fingerprint, git_commit
 from stages.runs import AnyRun, count_parameters
 from stages.tracking import MetricRow, Tracker
 from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
+from stages.weights import save_tensors
 
-CURVE = "curve.csv"
+SNAPSHOTS = "snapshots"
+"""Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
 
 
 def train_run(call: StageCall) -> None:
     """Train, resuming from the newest checkpoint of the same configuration, code and data."""
     run = load_section(call.params_file, f"runs.{call.item}", AnyRun)
     hardware = load_section(call.params_file, "hardware", Hardware)
-    data = read_description(call.workspace.folder("prepare"))
+    data = read_description(call.workspace.folder("prepare", run.data))
     configuration = TrainedConfiguration(
         name=call.item,
         size=call.workspace.size,
@@ -43,9 +49,9 @@ def train_run(call: StageCall) -> None:
         "weights": weights.as_posix(),
     }
     with stop_requests() as stop, Tracker.open(configuration.identity, tags=tags) as tracker:
-        tracker.log_params(_flatten({**run.model_dump(mode="json"), **hardware.model_dump()}))
+        tracker.log_params(flatten({**run.model_dump(mode="json"), **hardware.model_dump()}))
         try:
-            _train(call, configuration, tracker=tracker, stop=stop)
+            _train(call, configuration, hardware, tracker=tracker, stop=stop)
         except TrainingInterruptedError as interruption:
             tracker.kill()
             print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
@@ -56,7 +62,12 @@ def train_run(call: StageCall) -> None:
 
 
 def _train(
-    call: StageCall, configuration: TrainedConfiguration, *, tracker: Tracker, stop: StopRequest
+    call: StageCall,
+    configuration: TrainedConfiguration,
+    hardware: Hardware,
+    *,
+    tracker: Tracker,
+    stop: StopRequest,
 ) -> None:
     run = configuration.run
     folder = call.workspace.folder("train", configuration.name)
@@ -74,22 +85,35 @@ def _train(
         tracker.log_metrics(rows)
         num_sent = len(curve)
 
+    snapshots = folder / SNAPSHOTS
+    kept_snapshots = checkpoints.path / SNAPSHOTS
+
+    def keep_snapshot(step: int, averages: Mapping[str, Tensor]) -> None:
+        save_tensors(averages, kept_snapshots / f"step_{step:09d}.safetensors")
+
     step: TrainingStep[Any] = run.build_step()
     with tqdm(total=run.training.num_steps, desc=configuration.name, unit="step", disable=None) as bar:
         result = train(
             model,
             step,
-            read_split(call.workspace.folder("prepare"), "train"),
+            read_split(call.workspace.folder("prepare", run.data), "train"),
             run.training,
             seed=run.seed,
             device=call.device,
+            compute=run.compute,
+            num_workers=hardware.num_workers,
+            views=run.build_views(),
             checkpoints=checkpoints,
+            on_snapshot=keep_snapshot,
             on_step=lambda step: bar.update(step - bar.n),
             on_checkpoint=send,
             should_stop=stop,
         )
     write_trained(folder, configuration, model.cpu())
-    _write_curve(folder / CURVE, result.curve)
+    snapshots.mkdir(parents=True, exist_ok=True)
+    for file in sorted(kept_snapshots.glob("*.safetensors")):
+        shutil.copyfile(file, snapshots / file.name)
+    _write_curve(call.workspace.plot("train", f"{configuration.name}.csv"), result.curve)
     last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
     print(f"{configuration.name}: step {result.curve[-1].step}: {last}")
 
@@ -98,26 +122,15 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
     """The run's identity: hash of its configuration, of the code that trains it, and of the data."""
     content = [
         run.model_dump(mode="json"),
-        hardware.model_dump(),
+        hardware.num_threads,
         data.sha256,
         code_fingerprint("stages.runs"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in content.items():
-        if isinstance(value, dict):
-            flat.update(_flatten(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = (
-                value if value is None or isinstance(value, str | int | float) else str(value)
-            )
-    return flat
-
-
 def _write_curve(file: Path, curve: tuple[CurvePoint, ...]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["step", *curve[0].values])

@@ -21,13 +21,15 @@ CONFIGURATION = "run.json"
 class TrainedConfiguration(Section):
     """Content of ``run.json``.
 
-    ``key`` is the hash of configuration, code and data: the run's identity in MLflow.
+    ``key`` is the hash of configuration, code and data: the run's identity in MLflow. ``checkpoint_sha256`` is
+    that of the released checkpoint from which the weights were read, None where they were trained here.
     """
 
     name: str
     size: str
     key: str
     num_classes: int
+    checkpoint_sha256: str | None = None
     run: AnyRun
 
     @property

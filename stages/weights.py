@@ -1,18 +1,26 @@
 """Weights on disk: safetensors, which hold numbers and run nothing."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
 
 
 def save_weights(module: nn.Module, file: Path) -> None:
     """Write parameters and persistent buffers, in the plain memory layout whatever the module's is."""
+    save_tensors(module.state_dict(), file)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Write named tensors; the file appears when it is whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.cpu().contiguous() for name, tensor in module.state_dict().items()}, file)
+    partial = file.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
+    partial.replace(file)
 
 
 def load_weights(module: Module, file: Path) -> Module:

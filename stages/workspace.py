@@ -1,4 +1,4 @@
-"""Where the files of a size are: ``outputs/<size>/<stage>[/<run>]``, and checkpoints outside of DVC's outputs."""
+"""Where the files of a size are: ``outputs/<size>/<stage>[/<run>]``, and what is unfinished outside of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,18 @@ class Workspace:
         folder = Path("outputs") / self.size / stage
         return folder if run is None else folder / run
 
+    def metrics(self, stage: str, item: str) -> Path:
+        """Numbers that a stage found of a run or a data set: all stages' are in one folder, which ``tables`` reads."""
+        return Path("outputs") / self.size / "metrics" / stage / f"{item}.json"
+
+    def plot(self, stage: str, file_name: str) -> Path:
+        """What a picture is made of, or a picture, named after its run: ``report`` reads the folder of all of them."""
+        return Path("outputs") / self.size / "plots" / stage / file_name
+
     def checkpoints(self, name: str, key: str) -> Path:
         """Checkpoints of one training, told apart by the hash of its configuration, code and data."""
         return Path(".checkpoints") / self.size / f"{name}-{key}"
+
+    def preparation(self, name: str, key: str) -> Path:
+        """An unfinished preparation of a data set, told apart by the hash of its settings, code and source."""
+        return Path(".prepare") / self.size / f"{name}-{key}"

@@ -1,6 +1,7 @@
 """The uniform form of every data set: uint8 images (n, channels, height, width) with int64 labels (n,)."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -8,19 +9,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
+class ImageArray(Protocol):
+    """What is used of a uint8 array (n, channels, height, width): a NumPy array, or images that stay on disk."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint8."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, channels, height, width)."""
+
+    @property
+    def ndim(self) -> int:
+        """4."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice | NDArray[np.integer[Any]], /) -> NDArray[np.uint8]:
+        """The chosen images (m, channels, height, width), in the order of ``index``."""
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """Images and labels of one split.
 
     Attributes:
-        images: uint8 (n, channels, height, width); may be memory-mapped.
+        images: uint8 (n, channels, height, width); may stay on disk.
         labels: int64 (n,).
 
     Raises:
         ValueError: dtypes or shapes do not fit.
     """
 
-    images: NDArray[np.uint8]
+    images: ImageArray
     labels: NDArray[np.int64]
 
     def __post_init__(self) -> None:
@@ -38,12 +60,32 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """A data set's two splits and its number of classes."""
+class ChosenImages:
+    """Some of the images of an array, in the order of ``indices`` (m,), read when they are asked for."""
 
-    train: ImageSet
-    test: ImageSet
-    num_classes: int
+    images: ImageArray
+    indices: NDArray[np.int64]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint8."""
+        return self.images.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(m, channels, height, width)."""
+        return (len(self.indices), *self.images.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """4."""
+        return self.images.ndim
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: slice | NDArray[np.integer[Any]], /) -> NDArray[np.uint8]:
+        return self.images[self.indices[index]]
 
 
 def dequantise(images: NDArray[np.uint8]) -> Tensor:

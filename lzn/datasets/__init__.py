@@ -1,5 +1,43 @@
-"""The data sets that the pipeline knows, each brought into the uniform form of `lzn.data`."""
+"""The data sets: where people have them on disk, read one image at a time.
 
-from lzn.datasets.digits import load_digits
+One function a data set, ``open_*``, gives a `RawDataSet`: two `ImageSource`, and the number of classes. Nothing is
+unpacked, downloaded or decoded here; `MissingDataError` says what to download.
+"""
 
-__all__ = ["load_digits"]
+from lzn.datasets.afhq import open_afhq
+from lzn.datasets.array_source import ArraySource
+from lzn.datasets.celeba_hq import open_celeba_hq
+from lzn.datasets.cifar10 import open_cifar10
+from lzn.datasets.digits import open_digits
+from lzn.datasets.fashion_mnist import open_fashion_mnist
+from lzn.datasets.file_source import FileSource
+from lzn.datasets.folder import open_folder
+from lzn.datasets.image_files import find_images
+from lzn.datasets.imagenet import open_imagenet
+from lzn.datasets.lmdb_source import LmdbSource
+from lzn.datasets.lsun import open_lsun_bedroom
+from lzn.datasets.source import ImageSource, MissingDataError, RawDataSet
+from lzn.datasets.subset import Subset, split_at_random, stratified_split
+from lzn.datasets.tar_source import TarSource
+
+__all__ = [
+    "ArraySource",
+    "FileSource",
+    "ImageSource",
+    "LmdbSource",
+    "MissingDataError",
+    "RawDataSet",
+    "Subset",
+    "TarSource",
+    "find_images",
+    "open_afhq",
+    "open_celeba_hq",
+    "open_cifar10",
+    "open_digits",
+    "open_fashion_mnist",
+    "open_folder",
+    "open_imagenet",
+    "open_lsun_bedroom",
+    "split_at_random",
+    "stratified_split",
+]

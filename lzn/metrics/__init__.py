@@ -1,6 +1,7 @@
 """The numbers that judge images and representations: pure functions of arrays, computed in float64."""
 
 from lzn.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
+from lzn.metrics.inception_score import inception_score
 from lzn.metrics.mmd import median_bandwidth, mmd_squared
 from lzn.metrics.precision_recall import PrecisionRecall, precision_recall
 from lzn.metrics.probe import ProbeResult, accuracy, linear_probe
@@ -13,6 +14,7 @@ __all__ = [
     "accuracy",
     "fit_gaussian",
     "frechet_distance",
+    "inception_score",
     "linear_probe",
     "median_bandwidth",
     "mmd_squared",

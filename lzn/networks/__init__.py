@@ -8,8 +8,16 @@ the one before.
 
 from lzn.networks.classifier import ImageClassifier
 from lzn.networks.latent_encoder import LatentEncoder
+from lzn.networks.recomputation import checkpoint_activations
 from lzn.networks.resnet import ResNetEncoder
 from lzn.networks.unet import VelocityUNet
 from lzn.networks.unet_config import UNetConfig
 
-__all__ = ["ImageClassifier", "LatentEncoder", "ResNetEncoder", "UNetConfig", "VelocityUNet"]
+__all__ = [
+    "ImageClassifier",
+    "LatentEncoder",
+    "ResNetEncoder",
+    "UNetConfig",
+    "VelocityUNet",
+    "checkpoint_activations",
+]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lzn.networks.initialisation import NEAR_ZERO, conv, dense
+from lzn.networks.recomputation import RecomputableBlock, recomputable
 
 ATTENTION_SCALE = 0.1
 """Initial scale of the query, key and value projections: attention starts out nearly uniform."""
@@ -16,7 +17,7 @@ def group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(RecomputableBlock):
     """Norm, swish, [resample], conv, [+ embedding], norm, swish, dropout, conv; plus the skip; over sqrt 2.
 
     With ``resample`` the block changes the resolution, on the branch and on the skip. The skip is a 1x1
@@ -44,6 +45,7 @@ class ResidualBlock(nn.Module):
         changes = in_channels != out_channels or resample is not None
         self.skip = conv(in_channels, out_channels, kernel=1) if changes else nn.Identity()
 
+    @recomputable
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
         """(b, in_channels, h, w) and an embedding (b, embedding_channels) to (b, out_channels, h', w')."""
         branch = self.conv_in(self.resample(functional.silu(self.norm_in(x))))
@@ -55,7 +57,7 @@ class ResidualBlock(nn.Module):
         return output
 
 
-class AttentionBlock(nn.Module):
+class AttentionBlock(RecomputableBlock):
     """Single-head self-attention over the pixels of a map, added to it; over sqrt 2."""
 
     def __init__(self, channels: int) -> None:
@@ -66,6 +68,7 @@ class AttentionBlock(nn.Module):
         self.value = dense(channels, channels, scale=ATTENTION_SCALE)
         self.out = dense(channels, channels, scale=NEAR_ZERO)
 
+    @recomputable
     def forward(self, x: Tensor) -> Tensor:
         """(b, c, h, w) to (b, c, h, w)."""
         pixels = self.norm(x).flatten(2).transpose(1, 2)[:, None]  # (b, c, h, w) => (b, 1 head, h*w, c)

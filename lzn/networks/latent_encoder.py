@@ -91,8 +91,11 @@ class LatentEncoder(nn.Module):
         maps = [feature_map for level_maps in self.down(images) for feature_map in level_maps]
         maps.append(self.middle(maps[-1]))
         chosen = [feature_map for feature_map in maps if feature_map.shape[-1] in self.latent_resolutions]
-        shares = [block(feature_map) for block, feature_map in zip(self.latent_blocks, chosen, strict=True)]
-        return torch.stack(shares).sum(dim=0)
+        shares = torch.stack(
+            [block(feature_map) for block, feature_map in zip(self.latent_blocks, chosen, strict=True)]
+        )
+        # Under autocast shares are of 8 bits; their sum need not be.
+        return shares.sum(dim=0, dtype=torch.promote_types(shares.dtype, torch.float32))
 
 
 def _checked_resolutions(config: UNetConfig, resolutions: Sequence[int] | None) -> tuple[int, ...]:

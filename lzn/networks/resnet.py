@@ -12,6 +12,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lzn.networks.recomputation import RecomputableBlock, recomputable
 from lzn.networks.shape_checks import check_images
 
 BLOCKS_PER_STAGE = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
@@ -24,7 +25,7 @@ HEAD_CHANNELS_PER_GROUP = 8
 """Least channels in a group of the head's GroupNorm: the paper's head has 256 channels in 32 groups."""
 
 
-class Bottleneck(nn.Module):
+class Bottleneck(RecomputableBlock):
     """1x1, 3x3 (with the stride) and 1x1 convolution, each with GroupNorm, around a shortcut.
 
     The last GroupNorm starts at 0, so that a block starts out as its shortcut; that is a projection in the
@@ -46,6 +47,7 @@ class Bottleneck(nn.Module):
             projection = _conv(in_channels, out_channels, kernel=1, stride=stride)
             self.shortcut = nn.Sequential(projection, nn.GroupNorm(groups, out_channels))
 
+    @recomputable
     def forward(self, x: Tensor) -> Tensor:
         """(b, in_channels, h, w) to (b, 4 width, h / stride, w / stride)."""
         branch = functional.relu(self.norm_reduce(self.conv_reduce(x)))

@@ -11,6 +11,7 @@ from lzn.studies.joint import (
 )
 from lzn.studies.representation import (
     REPRESENTATIONS,
+    Augmentation,
     RepresentationModel,
     RepresentationStep,
     represent_images,
@@ -18,6 +19,7 @@ from lzn.studies.representation import (
 
 __all__ = [
     "REPRESENTATIONS",
+    "Augmentation",
     "GenerationStep",
     "GenerativeModel",
     "JointModel",

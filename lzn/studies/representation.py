@@ -1,11 +1,12 @@
 """Case study 2 (section 4): unsupervised representations by aligning the zones of two views of each image."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from lzn.data import ImageArray, dequantise
 from lzn.flow import Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
 from lzn.networks import ResNetEncoder
 from lzn.studies.generation import LatentDraw
@@ -30,7 +31,7 @@ class RepresentationStep:
     """Minus the alignment, with logarithm, of the first views' latents with the second views' anchors (algorithm 5).
 
     Attributes:
-        augment: makes a view.
+        augment: makes a view; of a batch whose two views were made as it was loaded, it completes each.
         latents: how the first views' latents are drawn.
         solver: of the flow towards the second views' anchors.
         num_skipped_steps: ``u`` of Eq. 5.
@@ -42,8 +43,13 @@ class RepresentationStep:
     num_skipped_steps: int
 
     def __call__(self, model: RepresentationModel, batch: Batch, generator: torch.Generator) -> Losses:
-        """The alignment loss on two views of one batch; labels are not used."""
-        views = [self.augment(batch.images, generator) for _ in range(2)]
+        """The alignment loss on two views of one batch; labels are not used.
+
+        Raises:
+            ValueError: the images were loaded with another number of views than two.
+        """
+        with torch.autocast(batch.images.device.type, enabled=False):  # views are data: they are not rounded
+            views = [self.augment(images, generator) for images in _two_of_each(batch.images)]
         anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
         latents = self.latents(anchors, generator)
         targets = torch.arange(len(latents), device=latents.device)
@@ -56,24 +62,40 @@ class RepresentationStep:
         return Losses(loss, {"alignment_accuracy": arrived.float().mean()})
 
 
+def _two_of_each(images: Tensor) -> Sequence[Tensor]:
+    """The two loaded views of each image (b, 2, c, h, w), or the images themselves (b, c, h, w) twice."""
+    if images.ndim != 5:
+        return images, images
+    if images.shape[1] != 2:
+        raise ValueError(f"alignment takes two views of each image, loaded were {images.shape[1]}")
+    return images.unbind(1)
+
+
 @torch.no_grad()
 def represent_images(
-    encoder: ResNetEncoder, images: Tensor, *, solver: Solver, generator: torch.Generator, batch_size: int
+    encoder: ResNetEncoder,
+    images: ImageArray,
+    *,
+    solver: Solver,
+    generator: torch.Generator,
+    batch_size: int,
+    device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """The four `REPRESENTATIONS` of images (n, c, h, w), each (n, d).
+    """The four `REPRESENTATIONS` of images (n, c, h, w), each (n, d), on the CPU.
 
     Latents are computed among the anchors of one batch; the last batch is made full with the images before it, so
-    that no zone is wider for want of neighbours.
+    that no zone is wider for want of neighbours. ``encoder`` and ``generator`` are on ``device``.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in REPRESENTATIONS}
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
-        batch = images[max(0, stop - batch_size) : stop]
+        batch = dequantise(images[max(0, stop - batch_size) : stop]).to(device)
         new = slice(len(batch) - (stop - start), None)
-        anchors = encoder(batch)
+        representation = encoder(batch, with_head=False)
+        anchors = encoder.head(representation)
         noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
-        parts["without_head"].append(encoder(batch, with_head=False)[new])
-        parts["with_head"].append(anchors[new])
-        parts["with_latent"].append(compute_latents(anchors, noise, alpha=1.0, solver=solver)[new])
-        parts["with_latent_alpha_0"].append(compute_latents(anchors, noise, alpha=0.0, solver=solver)[new])
+        parts["without_head"].append(representation[new].cpu())
+        parts["with_head"].append(anchors[new].cpu())
+        for name, alpha in (("with_latent", 1.0), ("with_latent_alpha_0", 0.0)):
+            parts[name].append(compute_latents(anchors, noise, alpha=alpha, solver=solver)[new].cpu())
     return {name: torch.cat(part) for name, part in parts.items()}

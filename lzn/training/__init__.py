@@ -2,13 +2,9 @@
 
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.classification import ClassifierModel, cross_entropy_step
-from lzn.training.loop import (
-    CurvePoint,
-    TrainingDivergedError,
-    TrainingInterruptedError,
-    TrainingResult,
-    train,
-)
+from lzn.training.compute import Compute
+from lzn.training.loop import TrainingInterruptedError, TrainingResult, train
+from lzn.training.progress import CurvePoint, TrainingDivergedError
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.step import Batch, Losses, TrainingStep
 
@@ -16,6 +12,7 @@ __all__ = [
     "Batch",
     "CheckpointFolder",
     "ClassifierModel",
+    "Compute",
     "CurvePoint",
     "Losses",
     "TrainingDivergedError",

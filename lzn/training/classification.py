@@ -18,6 +18,6 @@ class ClassifierModel(nn.Module):
 
 def cross_entropy_step(model: ClassifierModel, batch: Batch, generator: torch.Generator) -> Losses:
     """Cross entropy and accuracy on one batch."""
-    logits = model.classifier(batch.images)
+    logits = model.classifier(batch.images).float()  # under autocast they are bfloat16
     accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()
     return Losses(functional.cross_entropy(logits, batch.labels), {"accuracy": accuracy})

@@ -21,6 +21,7 @@ class TrainingSchedule:
         freeze_after: steps after which a child of the model is frozen, by its name.
         log_every: losses are averaged and reported over this many steps.
         checkpoint_every: a checkpoint is saved every so many steps.
+        snapshot_steps: after these numbers of finished steps the averaged weights are handed out, to be kept.
         max_bad_steps: this many steps with a non-finite loss in a row end the run.
 
     Raises:
@@ -39,6 +40,7 @@ class TrainingSchedule:
     freeze_after: Mapping[str, int] = field(default_factory=dict)
     log_every: int = 50
     checkpoint_every: int = 500
+    snapshot_steps: tuple[int, ...] = ()
     max_bad_steps: int = 50
 
     def __post_init__(self) -> None:
@@ -60,7 +62,16 @@ class TrainingSchedule:
         unknown = sorted(set(self.freeze_after) - set(self.learning_rates))
         if unknown:
             raise ValueError(f"freeze_after names {unknown}, which have no learning rate")
+        outside = [step for step in self.snapshot_steps if not 1 <= step <= self.num_steps]
+        if outside:
+            raise ValueError(
+                f"snapshot_steps must lie in [1, {self.num_steps}], the run's steps, got {outside}"
+            )
 
     def warmup_factor(self, step: int) -> float:
         """Factor of the learning rates at ``step`` (from 0)."""
         return min(1.0, (step + 1) / self.warmup_steps)
+
+    def is_due(self, step: int, *, every: int) -> bool:
+        """Is it time, after ``step`` finished steps, for what happens every so many steps and after the last?"""
+        return step % every == 0 or step == self.num_steps

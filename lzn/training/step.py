@@ -12,7 +12,10 @@ Model_contra = TypeVar("Model_contra", bound=nn.Module, contravariant=True)
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (b, c, h, w) in [-1, 1] and their labels (b,)."""
+    """Images (b, c, h, w) in [-1, 1] and their labels (b,).
+
+    Where views are made as images are loaded, ``images`` are those: (b, views, c, h, w).
+    """
 
     images: Tensor
     labels: Tensor

@@ -72,6 +72,23 @@ def test_updates_leave_the_module_alone_and_copies_are_the_averages() -> None:
     assert not torch.equal(ema.shadow["0.weight"], module[0].weight)
 
 
+def test_the_averaged_state_is_a_whole_state_dict_of_copies() -> None:
+    module, generator = small_module(), torch.Generator().manual_seed(1)
+    module.register_buffer("frequencies", torch.tensor([1.0, 2.0]))
+    ema = ExponentialMovingAverage(module, decay=0.9)
+    walk(module, generator)
+    ema.update(module)
+    state = ema.averaged_state(module)
+    assert list(state) == list(module.state_dict())
+    assert torch.equal(state["frequencies"], torch.tensor([1.0, 2.0]))
+    assert all(torch.equal(state[name], shadow) for name, shadow in ema.shadow.items())
+    before = copy.deepcopy(state)
+    walk(module, generator)
+    ema.update(module)
+    module.frequencies.zero_()
+    assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
+
+
 def test_a_restored_average_goes_on_like_the_one_that_was_saved() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     first = ExponentialMovingAverage(module, decay=0.999)

@@ -30,14 +30,17 @@ def copy_project(destination: Path) -> Path:
 def shrink_params(project: Path, *, num_steps: int) -> None:
     """Trainings of a few steps, Euler sampling in two, and few images to reconstruct; all else as it is."""
     params = read_params(project)
-    for run in [*params["runs"].values(), params["features"]]:
+    for run in [*params["runs"].values(), *params["features"].values()]:
         run["training"] = {
             **run["training"], "num_steps": num_steps, "batch_size": 64, "warmup_steps": 1, "log_every": 1,
             "checkpoint_every": 1,
         }  # fmt: skip
     euler = {"kind": "euler", "num_steps": 2}
-    params["sample"]["sampler"] = euler
-    params["measure"]["reconstruction"] = {"num_images": 8, "num_draws": 1, "sampler": euler}
+    for name in params["data"]:
+        params["sample"][name]["sampler"] = euler
+        params["measure"][name]["reconstruction"] = {
+            "num_images": 8, "num_draws": 1, "batch_size": 4, "sampler": euler,
+        }  # fmt: skip
     write_params(project, params)
 
 

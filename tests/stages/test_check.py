@@ -1,6 +1,7 @@
 """A whole parameter file, checked before anything is run."""
 
 import copy
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages.check import main, read_params
+from stages.check import Params, main, read_params
 from stages.params import ParamsError
 
 FILE = Path(__file__).parents[2] / "params.yaml"
@@ -23,40 +24,93 @@ def changed(folder: Path, **sections: Any) -> Path:
     return file
 
 
-def families(**changes: list[str]) -> dict[str, list[str]]:
-    return {"generative": ["rf"], "classifying": ["joint"], "representing": ["representation"], **changes}
+GOOD = Params.model_validate_json(json.dumps(YAML(typ="safe").load(FILE)))
 
 
-def test_the_repositorys_own_file_is_good() -> None:
-    params = read_params(FILE)
-    assert params.size == "digits"
-    assert set(params.families.generative) <= set(params.runs)
+def families(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {**GOOD.families.model_dump(), **changes}
+
+
+@pytest.mark.parametrize("file", [FILE, *sorted(FILE.parent.glob("scales/*/params.yaml"))], ids=str)
+def test_the_repositorys_own_files_are_good_and_say_where_they_are(file: Path) -> None:
+    params = read_params(file)
+    assert params.layout.params_file == file.relative_to(FILE.parent).as_posix()
+    assert (file.parent / params.layout.root).resolve() == FILE.parent
+    assert params.size == ("digits" if file == FILE else file.parent.name)
 
 
 @pytest.mark.parametrize(
     ("family", "listed", "message"),
     [
-        ("generative", ["rf", "rg"], "families.generative lists rg; the runs that can be listed are joint, "),
-        ("generative", ["joint_no_gen"], "families.generative lists joint_no_gen; the runs"),
+        (
+            "generative",
+            {"rf": "digits", "rg": "digits"},
+            "families.generative lists rg; the runs that can be listed",
+        ),
+        ("generative", {"joint_no_gen": "digits"}, "families.generative lists joint_no_gen; the runs"),
         (
             "classifying",
-            ["rf", "joint"],
+            {"rf": "digits"},
             "families.classifying lists rf; the runs that can be listed are joint",
         ),
         (
             "representing",
-            ["rf"],
-            "families.representing lists rf; the runs that can be listed are representation",
+            {"rf": "digits"},
+            "families.representing lists rf; the runs that can be listed are repr",
+        ),
+        (
+            "representing",
+            {"representation": "photos"},
+            "families.representing.representation is photos, and the run",
         ),
     ],
 )
-def test_a_family_that_lists_a_run_that_is_not_there_or_not_able_is_told_which_are(
-    tmp_path: Path, family: str, listed: list[str], message: str
+def test_a_family_that_lists_what_is_not_there_or_not_able_is_told_what_is(
+    tmp_path: Path, family: str, listed: dict[str, str], message: str
 ) -> None:
     file = changed(tmp_path, families=families(**{family: listed}))
     with pytest.raises(ParamsError) as raised:
         read_params(file)
     assert str(raised.value).startswith(f"{file}: {message}")
+
+
+def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> None:
+    runs = YAML(typ="safe").load(FILE)["runs"]
+    file = changed(tmp_path, runs={**runs, "rf": {**runs["rf"], "data": "photos"}})
+    with pytest.raises(ParamsError, match="run rf has data photos; the section data has digits"):
+        read_params(file)
+
+
+@pytest.mark.parametrize("section", ["features", "sample", "measure", "classify", "probe"])
+def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, section: str) -> None:
+    with pytest.raises(ParamsError, match=f"{section} has no settings for digits, which families"):
+        read_params(changed(tmp_path, **{section: {}}))
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"linear_probe": "rf"}, "tables.linear_probe names rf; its runs are representation"),
+        (
+            {"conditional": {"rf": "joint_no_gen"}},
+            "tables.conditional names joint_no_gen; its runs are joint",
+        ),
+        ({"unconditional": {"digits": {"rf": "r"}}}, "tables.unconditional names r; its runs are joint, "),
+    ],
+)
+def test_a_table_of_runs_that_did_not_go_through_its_stage_is_found(
+    tmp_path: Path, tables: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        read_params(changed(tmp_path, tables=tables))
+
+
+def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:
+    run = YAML(typ="safe").load(FILE)["runs"]["rf_lzn"]
+    imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
+    with pytest.raises(ParamsError, match="imports and runs both have rf_lzn"):
+        read_params(changed(tmp_path, imports={"rf_lzn": imported}))
+    assert "released" in read_params(changed(tmp_path, imports={"released": imported})).all_runs
 
 
 def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Path) -> None:

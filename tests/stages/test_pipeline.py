@@ -22,7 +22,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def planned(project: Path) -> set[str]:
     """Stages that `dvc repro` would run now."""
-    result = run_in(project, [*DVC, "status", "--json"])
+    result = run_in(project, [*DVC, "status", "--json", "dvc.yaml"])
     assert result.returncode == 0, result.stderr
     return {name.removeprefix("dvc.yaml:") for name in json.loads(result.stdout)}
 
@@ -45,7 +45,7 @@ def test_the_paper_numbers_in_the_tables_are_the_paper_s(project: Path) -> None:
 
 
 def test_no_distance_of_this_size_is_called_fid(project: Path) -> None:
-    metrics = json.loads((project / "outputs/digits/measure/rf/metrics.json").read_text())
+    metrics = json.loads((project / "outputs/digits/metrics/measure/rf.json").read_text())
     assert set(metrics) == {"fd_digits", "mmd_digits", "precision", "recall", "reconstruction"}
 
 

@@ -123,7 +123,7 @@ def error_of(path: str, edit: Callable[[dict[str, Any], str], None]) -> str:
         ("joint.alignment.solver.h", "g, kind, num_steps"),
         (
             "joint.generat",
-            "alignment, alignment_weight, generate, latent, latent_blocks, seed, study, training",
+            "alignment, alignment_weight, compute, data, generate, latent, latent_blocks, seed, study, training",
         ),
         (
             "representation.augmentation.flip",

@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 from lzn_oracles.mlflow_runs import curve, new_database, only_run
 
-from lzn.data import DataSet, ImageSet
-from lzn.datasets import load_digits
-from stages.dataset_files import write_data_set
-
 ROOT = Path(__file__).parents[2]
 NUM_STEPS = 150  # seconds, so that a signal arrives in time on a busy machine
 PARAMS = f"""\
 size: tiny
 hardware: {{num_threads: 1}}
+data:
+  digits: {{kind: digits, test_fraction: 0.9, seed: 0}}
 runs:
   rf:
     study: generation
+    data: digits
     seed: 0
     conditional: false
     latent: null
@@ -45,7 +44,7 @@ runs:
       log_every: 7
       checkpoint_every: 10
 """
-OUTPUTS = ("weights.safetensors", "run.json", "curve.csv")
+OUTPUTS = ("weights.safetensors", "run.json", "rf.csv")
 
 
 class Project:
@@ -56,16 +55,13 @@ class Project:
         self.folder = folder
         self.uri = new_database(folder)
         (folder / "params.yaml").write_text(PARAMS)
-        digits = load_digits(test_fraction=0.5, seed=0).train
-        few = ImageSet(digits.images[:100], digits.labels[:100])
-        write_data_set(
-            folder / "outputs/tiny/prepare", "digits", DataSet(train=few, test=few, num_classes=10)
-        )
+        process = self.start("prepare", "digits")
+        assert process.wait() == 0, process.communicate()[1]
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, stage: str = "train", run: str = "rf") -> "subprocess.Popen[str]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         return subprocess.Popen(
-            [sys.executable, "-m", "stages.train", "--params", "params.yaml", "--run", "rf"],
+            [sys.executable, "-m", f"stages.{stage}", "--params", "params.yaml", "--run", run],
             cwd=self.folder,
             env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
             stdout=subprocess.PIPE,
@@ -87,8 +83,9 @@ class Project:
             time.sleep(0.002)
 
     def outputs(self) -> dict[str, bytes]:
-        folder = self.folder / "outputs/tiny/train/rf"
-        return {file.name: file.read_bytes() for file in folder.glob("*")}
+        outputs = self.folder / "outputs/tiny"
+        files = [*outputs.glob("train/rf/*.*"), *outputs.glob("plots/train/*")]
+        return {file.name: file.read_bytes() for file in files}
 
     def status(self) -> str:
         status: str = only_run(self.uri, "lzn-tiny").info.status
@@ -188,6 +185,6 @@ def test_mlflow_has_one_finished_run_with_every_point_of_the_curve_once(history:
     uri = history.project.uri
     run = only_run(uri, "lzn-tiny")
     assert run.info.status == "FINISHED"
-    rows = list(csv.DictReader(history.undisturbed.outputs["curve.csv"].decode().splitlines()))
+    rows = list(csv.DictReader(history.undisturbed.outputs["rf.csv"].decode().splitlines()))
     assert curve(uri, run, "loss") == [(int(row["step"]), float(row["loss"])) for row in rows]
     assert run.data.params["training.num_steps"] == str(NUM_STEPS)

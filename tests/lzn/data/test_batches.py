@@ -1,5 +1,7 @@
 """Which samples a training step sees."""
 
+import time
+
 import pytest
 import torch
 from hypothesis import given
@@ -91,3 +93,23 @@ def test_the_whole_set_is_a_subset_and_more_is_refused() -> None:
     for num_chosen in (0, 11):
         with pytest.raises(ValueError, match=r"must lie in \[1, 10\]"):
             random_subset(10, num_chosen, seed=0)
+
+
+def test_what_is_done_to_a_batch_does_not_reach_the_next_that_asks() -> None:
+    first = batch_indices(3, num_samples=20, batch_size=5, seed=0)
+    expected = first.clone()
+    first.zero_()
+    assert torch.equal(batch_indices(3, num_samples=20, batch_size=5, seed=0), expected)
+
+
+def test_an_epoch_of_millions_is_permuted_once() -> None:
+    settings = {"num_samples": 3_000_000, "batch_size": 256, "seed": 0}
+    steps = range(500)
+    start = time.process_time()
+    batch_indices(0, **settings)
+    first = time.process_time() - start
+    for step in steps:
+        batch_indices(step, **settings)
+    others = time.process_time() - start - first
+    # Permuting takes 0.1 s, a slice of what is kept a few microseconds: 500 of them are far from ten permutations.
+    assert others < 10 * first

@@ -163,33 +163,26 @@ class HandMadeDecoder(nn.Module):
         return (latent[:, 0] + 10 * classes)[:, None, None, None].expand_as(x)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 7, 100])
-def test_images_are_integrated_from_their_own_noise_latent_and_label(batch_size: int) -> None:
+def test_images_are_integrated_from_their_own_noise_latent_and_label() -> None:
     noise, latents = torch.randn(7, 1, 8, 8, generator=seeded()), torch.randn(7, 2, generator=seeded(1))
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    batches = list(
-        generate_images(
-            HandMadeDecoder(),  # type: ignore[arg-type]
-            latents=latents,
-            labels=labels,
-            noise=noise,
-            sampler=EulerSampler(num_steps=3),
-            batch_size=batch_size,
-        )
+    images = generate_images(
+        HandMadeDecoder(),  # type: ignore[arg-type]
+        latents=latents,
+        labels=labels,
+        noise=noise,
+        sampler=EulerSampler(num_steps=3),
     )
-    assert [len(batch) for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
     expected = noise + (1 - T_MIN) * (latents[:, 0] + 10 * labels)[:, None, None, None]
     # Three float32 steps to numbers of about 20.
-    torch.testing.assert_close(torch.cat(batches), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(images, expected, rtol=0, atol=1e-5)
 
 
 def test_images_without_latents_and_labels_come_from_noise_alone_and_keep_no_graph() -> None:
     decoder = tiny_decoder().eval()
     noise = torch.randn(3, 1, 8, 8, generator=seeded())
     sampler = EulerSampler(num_steps=4)
-    (images,) = generate_images(
-        decoder, latents=None, labels=None, noise=noise, sampler=sampler, batch_size=3
-    )
+    images = generate_images(decoder, latents=None, labels=None, noise=noise, sampler=sampler)
     assert not images.requires_grad
     expected = noise
     h = (1 - T_MIN) / 4

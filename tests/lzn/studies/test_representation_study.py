@@ -1,11 +1,14 @@
 """Case study 2: the loss literally, its symmetry, and the four representations."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from lzn_oracles.literal_flow import alignment, latents, solve
 from lzn_oracles.tiny_models import LATENT_DIM, random_batch, tiny_representation
 from torch import Tensor
 
+from lzn.data import dequantise, quantise
 from lzn.flow import Euler, compute_latents
 from lzn.studies import REPRESENTATIONS, LatentDraw, RepresentationStep, represent_images
 from lzn.training import Batch
@@ -90,6 +93,42 @@ def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() 
     assert draws == torch.rand(2, generator=seeded(5)).tolist()
 
 
+def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation() -> None:
+    """Two views that were made as images were loaded give the loss of the same two views made on the device."""
+    model = tiny_representation()
+    views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
+    loaded = Batch(views, BATCH.labels)
+    as_they_are = replace(step(alpha=0.45), augment=lambda images, generator: images)
+    expected = step(alpha=0.45)(model, BATCH, seeded(5))
+    assert torch.equal(as_they_are(model, loaded, seeded(5)).total, expected.total)
+    completed = replace(step(alpha=0.45), augment=lambda images, generator: 0.8 * images)
+    unfinished = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
+    both_darker = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
+    losses = [s(model, b, seeded(5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))]
+    # 0.8 x / 0.8 rounds.
+    assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
+
+
+def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
+    seen: list[Tensor] = []
+
+    def turn(images: Tensor, generator: torch.Generator) -> Tensor:
+        seen.append(images @ torch.rand(8, 8, generator=generator))  # a product, which autocast would round
+        return seen[-1]
+
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, seeded(5))
+    assert torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[1], seen[3])
+
+
+def test_another_number_of_loaded_views_than_two_is_refused() -> None:
+    three = Batch(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
+    with pytest.raises(ValueError, match="alignment takes two views of each image, loaded were 3"):
+        step(alpha=0.45)(tiny_representation(), three, seeded())
+
+
 def test_gradients_reach_the_whole_encoder() -> None:
     model = tiny_representation()
     step(alpha=0.45)(model, BATCH, seeded(5)).total.backward()
@@ -99,11 +138,11 @@ def test_gradients_reach_the_whole_encoder() -> None:
 def represent(images: Tensor, *, batch_size: int, seed: int = 0) -> dict[str, Tensor]:
     encoder = tiny_representation().encoder.eval()
     return represent_images(
-        encoder, images, solver=LATENT_SOLVER, generator=seeded(seed), batch_size=batch_size
+        encoder, quantise(images), solver=LATENT_SOLVER, generator=seeded(seed), batch_size=batch_size
     )
 
 
-IMAGES = random_batch((0,) * 7).images
+IMAGES = dequantise(quantise(random_batch((0,) * 7).images))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])

@@ -17,6 +17,11 @@ def test_the_papers_warm_up_starts_at_a_5000th() -> None:
     assert schedule.warmup_factor(4999) == 1.0
 
 
+def test_what_happens_every_few_steps_happens_after_the_last_as_well() -> None:
+    schedule = toy_schedule(num_steps=13)
+    assert [step for step in range(1, 14) if schedule.is_due(step, every=5)] == [5, 10, 13]
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -34,6 +39,8 @@ def test_the_papers_warm_up_starts_at_a_5000th() -> None:
             {"learning_rates": {"head": float("nan")}},
             "learning_rates.head must be positive and finite, got nan",
         ),
+        ({"snapshot_steps": (0, 5)}, r"snapshot_steps must lie in \[1, 13\], the run's steps, got \[0\]"),
+        ({"snapshot_steps": (13, 14)}, r"got \[14\]"),
         ({"freeze_after": {"decoder": 3}}, r"freeze_after names \['decoder'\], which have no learning rate"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Random views of images for unsupervised representation learning (section 4), batched on the images' device."""
+"""Random views of handwritten digits for unsupervised representation learning (section 4), batched on a device."""
 
 import math
 from dataclasses import dataclass
@@ -41,30 +41,31 @@ class AffineViews:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """One view of each image (b, c, h, w), in [-1, 1]."""
-        batch, _, height, width = images.shape
+        """One view of each image (b, c, h, w), in [-1, 1]; in full precision under autocast as well."""
+        with torch.autocast(images.device.type, enabled=False):
+            moved = self._move(images + 1.0, generator)
+            batch, device = len(images), images.device
+            drawn = torch.rand(batch, 1, 1, 1, generator=generator, device=device)
+            contrast = self.min_contrast + (1.0 - self.min_contrast) * drawn
+            noise = self.noise * torch.randn(images.shape, generator=generator, device=device)
+            return (moved * contrast - 1.0 + noise).clamp(-1.0, 1.0)
+
+    def _move(self, heights: Tensor, generator: torch.Generator) -> Tensor:
+        """Images over a background of 0, rotated, scaled, sheared and shifted."""
+        batch, _, height, width = heights.shape
+        device = heights.device
 
         def uniform(limit: float, *shape: int) -> Tensor:
-            return limit * (2.0 * torch.rand(batch, *shape, generator=generator, device=images.device) - 1.0)
+            return limit * (2.0 * torch.rand(batch, *shape, generator=generator, device=device) - 1.0)
 
         angle = uniform(math.radians(self.max_rotation))
         scale = uniform(math.log(self.max_scale)).exp()
         rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(batch, 2, 2)
-        shear = torch.eye(2, device=images.device).repeat(batch, 1, 1)
+        shear = torch.eye(2, device=device).repeat(batch, 1, 1)
         shear[:, 0, 1] = uniform(self.max_shear)
-        size = torch.tensor([width, height], device=images.device)
-        shift = uniform(self.max_shift, 2) * 2.0 / size  # the grid spans [-1, 1]
-        transform = torch.cat([rows @ shear / scale[:, None, None], shift[:, :, None]], dim=2)
-        grid = functional.affine_grid(transform, list(images.shape), align_corners=False)
-        moved = functional.grid_sample(images + 1.0, grid, padding_mode="zeros", align_corners=False)
-        contrast = self.min_contrast + (1.0 - self.min_contrast) * torch.rand(
-            batch, 1, 1, 1, generator=generator, device=images.device
-        )
-        noise = self.noise * torch.randn(images.shape, generator=generator, device=images.device)
-        return (moved * contrast - 1.0 + noise).clamp(-1.0, 1.0)
-
-
-def random_flips(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image (b, c, h, w) horizontally with probability 1/2."""
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
-    return torch.where(mirrored, images.flip(3), images)
+        shift = uniform(self.max_shift, 2) * 2.0 / torch.tensor([width, height], device=device)
+        linear = rows @ shear / scale[:, None, None]
+        # The grid spans [-1, 1] over the width and over the height: off-diagonal entries change units.
+        transform = torch.cat([linear, shift[:, :, None]], dim=2)
+        grid = functional.affine_grid(transform, list(heights.shape), align_corners=False)
+        return functional.grid_sample(heights, grid, padding_mode="zeros", align_corners=False)

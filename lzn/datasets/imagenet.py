@@ -1,0 +1,144 @@
+"""ImageNet (ILSVRC 2012): 1 281 167 training and 50 000 validation images of 1000 classes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from lzn.datasets.file_source import FileSource
+from lzn.datasets.image_files import find_images, is_image_name, source_of_classes
+from lzn.datasets.imagenet_devkit import Devkit, read_devkit
+from lzn.datasets.missing import missing
+from lzn.datasets.source import ImageSource, MissingDataError, RawDataSet
+from lzn.datasets.tar_archive import TarMember, index_tar
+from lzn.datasets.tar_source import TarSource
+
+URL = "https://image-net.org/challenges/LSVRC/2012/2012-downloads.php"
+TRAIN_ARCHIVE = "ILSVRC2012_img_train.tar"
+VAL_ARCHIVE = "ILSVRC2012_img_val.tar"
+DEVKIT_ARCHIVE = "ILSVRC2012_devkit_t12.tar.gz"
+_WNID = re.compile(r"n\d{8}")
+
+
+def open_imagenet(root: Path) -> RawDataSet:
+    """Find ImageNet: the three archives, which are read where they lie, or folders made of them.
+
+    Training images are in ``ILSVRC2012_img_train.tar`` or in ``train/<wnid>/``. Validation images are in
+    ``ILSVRC2012_img_val.tar`` or in ``val/``, with ``ILSVRC2012_devkit_t12.tar.gz``, or in ``val/<wnid>/``. All forms
+    give the same images in the same order: training images by class and name, validation images by name. A
+    class is its place among the sorted WordNet ids. Indexing the archives takes minutes.
+
+    Raises:
+        MissingDataError: something is missing.
+        ValueError: an archive is damaged, or the parts do not belong together.
+    """
+    train = _open_train(root)
+    return RawDataSet(train.source, _open_val(root, train.wnids), len(train.wnids))
+
+
+@dataclass(frozen=True)
+class _Train:
+    """The training images, and the WordNet ids of their classes, sorted."""
+
+    source: ImageSource
+    wnids: tuple[str, ...]
+
+
+def _open_train(root: Path) -> _Train:
+    archive, folder = root / TRAIN_ARCHIVE, root / "train"
+    if archive.is_file():
+        return _open_train_archive(archive)
+    wnids = _class_folders(folder)
+    if not wnids:
+        raise _missing(
+            "ImageNet (training images)", root, f"{TRAIN_ARCHIVE}, or train/<wnid>/", TRAIN_ARCHIVE
+        )
+    return _Train(source_of_classes(folder, wnids), wnids)
+
+
+def _open_train_archive(archive: Path) -> _Train:
+    """Index the archive, which consists of one archive for each class."""
+    classes = index_tar(archive)
+    images: list[TarMember] = []
+    counts: list[int] = []
+    for member in classes:
+        path = PurePosixPath(member.name)
+        if path.suffix != ".tar" or not _WNID.fullmatch(path.stem):
+            raise ValueError(
+                f"{archive} is not {TRAIN_ARCHIVE}: it holds {member.name}, no archive of a class"
+            )
+        of_class = [image for image in index_tar(archive, member) if is_image_name(image.name)]
+        if not of_class:
+            raise ValueError(f"{archive}: {member.name} holds no images; a class needs one at least")
+        images += of_class
+        counts.append(len(of_class))
+    labels = np.repeat(np.arange(len(classes)), counts)
+    return _Train(TarSource(archive, images, labels), tuple(PurePosixPath(c.name).stem for c in classes))
+
+
+def _open_val(root: Path, wnids: Sequence[str]) -> ImageSource:
+    archive, folder, devkit_archive = root / VAL_ARCHIVE, root / "val", root / DEVKIT_ARCHIVE
+    has_devkit = devkit_archive.is_file()
+    if archive.is_file() and has_devkit:
+        members = [member for member in index_tar(archive) if is_image_name(member.name)]
+        members.sort(key=lambda member: _file_name(member.name))
+        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(members), archive)
+        return TarSource(archive, members, labels)
+    images = sorted(find_images(folder), key=_file_name) if folder.is_dir() else []
+    if images and _class_folders(folder):
+        return FileSource(folder, images, _labels_by_folder(folder, images, wnids))
+    if images and has_devkit:
+        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(images), folder)
+        return FileSource(folder, images, labels)
+    wanted = f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}, or val/<wnid>/"
+    raise _missing("ImageNet (validation images)", root, wanted, f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}")
+
+
+def _labels_by_devkit(devkit: Devkit, wnids: Sequence[str], num_images: int, place: Path) -> list[int]:
+    """Return the labels of the validation images in the order of their names, which count from 1 on."""
+    if devkit.wnids != tuple(wnids):
+        odd = sorted(set(devkit.wnids).symmetric_difference(wnids))
+        raise ValueError(
+            f"training images and development kit differ in {len(odd)} classes, such as {odd[0]}"
+        )
+    if num_images != len(devkit.validation_wnids):
+        raise ValueError(
+            f"{place} holds {num_images} images, but the development kit has labels for "
+            f"{len(devkit.validation_wnids)}; are some missing?"
+        )
+    label_of = {wnid: label for label, wnid in enumerate(wnids)}
+    return [label_of[wnid] for wnid in devkit.validation_wnids]
+
+
+def _labels_by_folder(folder: Path, images: Sequence[str], wnids: Sequence[str]) -> list[int]:
+    label_of = {wnid: label for label, wnid in enumerate(wnids)}
+    unknown = [path for path in images if PurePosixPath(path).parts[0] not in label_of]
+    if unknown:
+        raise ValueError(f"{folder / unknown[0]} is in no folder of a class that has training images")
+    return [label_of[PurePosixPath(path).parts[0]] for path in images]
+
+
+def _class_folders(folder: Path) -> tuple[str, ...]:
+    """Return the names of subfolders that are WordNet ids, sorted."""
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        sorted(path.name for path in folder.iterdir() if _WNID.fullmatch(path.name) and path.is_dir())
+    )
+
+
+def _file_name(path: str) -> tuple[str, str]:
+    """Sort key: the file's name, whatever folder it is in; then the whole path, for a fixed order."""
+    return PurePosixPath(path).name, path
+
+
+def _missing(what: str, root: Path, wanted: str, archives: str) -> MissingDataError:
+    return missing(
+        what,
+        root,
+        wanted=wanted,
+        download=f"{archives} from {URL} (registration is needed)",
+        put=f"put them into {root}; they need not be unpacked",
+    )

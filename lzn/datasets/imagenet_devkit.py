@@ -1,0 +1,63 @@
+"""ImageNet's development kit: which class each validation image has."""
+
+import io
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+
+from lzn.datasets.tar_archive import read_gzipped_members
+
+_FOLDER = "ILSVRC2012_devkit_t12/data"
+_SYNSETS = f"{_FOLDER}/meta.mat"
+_GROUND_TRUTH = f"{_FOLDER}/ILSVRC2012_validation_ground_truth.txt"
+# What scipy raises for files that are damaged, or no MATLAB files.
+_MAT_DAMAGE = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Devkit:
+    """What is used of the kit.
+
+    Attributes:
+        wnids: WordNet ids of the classes, sorted.
+        validation_wnids: WordNet id of each validation image, in the order of their file names.
+    """
+
+    wnids: tuple[str, ...]
+    validation_wnids: tuple[str, ...]
+
+
+def read_devkit(archive: Path) -> Devkit:
+    """Read ``ILSVRC2012_devkit_t12.tar.gz``.
+
+    Raises:
+        ValueError: the archive is damaged, or it is not that kit.
+        OSError: the file cannot be read.
+    """
+    contents = read_gzipped_members(archive, (_SYNSETS, _GROUND_TRUTH))
+    lacking = [name for name in (_SYNSETS, _GROUND_TRUTH) if name not in contents]
+    if lacking:
+        raise ValueError(f"{archive} is not ImageNet's development kit: it lacks {', '.join(lacking)}")
+    wnids = _read_synsets(contents[_SYNSETS], archive)
+    try:
+        labels = [int(line) for line in contents[_GROUND_TRUTH].decode("ascii").split()]
+        validation_wnids = tuple(wnids[label] for label in labels)
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{archive}: {_GROUND_TRUTH} has a line that is no class: {error}") from error
+    return Devkit(tuple(sorted(wnids.values())), validation_wnids)
+
+
+def _read_synsets(content: bytes, archive: Path) -> dict[int, str]:
+    """Return the WordNet id of each class by its ILSVRC2012 number; groups of classes, with children, are left out."""
+    try:
+        synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+        return {
+            int(synset["ILSVRC2012_ID"]): str(synset["WNID"])
+            for synset in synsets
+            if synset["num_children"] == 0
+        }
+    except (*_MAT_DAMAGE, KeyError, IndexError) as error:
+        raise ValueError(f"{archive}: {_SYNSETS} cannot be read: {error}") from error

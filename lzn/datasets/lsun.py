@@ -1,0 +1,55 @@
+"""LSUN-Bedroom: 3 033 042 bedrooms, 256 pixels on the shorter side, and 300 for validation."""
+
+from pathlib import Path
+
+from lzn.datasets.file_source import FileSource
+from lzn.datasets.image_files import find_images
+from lzn.datasets.labels import no_classes
+from lzn.datasets.lmdb_source import LmdbSource, list_keys
+from lzn.datasets.missing import missing
+from lzn.datasets.source import ImageSource, RawDataSet
+
+URL = "http://dl.yf.io/lsun/scenes/bedroom_train_lmdb.zip"
+
+
+def open_lsun_bedroom(root: Path) -> RawDataSet:
+    """Find LSUN's bedrooms: ``root/bedroom_train_lmdb``, or the folder ``root/bedroom_train`` of images.
+
+    ``root`` may also be the database or the folder of images itself. The test images are ``bedroom_val_lmdb`` or
+    ``bedroom_val``; without them there are none. The images have no classes.
+
+    Raises:
+        MissingDataError: there are no images for training.
+        ValueError: a database is damaged.
+    """
+    train = _find_split(root, "train")
+    if train is None:
+        train = _open_place(root)
+    if train is None or len(train) == 0:
+        raise missing(
+            "LSUN-Bedroom",
+            root,
+            wanted="bedroom_train_lmdb/data.mdb, or images in bedroom_train/ or in the folder itself",
+            download=f"bedroom_train_lmdb.zip from {URL}, or with https://github.com/fyu/lsun",
+            put=f"unpack it in {root}, so that there is {root / 'bedroom_train_lmdb' / 'data.mdb'}",
+        )
+    test = _find_split(root, "val")
+    return RawDataSet(train, FileSource(root, [], []) if test is None else test, num_classes=1)
+
+
+def _find_split(root: Path, split: str) -> ImageSource | None:
+    for name in (f"bedroom_{split}_lmdb", f"bedroom_{split}"):
+        if (root / name).is_dir():
+            return _open_place(root / name)
+    return None
+
+
+def _open_place(folder: Path) -> ImageSource | None:
+    """Open a database or a folder of images; None if it is neither, or has the validation images below it."""
+    if (folder / "data.mdb").is_file():
+        keys = list_keys(folder)
+        return LmdbSource(folder, keys, no_classes(len(keys)))
+    if not folder.is_dir() or (folder / "bedroom_val").exists() or (folder / "bedroom_val_lmdb").exists():
+        return None
+    images = find_images(folder)
+    return FileSource(folder, images, no_classes(len(images)))

@@ -1,0 +1,93 @@
+"""The released files: a state dict for each module, and the exponential moving averages (EMA) as lists.
+
+An EMA is a list of tensors without names, in the order of the module's trained parameters.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+Module = Literal["encoder", "decoder", "label_anchor"]
+"""Names of modules in the files."""
+
+MODULES: tuple[Module, ...] = get_args(Module)
+
+PREFIX = "model.module."
+"""Every tensor's name in a checkpoint begins with it."""
+
+UNUSED = {"sigmas"}
+"""Buffers of the released decoders that this method does not read; not trained, so not in the EMA lists."""
+
+
+@dataclass(frozen=True)
+class ReleasedCheckpoint:
+    """What a released file holds; read with ``ReleasedCheckpoint.read``."""
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @staticmethod
+    def read(path: Path) -> "ReleasedCheckpoint":
+        """Read a file, of whose tensors those that are not used stay on disk (the optimizer's, for example).
+
+        Raises:
+            FileNotFoundError: there is no file at ``path``. ValueError: it is not a checkpoint of
+                tensors and plain containers, the only ones that are read.
+        """
+        try:
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=path.exists() and zipfile.is_zipfile(path)
+            )
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise ValueError(
+                f"{path} is not a checkpoint of tensors that can be read safely: {error}"
+            ) from error
+        if not isinstance(content, dict):
+            raise ValueError(
+                f"{path} holds a {type(content).__name__}, not the dict of a released checkpoint"
+            )
+        return ReleasedCheckpoint(path, content)
+
+    def has(self, module: Module) -> bool:
+        """Whether there is a module of this name; an empty one is none."""
+        return self.content.get(module) not in (None, {})
+
+    def tensors(self, module: Module) -> dict[str, Tensor]:
+        """The tensors of a module by their released names, without the common prefix.
+
+        Raises:
+            ValueError: the file has no such module.
+        """
+        state = self.content.get(module)
+        if not isinstance(state, dict) or not _are_tensors(state.values()):
+            raise ValueError(
+                f"not a released checkpoint: {module!r} must be a dict of tensors; "
+                f"the file has the keys {list(self.content)}"
+            )
+        named = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
+        return {name: tensor for name, tensor in named.items() if name not in UNUSED}
+
+    def averages(self, module: Module, *, trained: set[str]) -> dict[str, Tensor]:
+        """The EMA of the module's ``trained`` tensors, by released name.
+
+        Raises:
+            ValueError: the file has no EMA of the module, or one of another number of tensors.
+        """
+        ema = self.content.get(f"{module}_ema")
+        shadow = ema.get("shadow_params") if isinstance(ema, dict) else None
+        if not isinstance(shadow, list) or not _are_tensors(shadow):
+            raise ValueError(f"not a released checkpoint: {module}_ema has no list of tensors, shadow_params")
+        in_order = [name for name in self.tensors(module) if name in trained]
+        if len(shadow) != len(in_order):
+            raise ValueError(f"{module}_ema has {len(shadow)} tensors for {len(in_order)} trained parameters")
+        return dict(zip(in_order, shadow, strict=True))
+
+
+def _are_tensors(values: Iterable[object]) -> bool:
+    return all(isinstance(value, Tensor) for value in values)

@@ -1,0 +1,143 @@
+"""What a size would run: its DAG, and for each run its networks' size and its estimated cost.
+
+python -m pipelines.plan [dvc.yaml scales/paper/dvc.yaml ...]
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from dvc.exceptions import DvcException
+from ruamel.yaml import YAML
+
+from pipelines.dag import StageNode, read_dag
+from stages.check import Params, read_params
+from stages.params import ParamsError
+from stages.runs import AnyRun, GenerationRun, JointRun, count_parameters
+
+NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
+"""Classes of the data sets that have them; a folder's are counted as one before it is looked at."""
+PAPER_COSTS = Path(__file__).with_name("paper_costs.yaml")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Estimated A100 hours of a training.
+
+    Attributes:
+        gpu_hours: the paper's for this data set and study, times the share of its iterations and of its batch.
+        is_bound: the run leaves out a part of what the paper's number is for, so it costs less.
+    """
+
+    gpu_hours: float
+    is_bound: bool
+
+    def __str__(self) -> str:
+        return f"{'≤ ' if self.is_bound else ''}{self.gpu_hours:,.0f}"
+
+
+def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
+    """A run's cost, from the paper's own figures; None for data or studies that the paper does not have."""
+    costs: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(PAPER_COSTS)
+    paper = costs.get(data_kind, {}).get(run.study)
+    if paper is None:
+        return None
+    share = run.training.num_steps * run.training.batch_size / (paper["num_steps"] * paper["batch_size"])
+    leaves_out = (isinstance(run, GenerationRun) and run.latent is None) or (
+        isinstance(run, JointRun) and not run.generate
+    )
+    return Cost(gpu_hours=paper["hours"] * paper["gpus"] * share, is_bound=leaves_out)
+
+
+def count_parts(run: AnyRun, num_classes: int) -> dict[str, int]:
+    """Trainable parameters of a run's networks by name; they are built without memory for their weights."""
+    with torch.random.fork_rng(), torch.device("meta"):
+        model = run.build_model(num_classes)
+    return {name: count_parameters(part) for name, part in model.named_children()}
+
+
+def plan_of(dvc_file: Path) -> str:
+    """The plan of the size whose dvc.yaml this is, as text.
+
+    Raises:
+        ParamsError: its params.yaml is wrong. DvcException: the pipeline is.
+    """
+    params = read_params(dvc_file.with_name("params.yaml"))
+    stages = read_dag([str(dvc_file)])
+    lines = [f"Size {params.size} ({dvc_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
+    lines += ["Stages, each row after the rows above it:", *_rows_of_stages(stages), ""]
+    lines += ["Runs:", *_aligned([list(HEADINGS), *_rows_of_runs(params)])]
+    lines += ["", COST_REMARK]
+    return "\n".join(lines)
+
+
+HEADINGS = ("run", "data", "study", "parameters", "images/step", "steps", "A100 hours")
+COST_REMARK = (
+    "A100 hours: the paper's figures (C.3, D.3, E.3), scaled by iterations and batch; ≤ where the run leaves out\n"
+    "a part of what was counted there, - where the paper has no figure. Evaluation is not counted."
+)
+
+
+def _rows_of_stages(stages: Sequence[StageNode]) -> Iterator[str]:
+    """One row for each depth of the DAG."""
+    depth: dict[str, int] = {}
+    for stage in stages:  # dependencies come first
+        depth[stage.name] = 1 + max((depth[name] for name in stage.dependencies), default=0)
+    for row in range(1, max(depth.values(), default=0) + 1):
+        families: dict[str, list[str]] = {}
+        for name in (name for name in depth if depth[name] == row):
+            family, _, item = name.rpartition(":")[2].partition("@")
+            families.setdefault(family, []).append(item)
+        for family, items in families.items():
+            yield f"  {row}  {family}" + (f"  {', '.join(items)}" if any(items) else "")
+
+
+def _rows_of_runs(params: Params) -> Iterator[list[str]]:
+    total = 0.0
+    for name, run in params.all_runs.items():
+        data = params.data[run.data]
+        parts = count_parts(run, NUM_CLASSES.get(data.kind, 1))
+        counted = " + ".join(f"{part} {number:,}" for part, number in parts.items())
+        imported = name in params.imports
+        cost = None if imported else estimate_cost(run, data.kind)
+        total += cost.gpu_hours if cost else 0.0
+        yield [
+            name,
+            run.data,
+            run.study,
+            counted,
+            f"{run.training.batch_size:,}",
+            "imported" if imported else f"{run.training.num_steps:,}",
+            str(cost or "-"),
+        ]
+    if total:
+        yield ["all runs", "", "", "", "", "", f"≤ {total:,.0f}"]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    numbers = {len(widths) - 3, len(widths) - 2, len(widths) - 1}
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def main() -> None:
+    """Print the plans of the sizes named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.plan", description=__doc__.partition("\n")[0])
+    parser.add_argument("files", type=Path, nargs="*", default=[Path("dvc.yaml")], help="dvc.yaml files")
+    try:
+        print("\n\n".join(plan_of(file) for file in parser.parse_args().files))
+    except (ParamsError, DvcException) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Make a run out of a checkpoint that the paper's authors released, as if it had been trained here."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from torch import nn
+
+from lzn.released import Parts, fill_from_released
+from lzn.studies import GenerativeModel, JointModel, RepresentationModel
+from stages.dataset_files import DataDescription, read_description
+from stages.downloads import DownloadError, download, file_sha256
+from stages.entry import StageCall, run_stage
+from stages.flat_params import flatten
+from stages.params import ParamsError, Section, load_section
+from stages.provenance import code_fingerprint, git_commit
+from stages.runs import AnyRun, RepresentationRun, count_parameters
+from stages.tracking import Tracker
+from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
+
+
+class ImportParams(Section):
+    """A released checkpoint, and the run that it is of: its networks must be those of the checkpoint."""
+
+    source: Literal["released"]
+    path: str | None = None
+    """Where the file is, seen from the project's root; or else a ``url``."""
+    url: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    """Where to download it from; it is kept in ``.downloads``."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    ema: bool = True
+    """The averaged weights, which the paper evaluates, or those of the last iteration."""
+    run: AnyRun
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give either the path of the checkpoint or its url")
+        return self
+
+
+def import_run(call: StageCall) -> None:
+    """Write weights and configuration as ``train`` does, and an MLflow run tagged ``source: released``."""
+    where = f"imports.{call.item}"
+    params: ImportParams = load_section(call.params_file, where, ImportParams)
+    data = read_description(call.workspace.folder("prepare", params.run.data))
+    configuration = TrainedConfiguration(
+        name=call.item,
+        size=call.workspace.size,
+        key=_key(params, data),
+        num_classes=data.num_classes,
+        run=params.run,
+        checkpoint_sha256=params.sha256,
+    )
+    try:
+        _check_images(params.run, data)
+        checkpoint = _checkpoint_file(params)
+        model = params.run.build_model(data.num_classes)
+        fill_from_released(checkpoint, _parts_of(model), ema=params.ema)
+    except (ValueError, DownloadError) as error:
+        raise ParamsError(f"{call.params_file}: {where}: {error}") from error
+    folder = call.workspace.folder("train", call.item)
+    write_trained(folder, configuration, model)
+    _track(params, configuration, model, data_sha256=data.sha256, weights=folder / WEIGHTS)
+    print(f"{call.item}: {count_parameters(model)} parameters from {checkpoint}")
+
+
+def _check_images(run: AnyRun, data: DataDescription) -> None:
+    """Training would show that the networks are for other images than the data set's; here nothing else does."""
+    channels, *sizes = data.image_shape
+    if isinstance(run, RepresentationRun):
+        fits = channels == run.encoder.image_channels
+    else:
+        fits = channels == run.unet.image_channels and set(sizes) == {run.unet.image_size}
+    if not fits:
+        raise ValueError(
+            f"the run's networks are for other images than those of {run.data}, which are {data.image_shape}"
+        )
+
+
+def _checkpoint_file(params: ImportParams) -> Path:
+    if params.url is not None:
+        return download(params.url, sha256=params.sha256)
+    assert params.path is not None
+    file = Path(params.path)
+    if not file.is_file():
+        raise ValueError(f"there is no file {file}: put the released checkpoint there, or give its url")
+    found = file_sha256(file)
+    if found != params.sha256:
+        raise ValueError(f"{file} has sha256 {found}, not {params.sha256}")
+    return file
+
+
+def _parts_of(model: nn.Module) -> Parts:
+    match model:
+        case JointModel():
+            return Parts(encoder=model.encoder, decoder=model.decoder, label_anchors=model.label_anchors)
+        case RepresentationModel():
+            return Parts(encoder=model.encoder)
+        case GenerativeModel():
+            return Parts(encoder=model.encoder, decoder=model.decoder)
+    raise TypeError(f"no study has a {type(model).__name__}")
+
+
+def _key(params: ImportParams, data: DataDescription) -> str:
+    """The run's identity: hash of checkpoint, configuration, code and data; where the file came from is no part."""
+    content = [
+        params.model_dump(mode="json", exclude={"path", "url"}),
+        data.sha256,
+        code_fingerprint("stages.runs"),
+        code_fingerprint("lzn.released"),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _track(
+    params: ImportParams,
+    configuration: TrainedConfiguration,
+    model: nn.Module,
+    *,
+    data_sha256: str,
+    weights: Path,
+) -> None:
+    tags = {
+        "stage": "import",
+        "source": params.source,
+        "size": configuration.size,
+        "git_commit": git_commit(),
+        "data_sha256": data_sha256,
+        "checkpoint_sha256": params.sha256,
+        "weights": weights.as_posix(),
+    }
+    settings: dict[str, Any] = params.model_dump(mode="json", include={"ema"})
+    parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
+    with Tracker.open(configuration.identity, tags=tags) as tracker:
+        tracker.log_params(flatten(settings | params.run.model_dump(mode="json")) | parts)
+        tracker.finish()
+
+
+if __name__ == "__main__":
+    run_stage("import_run", import_run, of_a_run=True)

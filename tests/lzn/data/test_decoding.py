@@ -1,0 +1,200 @@
+"""Image files of all kinds to 8-bit grey or colour, what is refused, and the evaluation view."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from lzn_oracles.image_files import encode, noise
+from PIL import Image
+from torchvision.transforms import v2
+
+from lzn.data import CorruptImageError, ResizeAndCrop, decode_image
+from lzn.data.decoding import array_from_image, image_from_array
+
+PHOTO = noise(20, 30)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("PPM", {})])
+def test_a_lossless_file_gives_back_its_pixels(kind: str, options: dict[str, object]) -> None:
+    decoded = decode_image(encode(PHOTO, kind, **options), num_channels=3)
+    np.testing.assert_array_equal(np.asarray(decoded), np.asarray(PHOTO))
+
+
+def test_a_lossless_webp_gives_back_its_pixels() -> None:
+    decoded = decode_image(encode(PHOTO, "WEBP", lossless=True), num_channels=3)
+    np.testing.assert_array_equal(np.asarray(decoded), np.asarray(PHOTO))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize(("num_channels", "expected"), [(1, "L"), (3, "RGB")])
+def test_every_png_mode_becomes_grey_or_colour(mode: str, num_channels: int, expected: str) -> None:
+    image = Image.new(mode, (4, 5)) if mode == "I;16" else noise(4, 5).convert(mode)
+    decoded = decode_image(encode(image, "PNG"), num_channels=num_channels)
+    assert (decoded.mode, decoded.size) == (expected, (4, 5))
+
+
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
+    orange = Image.new("RGB", (16, 16), (255, 128, 0))
+    decoded = decode_image(encode(orange.convert("CMYK"), "JPEG", quality=95), num_channels=3)
+    # JPEG's rounding on a constant image is a level or two.
+    np.testing.assert_allclose(np.asarray(decoded)[8, 8].astype(int), [255, 128, 0], atol=3)
+
+
+def test_16_bit_grey_levels_are_scaled_not_clipped() -> None:
+    levels = np.array([[0, 256, 32768, 65535]], np.uint16)
+    decoded = decode_image(encode(Image.fromarray(levels), "PNG"), num_channels=1)
+    assert np.asarray(decoded).tolist() == [[0, 1, 128, 255]]
+
+
+@pytest.mark.parametrize(
+    ("image", "options"),
+    [
+        (Image.new("RGBA", (2, 2), (10, 20, 30, 0)), {}),
+        (Image.new("LA", (2, 2), (10, 0)), {}),
+        (Image.new("RGB", (2, 2), (10, 20, 30)), {"transparency": (10, 20, 30)}),
+    ],
+)
+def test_transparent_pixels_are_white_whatever_is_stored_below_them(
+    image: Image.Image, options: dict[str, object]
+) -> None:
+    decoded = decode_image(encode(image, "PNG", **options), num_channels=3)
+    assert np.asarray(decoded).min() == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_orientation_that_a_camera_noted_is_applied(orientation: int) -> None:
+    # What each value of the tag means by the EXIF standard: how the upright image is stored.
+    upright = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: upright.T[::-1, ::-1],
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    np.testing.assert_array_equal(np.asarray(decode_image(data, num_channels=1)), upright)
+
+
+def test_good_pixels_with_a_damaged_note_of_the_camera_are_good() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for length in range(6, len(exif.tobytes())):
+        data = encode(PHOTO, "PNG", exif=exif.tobytes()[:length])
+        assert decode_image(data, num_channels=3).size in (PHOTO.size, PHOTO.size[::-1])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "MPO"])  # MPO: what many phones write, called .jpg
+def test_of_several_frames_the_first_is_taken(kind: str) -> None:
+    first, second = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
+    data = encode(first, kind, save_all=True, append_images=[second])
+    decoded = decode_image(data, num_channels=3)
+    # Lossy kinds are off by a level or two on a constant image.
+    np.testing.assert_allclose(np.asarray(decoded)[8, 8].astype(int), [255, 0, 0], atol=3)
+
+
+def _png_header(width: int, height: int) -> bytes:
+    """A PNG file that claims a size and has next to no data."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(bytes(100)))
+        + chunk(b"IEND", b"")
+    )
+
+
+JPEG = encode(noise(64, 64), "JPEG")
+PNG = encode(noise(64, 64), "PNG")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no image"),
+        (b"<html>Not Found</html>", "no image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image"),
+        (JPEG[: len(JPEG) // 2], "truncated"),
+        (JPEG[:100], "cannot be decoded|no image"),
+        (PNG[: len(PNG) // 2], "cannot be decoded"),
+        (PNG[:1000] + bytes(100) + PNG[1100:], "cannot be decoded"),
+        (_png_header(10_000, 10_000), "too many pixels"),  # between Pillow's warning and its error
+        (_png_header(60_000, 60_000), "too many pixels"),
+        (encode(Image.new("F", (4, 4)), "TIFF"), "32 bits"),
+    ],
+    ids=[
+        "empty",
+        "html",
+        "eps",
+        "half jpeg",
+        "jpeg start",
+        "half png",
+        "damaged png",
+        "bomb",
+        "huge bomb",
+        "float",
+    ],
+)
+def test_what_is_no_usable_image_is_refused_with_the_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(CorruptImageError, match=reason):
+        decode_image(data, num_channels=3)
+
+
+def test_a_file_of_any_random_bytes_after_a_header_is_decoded_or_refused_but_nothing_else() -> None:
+    generator = np.random.default_rng(0)
+    for data in (JPEG, PNG, encode(PHOTO, "GIF"), encode(PHOTO, "TIFF"), encode(PHOTO, "WEBP")):
+        for _ in range(60):
+            damaged = bytearray(data)
+            for place in generator.integers(8, len(data), 10):
+                damaged[place] = generator.integers(256)
+            try:
+                decoded = decode_image(bytes(damaged), num_channels=3)
+            except CorruptImageError:
+                continue
+            assert decoded.mode == "RGB"
+
+
+def test_only_grey_and_colour_exist() -> None:
+    with pytest.raises(ValueError, match="1 \\(grey\\) or 3 \\(colour\\) channels, not 4"):
+        decode_image(PNG, num_channels=4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_array_survives_the_way_through_an_image(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (channels, 5, 7), dtype=np.uint8)
+    image = image_from_array(pixels)
+    assert image.size == (7, 5)
+    np.testing.assert_array_equal(array_from_image(image), pixels)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((5, 7), np.uint8), np.zeros((3, 5, 7), np.float32)])
+def test_an_image_is_made_of_uint8_with_channels_first_only(pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="an image is uint8"):
+        image_from_array(pixels)
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256), (100, 331), (301, 300), (224, 97)])
+def test_the_evaluation_view_is_that_of_torchvision(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    theirs = v2.CenterCrop(224)(v2.Resize(256)(image))  # of Pillow images: bilinear, antialiased
+    ours = ResizeAndCrop(shorter_side=256, size=224)(image)
+    assert ours.shape == (3, 224, 224)
+    assert torch.equal(torch.from_numpy(ours), v2.functional.pil_to_tensor(theirs))
+
+
+def test_a_view_larger_than_the_resized_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="size must lie in \\[1, shorter_side=100\\], got 224"):
+        ResizeAndCrop(shorter_side=100, size=224)

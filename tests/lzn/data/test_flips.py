@@ -1,0 +1,36 @@
+"""Random mirrors."""
+
+import torch
+from torch import Tensor
+
+from lzn.data import random_flips
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_images(num: int, channels: int = 1) -> Tensor:
+    return torch.rand(num, channels, 8, 8, generator=seeded(1)) * 2 - 1
+
+
+def test_flips_mirror_about_half_of_the_images_and_nothing_else() -> None:
+    images = random_images(1000, channels=2)
+    flipped = random_flips(images, seeded())
+    is_mirror = (flipped == images.flip(3)).flatten(1).all(dim=1)
+    is_same = (flipped == images).flatten(1).all(dim=1)
+    assert bool((is_mirror ^ is_same).all())
+    # 1000 fair coins: standard deviation 15.8, and 5 of them.
+    assert abs(int(is_mirror.sum()) - 500) < 79
+
+
+def test_the_seed_decides_the_flips() -> None:
+    images = random_images(50)
+    assert torch.equal(random_flips(images, seeded(2)), random_flips(images, seeded(2)))
+    assert not torch.equal(random_flips(images, seeded(2)), random_flips(images, seeded(3)))
+
+
+def test_flips_draw_nothing_from_the_global_generator() -> None:
+    before = torch.get_rng_state()
+    random_flips(random_images(5), seeded())
+    assert torch.equal(torch.get_rng_state(), before)

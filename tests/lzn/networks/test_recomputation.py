@@ -1,0 +1,127 @@
+"""Activation checkpointing: the same gradients, dropout included, with much less kept for the backward pass."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from lzn_oracles.tiny_models import stirred
+from lzn_oracles.unet_settings import TINY_16, TINY_32
+from torch import Tensor, nn
+
+from lzn.networks import (
+    ImageClassifier,
+    LatentEncoder,
+    ResNetEncoder,
+    VelocityUNet,
+    checkpoint_activations,
+)
+
+DEEP_16 = replace(TINY_16, blocks_per_level=4)
+
+
+def decoder() -> nn.Module:
+    return VelocityUNet(DEEP_16, latent_dim=4)
+
+
+def fir_decoder() -> nn.Module:
+    return VelocityUNet(TINY_32, latent_dim=4)
+
+
+def encoder() -> nn.Module:
+    return LatentEncoder(DEEP_16, latent_dim=8, block_channels=2, block_units=8)
+
+
+def resnet() -> nn.Module:
+    return ResNetEncoder(depth=26, head_dim=16, base_channels=16, stem="small")
+
+
+NETWORKS = [decoder, fir_decoder, encoder, resnet]
+
+
+def fresh(build: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(0)
+    return stirred(build())
+
+
+def loss_of(network: nn.Module) -> Tensor:
+    """A scalar to differentiate; dropout masks are those of seed 1."""
+    generator = torch.Generator().manual_seed(2)
+    size = network.config.image_size if hasattr(network, "config") else 16
+    images = torch.rand(2, 3, size, size, generator=generator) * 2 - 1
+    torch.manual_seed(1)
+    if isinstance(network, VelocityUNet):
+        output = network(images, torch.tensor([0.2, 0.7]), torch.randn(2, 4, generator=generator))
+    else:
+        output = network(images)
+    return output.square().mean()
+
+
+def gradients(network: nn.Module, *, autocast: bool = False) -> dict[str, Tensor]:
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        loss = loss_of(network)
+    loss.backward()
+    return {name: p.grad for name, p in network.named_parameters()}
+
+
+def bytes_kept(network: nn.Module) -> int:
+    """What the forward pass keeps for the backward pass, but for the parameters."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
+    storages: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss_of(network)
+    return sum(storages.values())
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("build", NETWORKS)
+def test_gradients_are_the_same_with_dropout_and_under_autocast(
+    build: Callable[[], nn.Module], autocast: bool
+) -> None:
+    plain, checkpointed = fresh(build), fresh(build)
+    checkpoint_activations(checkpointed)
+    expected = gradients(plain, autocast=autocast)
+    for name, gradient in gradients(checkpointed, autocast=autocast).items():
+        # The same operations twice; the order of sums over threads is free.
+        torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+def test_less_than_a_third_is_kept(build: Callable[[], nn.Module]) -> None:
+    network = fresh(build)
+    before = bytes_kept(network)
+    checkpoint_activations(network)
+    assert bytes_kept(network) < before / 3
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+def test_outputs_without_gradients_and_names_of_tensors_stay(build: Callable[[], nn.Module]) -> None:
+    plain, checkpointed = fresh(build), fresh(build)
+    checkpoint_activations(checkpointed)
+    assert checkpointed.state_dict().keys() == plain.state_dict().keys()
+    with torch.no_grad():
+        assert torch.equal(loss_of(plain), loss_of(checkpointed))
+
+
+def test_the_second_computation_takes_nothing_from_the_global_generator() -> None:
+    draws = []
+    for checkpointed in (False, True):
+        network = fresh(decoder)
+        if checkpointed:
+            checkpoint_activations(network)
+        gradients(network)
+        draws.append(torch.rand(3))
+    assert torch.equal(*draws)
+
+
+def test_a_network_without_such_blocks_is_named() -> None:
+    classifier = ImageClassifier(image_size=8, image_channels=1, num_classes=2, base_channels=8)
+    with pytest.raises(ValueError, match="ImageClassifier has no block that can recompute"):
+        checkpoint_activations(classifier)

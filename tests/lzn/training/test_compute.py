@@ -1,0 +1,180 @@
+"""Precision, compilation and checkpointing of activations: other ways to compute the same training."""
+
+import numpy as np
+import pytest
+import torch
+from lzn_oracles.tiny_models import (
+    LATENT_DIM,
+    random_batch,
+    tiny_generative,
+    tiny_joint,
+    tiny_representation,
+)
+from lzn_oracles.toy_training import (
+    Outcome,
+    ToyStep,
+    outcome_of,
+    toy_images,
+    toy_model,
+    toy_schedule,
+)
+from torch import Tensor, nn
+
+from lzn.data import ImageSet
+from lzn.flow import Euler
+from lzn.networks import ImageClassifier
+from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
+from lzn.training import (
+    Batch,
+    ClassifierModel,
+    Compute,
+    Losses,
+    TrainingSchedule,
+    TrainingStep,
+    cross_entropy_step,
+    train,
+)
+
+BFLOAT16 = Compute(precision="bfloat16")
+SOLVER = Euler(num_steps=10)
+DRAW = LatentDraw(solver=SOLVER)
+GENERATION = GenerationStep(DRAW)
+SCHEDULE = TrainingSchedule(
+    num_steps=6,
+    batch_size=8,
+    learning_rates={"encoder": 1e-3, "decoder": 1e-3},
+    warmup_steps=2,
+    ema_decay=0.9,
+    log_every=3,
+)
+
+
+def images_8() -> ImageSet:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (24, 1, 8, 8), dtype=np.uint8)
+    return ImageSet(images, np.arange(24, dtype=np.int64) % 3)
+
+
+def train_generative(compute: Compute) -> Outcome:
+    model = tiny_generative(latents=True)
+    return outcome_of(model, train(model, GENERATION, images_8(), SCHEDULE, seed=0, compute=compute))
+
+
+def assert_close(found: Outcome, expected: Outcome, *, relative: float) -> None:
+    assert found.weights.keys() == expected.weights.keys()
+    for name, tensor in found.weights.items():
+        torch.testing.assert_close(tensor, expected.weights[name], rtol=relative, atol=relative, msg=name)
+    for (_, values), (_, wanted) in zip(found.curve, expected.curve, strict=True):
+        assert values == pytest.approx(wanted, rel=relative)
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    return images + 0.1 * torch.randn(images.shape, generator=generator)
+
+
+REPRESENTATION = RepresentationStep(
+    augment=augment, latents=LatentDraw(solver=SOLVER, alpha=0.45), solver=SOLVER, num_skipped_steps=2
+)
+JOINT = JointStep(latents=DRAW, alignment=LabelAlignment(solver=SOLVER, num_skipped_steps=2))
+
+
+def tiny_classifier() -> ClassifierModel:
+    torch.manual_seed(5)
+    return ClassifierModel(ImageClassifier(image_size=8, image_channels=1, num_classes=3, base_channels=8))
+
+
+STUDIES = [
+    (tiny_generative(latents=False), GenerationStep(None)),
+    (tiny_generative(latents=True), GENERATION),
+    (tiny_joint(), JOINT),
+    (tiny_representation(), REPRESENTATION),
+    (tiny_classifier(), cross_entropy_step),
+]
+
+
+def test_checkpointing_activations_changes_nothing_but_the_last_bits() -> None:
+    checkpointed = train_generative(Compute(checkpoint_activations=True))
+    # Adam divides small gradients by their own size, which stretches their rounding over the six steps.
+    assert_close(checkpointed, train_generative(Compute()), relative=1e-4)
+
+
+def test_a_model_without_blocks_that_recompute_is_refused() -> None:
+    with pytest.raises(ValueError, match="ToyModel has no block that can recompute its activations"):
+        train(
+            toy_model(),
+            ToyStep(),
+            toy_images(),
+            toy_schedule(),
+            seed=0,
+            compute=Compute(checkpoint_activations=True),
+        )
+
+
+def test_another_precision_is_refused() -> None:
+    with pytest.raises(ValueError, match='precision is \'float16\': it must be "float32" or "bfloat16"'):
+        Compute(precision="float16")  # type: ignore[arg-type]
+
+
+def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_float32() -> None:
+    seen: dict[str, torch.dtype] = {}
+
+    def step(model: nn.Module, batch: Batch, generator: torch.Generator) -> Losses:
+        losses = GENERATION(model, batch, generator)
+        seen["loss"] = losses.total.dtype
+        return losses
+
+    model = tiny_generative(latents=True)
+    for name in ("decoder.down.stem", "encoder.down.stem"):
+        model.get_submodule(name).register_forward_hook(
+            lambda module, inputs, output, name=name: seen.__setitem__(name, output.dtype)
+        )
+    snapshots: list[dict[str, Tensor]] = []
+    schedule = TrainingSchedule(**{**vars(SCHEDULE), "snapshot_steps": (6,)})
+    train(
+        model,
+        step,
+        images_8(),
+        schedule,
+        seed=0,
+        compute=BFLOAT16,
+        on_snapshot=lambda _, weights: snapshots.append(dict(weights)),
+    )
+    assert seen == {
+        "decoder.down.stem": torch.bfloat16,
+        "encoder.down.stem": torch.bfloat16,
+        "loss": torch.float32,
+    }
+    assert all(p.dtype == torch.float32 and p.grad.dtype == torch.float32 for p in model.parameters())
+    assert all(weights.dtype == torch.float32 for weights in snapshots[0].values())
+
+
+@pytest.mark.parametrize(("model", "step"), STUDIES)
+def test_losses_are_float32_and_near_those_of_full_precision(
+    model: nn.Module, step: TrainingStep[nn.Module]
+) -> None:
+    batch = random_batch()
+    totals = []
+    for compute in (Compute(), BFLOAT16):
+        with compute.autocast("cpu"), torch.no_grad():
+            losses = step(model, batch, torch.Generator().manual_seed(1))
+        assert losses.total.dtype == torch.float32
+        totals.append(losses.total.item())
+    # 8 bits in each of about ten layers; the alignment's probabilities stretch it.
+    assert totals[1] == pytest.approx(totals[0], rel=0.1)
+    assert totals[1] != totals[0]
+
+
+def test_anchors_are_summed_in_float32() -> None:
+    encoder = tiny_generative(latents=True).encoder
+    assert encoder is not None
+    with BFLOAT16.autocast("cpu"):
+        anchors = encoder(random_batch().images)
+    assert anchors.dtype == torch.float32
+    assert anchors.shape[1] == LATENT_DIM
+
+
+def test_a_bfloat16_training_follows_that_of_full_precision() -> None:
+    found, expected = train_generative(BFLOAT16), train_generative(Compute())
+    losses = [[values["loss"] for _, values in outcome.curve] for outcome in (found, expected)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert found != expected

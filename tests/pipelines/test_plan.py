@@ -1,0 +1,58 @@
+"""What a size would run, and what it would cost."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.plan import estimate_cost, plan_of
+from stages.check import read_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
+    params = read_params(ROOT / "scales/paper/params.yaml")
+    costs = {name: str(estimate_cost(run, params.data[run.data].kind)) for name, run in params.runs.items()}
+    assert costs == {
+        "cifar10_rf": "≤ 128",
+        "cifar10_rf_lzn": "128",  # 8 hours on 16
+        "afhq_cat_rf": "≤ 320",
+        "afhq_cat_rf_lzn": "320",  # 10 on 32
+        "celeba_hq_rf": "≤ 1,856",
+        "celeba_hq_rf_lzn": "1,856",  # 58 on 32
+        "lsun_bedroom_rf": "≤ 10,912",
+        "lsun_bedroom_rf_lzn": "10,912",  # 341 on 32
+        "imagenet": "230,400",  # 1800 on 128
+        "imagenet_fixed_probe": "48,845",  # the share of 1 060 000 of 5 000 000 iterations
+        "cifar10_rf_conditional": "≤ 154",  # 60 000 of 50 000 iterations
+        "cifar10_joint": "496",  # 31 on 16
+        "cifar10_joint_no_gen": "≤ 496",
+        "cifar10_joint_small_cutoff": "496",
+    }
+
+
+def test_data_that_the_paper_does_not_have_have_no_cost() -> None:
+    params = read_params(ROOT / "params.yaml")
+    assert estimate_cost(params.runs["rf_lzn"], "digits") is None
+
+
+def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
+    plan = plan_of(Path("scales/paper/dvc.yaml"))
+    lines = plan.splitlines()
+    rows = {line.split()[1]: int(line.split()[0]) for line in lines if line[:3].strip().isdigit()}
+    assert rows == {
+        "prepare": 1, "features": 2, "train": 2, "sample": 3, "classify": 3, "probe": 3, "measure": 4,
+        "tables": 5, "report": 6,
+    }  # fmt: skip
+    (imagenet,) = (line for line in lines if line.split()[:1] == ["imagenet"])
+    assert imagenet.split() == [
+        "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "230,400",
+    ]  # fmt: skip
+    assert lines[0].endswith(f"{len(read_params(Path('scales/paper/params.yaml')).runs)} runs")
+    assert os.linesep.join(lines).count("lsun_bedroom_rf_lzn") == 4  # train, sample, measure, and its row

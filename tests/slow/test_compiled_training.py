@@ -1,0 +1,84 @@
+"""Compiled trainings: the eager ones but for rounding, under the same names. Compiling takes a minute on two cores."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from lzn_oracles.toy_training import (
+    Outcome,
+    ToyModel,
+    ToyStep,
+    outcome_of,
+    toy_images,
+    toy_model,
+    toy_schedule,
+)
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lzn.networks.recomputation import RecomputableBlock, recomputable
+from lzn.training import CheckpointFolder, Compute, TrainingInterruptedError, train
+
+pytestmark = pytest.mark.slow
+
+COMPILED = Compute(compile=True)
+
+
+def train_toy(model: ToyModel, compute: Compute, **settings: object) -> Outcome:
+    result = train(model, ToyStep(), toy_images(), toy_schedule(), seed=0, compute=compute, **settings)
+    return outcome_of(model, result)
+
+
+def toy_without_dropout() -> ToyModel:
+    """Compiled code draws its dropout masks in another way."""
+    model = toy_model()
+    model.encoder[3] = nn.Identity()
+    return model
+
+
+def test_a_compiled_training_is_the_eager_one_but_for_rounding_under_the_same_names() -> None:
+    compiled, eager = (train_toy(toy_without_dropout(), compute) for compute in (COMPILED, Compute()))
+    assert compiled.weights.keys() == eager.weights.keys()
+    for name, tensor in compiled.weights.items():
+        # Fused operations round differently, and Adam stretches it over 13 steps.
+        torch.testing.assert_close(tensor, eager.weights[name], rtol=1e-4, atol=1e-5, msg=name)
+    for (_, values), (_, expected) in zip(compiled.curve, eager.curve, strict=True):
+        assert values == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_compiled_training_with_dropout_resumes_bit_for_bit(tmp_path: Path) -> None:
+    undisturbed = train_toy(toy_model(), COMPILED)
+    folder, finished = CheckpointFolder(tmp_path), [0]
+    with pytest.raises(TrainingInterruptedError, match="stopped after step 6 of 13"):
+        train_toy(
+            toy_model(),
+            COMPILED,
+            checkpoints=folder,
+            on_step=lambda step: finished.__setitem__(0, step),
+            should_stop=lambda: finished[0] == 6,
+        )
+    assert train_toy(toy_model(), COMPILED, checkpoints=folder) == undisturbed
+
+
+class MaskedProduct(RecomputableBlock):
+    """Dropout of the elementwise product with a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, 64))
+
+    @recomputable
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.dropout(x * self.weight, 0.5)
+
+
+def test_a_compiled_block_that_recomputes_sees_the_dropout_mask_of_its_first_computation() -> None:
+    model = nn.ModuleDict({"part": nn.Sequential(MaskedProduct(), MaskedProduct())})
+    Compute(compile=True, checkpoint_activations=True).prepare(model)
+    torch.manual_seed(0)
+    output = model["part"](torch.ones(64, requires_grad=True))
+    output.sum().backward()
+    assert 0 < int((output == 0).sum()) < 64
+    for block in model["part"]:
+        # The output is linear in each weight: with one mask throughout, w * dy/dw = y. The products round.
+        torch.testing.assert_close(block.weight * block.weight.grad, output, rtol=1e-6, atol=0)

@@ -1,0 +1,126 @@
+"""A folder of somebody's own JPEGs through the whole pipeline, at a few steps, as a size of its own."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lzn_oracles.project_copy import ROOT, copy_project, run_in
+from PIL import Image
+from ruamel.yaml import YAML
+
+NUM_IMAGES = 40  # a class
+EULER = {"kind": "euler", "num_steps": 2}
+
+
+def write_photos(folder: Path, *, classes: tuple[str, ...]) -> None:
+    """JPEGs of many sizes: light ones of the first class, dark ones of the second."""
+    numbers = np.random.default_rng(0)
+    for position, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(NUM_IMAGES):
+            height, width = numbers.integers(20, 40, size=2)
+            pixels = numbers.integers(0, 128, size=(height, width, 3)) + 120 * position
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                folder / name / f"IMG_{index:04d}.JPG", format="JPEG"
+            )
+
+
+def params(*, features: dict[str, Any]) -> dict[str, Any]:
+    """A size for the folder ``photos``: one run of RF+LZN, with colours, at 16x16."""
+    return {
+        "size": "own",
+        "layout": {"root": "../..", "params_file": "scales/own/params.yaml"},
+        "hardware": {"num_threads": 1, "num_workers": 1},
+        "data": {
+            "photos": {"kind": "folder", "root": "data/photos", "image_size": 16, "test_fraction": 0.2, "seed": 0}
+        },
+        "families": {"generative": {"rf_lzn": "photos"}, "classifying": {}, "representing": {}},
+        "features": {"photos": features},
+        "runs": {
+            "rf_lzn": {
+                "study": "generation",
+                "data": "photos",
+                "seed": 0,
+                "conditional": False,
+                "unet": {
+                    "image_size": 16, "image_channels": 3, "base_channels": 8, "channel_multipliers": [1, 2],
+                    "blocks_per_level": 1, "attention_resolutions": [8], "family": "ncsnpp",
+                },
+                "latent": {"dim": 8, "alpha": 1.0, "solver": {"kind": "euler", "num_steps": 5}},
+                "latent_blocks": {"channels": 2, "units": 8},
+                "training": training({"decoder": 1e-3, "encoder": 1e-3}),
+            }
+        },
+        "imports": {},
+        "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER, "label_solver_steps": 5}},
+        "measure": {
+            "photos": {
+                "seed": 0,
+                "num_neighbours": 3,
+                "reconstruction": {"num_images": 4, "num_draws": 2, "batch_size": 3, "sampler": EULER},
+            }
+        },
+        "classify": {},
+        "probe": {},
+        "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}}},
+        "report": {},
+    }  # fmt: skip
+
+
+def training(learning_rates: dict[str, float]) -> dict[str, Any]:
+    return {
+        "num_steps": 3, "batch_size": 16, "learning_rates": learning_rates, "warmup_steps": 1, "ema_decay": 0.9,
+        "log_every": 1, "snapshot_steps": [2],
+    }  # fmt: skip
+
+
+CLASSIFIER = {
+    "kind": "classifier", "base_channels": 8, "feature_dim": 4, "seed": 0,
+    "training": {**training({"classifier": 1e-3}), "snapshot_steps": []},
+}  # fmt: skip
+
+
+def own_size(project: Path, content: dict[str, Any]) -> None:
+    folder = project / "scales/own"
+    folder.mkdir(parents=True)
+    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
+    YAML().dump(content, folder / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("classes", "features", "metrics"),
+    [
+        (("dark", "light"), CLASSIFIER, {"fd_photos", "mmd_photos", "precision", "recall", "reconstruction"}),
+        ((".",), {"kind": "none"}, {"reconstruction"}),
+    ],
+    ids=["with classes", "without classes"],
+)
+def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
+    tmp_path: Path, classes: tuple[str, ...], features: dict[str, Any], metrics: set[str]
+) -> None:
+    project = copy_project(tmp_path)
+    write_photos(project / "data/photos", classes=classes)
+    own_size(project, params(features=features))
+
+    result = run_in(project, ["python", "-m", "dvc", "repro", "scales/own/dvc.yaml"])
+
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+    outputs = project / "outputs/own"
+    images = np.load(outputs / "sample/rf_lzn/images.npy")
+    num_train = round(0.8 * NUM_IMAGES * len(classes))
+    assert (images.shape, images.dtype) == ((num_train, 3, 16, 16), np.uint8)
+    assert images.std() > 1  # grey levels; not one flat colour
+    measured = json.loads((outputs / "metrics/measure/rf_lzn.json").read_text())
+    assert set(measured) == metrics
+    assert all(np.isfinite(value) for value in measured.values())
+    assert [file.name for file in (outputs / "train/rf_lzn/snapshots").iterdir()] == [
+        "step_000000002.safetensors"
+    ]
+    tables = json.loads((outputs / "tables/tables.json").read_text())
+    assert set(tables) == {"table1", "table5", "training"}
+    (row,) = (row for row in tables["table1"]["rows"] if row["source"] == "ours")
+    assert row["cells"]["recon"]["value"] == measured["reconstruction"]
+    assert "samples_rf_lzn.png" in (outputs / "report/report.md").read_text()
