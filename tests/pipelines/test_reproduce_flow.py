@@ -171,7 +171,7 @@ def save(number, frame):
     pathlib.Path("checkpoint").write_text("saved")
     sys.exit(3)
 signal.signal(signal.SIGTERM, save)
-sleeper = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"  # a line at once
 stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + sleeper
 orphaned = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
 children = [subprocess.Popen([sys.executable, "-c", code]) for code in (sleeper, stubborn)]
@@ -196,7 +196,9 @@ def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_r
         assert flow.stdout is not None
         output = ""
         while "the tree is up" not in output:
-            output += flow.stdout.readline()
+            line = flow.stdout.readline()
+            assert line, f"the flow ended before its stage was up: {output}"
+            output += line
         os.killpg(flow.pid, how)  # as a terminal does: to the whole foreground group
         output += flow.stdout.read()
 

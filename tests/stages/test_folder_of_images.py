@@ -1,5 +1,9 @@
-"""A folder of somebody's own JPEGs through the whole pipeline, at a few steps, as a size of its own."""
+"""A folder of somebody's own JPEGs through the whole pipeline, at a few steps, as a size of its own.
 
+Beside the run that is trained on them there is one that is read from a checkpoint in the authors' format.
+"""
+
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -37,7 +41,9 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         "data": {
             "photos": {"kind": "folder", "root": "data/photos", "image_size": 16, "test_fraction": 0.2, "seed": 0}
         },
-        "families": {"generative": {"rf_lzn": "photos"}, "classifying": {}, "representing": {}},
+        "families": {
+            "generative": {"rf_lzn": "photos", "released": "photos"}, "classifying": {}, "representing": {},
+        },
         "features": {"photos": features},
         "runs": {
             "rf_lzn": {
@@ -54,7 +60,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
                 "training": training({"decoder": 1e-3, "encoder": 1e-3}),
             }
         },
-        "imports": {},
+        "imports": {"released": released()},
         "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER, "label_solver_steps": 5}},
         "measure": {
             "photos": {
@@ -65,8 +71,31 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         },
         "classify": {},
         "probe": {},
-        "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}}},
+        "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}, "released": {"rf_lzn": "released"}}},
         "report": {},
+    }  # fmt: skip
+
+
+def released() -> dict[str, Any]:
+    """The smallest of the checkpoints that the tests have, which is for images of 16x16."""
+    file = "tests/reference/released_cifar10_tiny.pt"
+    return {
+        "source": "released",
+        "path": file,
+        "sha256": hashlib.sha256((ROOT / file).read_bytes()).hexdigest(),
+        "run": {
+            "study": "generation",
+            "data": "photos",
+            "seed": 0,
+            "conditional": False,
+            "unet": {
+                "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
+                "blocks_per_level": 1, "attention_resolutions": [8], "dropout": 0.15, "family": "ddpmpp",
+            },
+            "latent": {"dim": 10, "alpha": 1.0, "solver": {"kind": "dpm", "num_steps": 20}},
+            "latent_blocks": {"channels": 4, "units": 12},
+            "training": training({"decoder": 1e-3, "encoder": 1e-3}),
+        },
     }  # fmt: skip
 
 
@@ -109,18 +138,27 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
 
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     outputs = project / "outputs/own"
-    images = np.load(outputs / "sample/rf_lzn/images.npy")
     num_train = round(0.8 * NUM_IMAGES * len(classes))
-    assert (images.shape, images.dtype) == ((num_train, 3, 16, 16), np.uint8)
-    assert images.std() > 1  # grey levels; not one flat colour
-    measured = json.loads((outputs / "metrics/measure/rf_lzn.json").read_text())
-    assert set(measured) == metrics
-    assert all(np.isfinite(value) for value in measured.values())
+    measured = {}
+    for run in ("rf_lzn", "released"):
+        images = np.load(outputs / "sample" / run / "images.npy")
+        assert (images.shape, images.dtype) == ((num_train, 3, 16, 16), np.uint8)
+        assert images.std() > 1  # grey levels; not one flat colour
+        measured[run] = json.loads((outputs / "metrics/measure" / f"{run}.json").read_text())
+        assert set(measured[run]) == metrics
+        assert all(np.isfinite(value) for value in measured[run].values())
     assert [file.name for file in (outputs / "train/rf_lzn/snapshots").iterdir()] == [
         "step_000000002.safetensors"
     ]
     tables = json.loads((outputs / "tables/tables.json").read_text())
     assert set(tables) == {"table1", "table5", "training"}
-    (row,) = (row for row in tables["table1"]["rows"] if row["source"] == "ours")
-    assert row["cells"]["recon"]["value"] == measured["reconstruction"]
+    ours = {row["label"]: row["cells"] for row in tables["table1"]["rows"] if row["source"] == "ours"}
+    errors = {label: cells["recon"]["value"] for label, cells in ours.items()}
+    assert errors == {
+        "RF+LZN, photos": measured["rf_lzn"]["reconstruction"],
+        "RF+LZN, released": measured["released"]["reconstruction"],
+    }
+    assert [row["label"] for row in tables["training"]["rows"]] == [
+        "rf_lzn"
+    ]  # nothing was trained for the other
     assert "samples_rf_lzn.png" in (outputs / "report/report.md").read_text()
