@@ -92,7 +92,7 @@ class _Assign(torch.autograd.Function):
         scale, bias = _scale_and_bias(anchors, log_weights, tau)
         mean = torch.empty_like(state)
         log_probability = state.new_zeros(len(state))
-        for rows in _row_blocks(len(state)):
+        for rows in row_blocks(len(state)):
             logits = torch.addmm(bias, state[rows], anchors.T, alpha=scale)
             if targets is None:
                 probability = logits.softmax(dim=1)
@@ -116,7 +116,7 @@ class _Assign(torch.autograd.Function):
             grad_state = torch.empty_like(state)
             grad_anchors = torch.zeros_like(anchors)
             grad_bias = torch.zeros_like(bias)
-            for rows in _row_blocks(len(state)):
+            for rows in row_blocks(len(state)):
                 probability = torch.addmm(bias, state[rows], anchors.T, alpha=scale).softmax(dim=1)
                 grad_anchors.addmm_(probability.T, grad_mean[rows])
                 grad_logits = grad_mean[rows] @ anchors.T
@@ -146,7 +146,8 @@ def _scale_and_bias(anchors: Tensor, log_weights: Tensor | None, tau: float) -> 
     return scale, bias if log_weights is None else bias + log_weights
 
 
-def _row_blocks(num_rows: int) -> Iterator[slice]:
+def row_blocks(num_rows: int) -> Iterator[slice]:
+    """Slices of `ROWS_PER_BLOCK` rows that cover ``num_rows``."""
     for start in range(0, num_rows, ROWS_PER_BLOCK):
         yield slice(start, start + ROWS_PER_BLOCK)
 

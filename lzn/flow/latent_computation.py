@@ -5,6 +5,7 @@ from torch import Tensor
 
 from lzn.flow.assignment import AnchorSet, check_anchors, check_points, check_weights, working_dtype
 from lzn.flow.solvers import Euler, Solver
+from lzn.flow.straight_start import find_straight_start
 
 DEFAULT_SOLVER = Euler(num_steps=20, g=1e-4)
 
@@ -58,6 +59,7 @@ def compute_latents(
         zones = AnchorSet.build(keys, weights, dtype)
         own = zones.points if all_anchors is None else anchors.double() - zones.centre
         grid = solver.grid_to_latents()
-        start = (1.0 - solver.g) * own + (solver.g * alpha) * noise.double()
-        state = solver.integrate(start, grid, lambda s, tau: zones.assign(s, tau).mean)
+        state = (1.0 - solver.g) * own + (solver.g * alpha) * noise.double()
+        start = find_straight_start(zones, state, grid)
+        state = solver.integrate(state, grid, lambda s, tau: zones.assign(s, tau).mean, start=start)
         return zones.leave(state, grid[-1]).to(dtype)

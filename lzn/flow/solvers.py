@@ -12,6 +12,8 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from lzn.flow.straight_start import StraightStart
+
 Denoiser = Callable[[Tensor, float], Tensor]
 
 
@@ -40,8 +42,12 @@ class Euler:
         """Noise levels ``tau`` from the latents to the anchors, ``num_steps + 1`` of them."""
         return _uniform_grid(1.0, 0.0, self.num_steps)
 
-    def integrate(self, state: Tensor, grid: tuple[float, ...], denoise: Denoiser) -> Tensor:
-        """The state (m, q) at ``grid[-1]``, from the state (m, q) at ``grid[0]``."""
+    def integrate(
+        self, state: Tensor, grid: tuple[float, ...], denoise: Denoiser, *, start: StraightStart | None = None
+    ) -> Tensor:
+        """The state (m, q) at ``grid[-1]``, from the state (m, q) at ``grid[0]``; the steps of ``start`` as it says."""
+        if start is not None:
+            state, grid = start.advance(state, grid), grid[start.num_steps :]
         for tau, tau_next in pairwise(grid):
             mean = denoise(state, tau)
             ratio = tau_next / tau  # s + (tau' - tau) (s - D) / tau = D + (tau' / tau) (s - D)
@@ -79,11 +85,16 @@ class DPMSolver:
         """Noise levels ``tau`` from the latents to the anchors, ``num_steps + 1`` of them."""
         return _uniform_grid(1.0 - self.g, self.g, self.num_steps)
 
-    def integrate(self, state: Tensor, grid: tuple[float, ...], denoise: Denoiser) -> Tensor:
-        """The state (m, q) at ``grid[-1]``, from the state (m, q) at ``grid[0]``."""
-        num_steps = len(grid) - 1
+    def integrate(
+        self, state: Tensor, grid: tuple[float, ...], denoise: Denoiser, *, start: StraightStart | None = None
+    ) -> Tensor:
+        """The state (m, q) at ``grid[-1]``, from the state (m, q) at ``grid[0]``; the steps of ``start`` as it says."""
+        num_steps, first_step = len(grid) - 1, 0
         history: list[tuple[float, Tensor]] = []  # (lambda, D), newest last
-        for step, (tau, tau_next) in enumerate(pairwise(grid)):
+        if start is not None:
+            state, first_step = start.advance(state, grid), start.num_steps
+            history = [(_half_log_snr(tau), start.mean) for tau in grid[:first_step]]
+        for step, (tau, tau_next) in enumerate(pairwise(grid[first_step:]), start=first_step):
             mean = denoise(state, tau)
             history = [(lam, past.to(mean.dtype)) for lam, past in history[-2:]]
             history.append((_half_log_snr(tau), mean))

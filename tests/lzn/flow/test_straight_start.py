@@ -1,0 +1,97 @@
+"""The closed form of the flow's first steps: as far as it goes, it is what the steps compute."""
+
+import pytest
+import torch
+from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from torch import Tensor
+
+from lzn.flow import DPMSolver, Euler, Solver, compute_latents, straight_start
+from lzn.flow.assignment import AnchorSet
+from lzn.flow.straight_start import StraightStart, find_straight_start
+
+SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3), DPMSolver(num_steps=7, g=1e-3)]
+by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm of few steps"])
+
+
+def start_of(
+    anchors: Tensor, solver: Solver, *, own: Tensor | None = None, weights: Tensor | None = None
+) -> StraightStart:
+    zones = AnchorSet.build(anchors, weights, torch.float64)
+    own = zones.points if own is None else own - zones.centre
+    state = (1.0 - solver.g) * own + solver.g * normal(1, *own.shape)
+    return find_straight_start(zones, state, solver.grid_to_latents())
+
+
+def latents_and_gradient(anchors: Tensor, solver: Solver, **options: Tensor) -> tuple[Tensor, Tensor]:
+    points = leaf(anchors)
+    z = compute_latents(points, normal(1, *anchors.shape), solver=solver, **options)
+    (z * normal(2, *anchors.shape)).sum().backward()
+    return z.detach(), gradient(points)
+
+
+@by_solver
+@pytest.mark.parametrize("weighted", [False, True], ids=["uniform", "weighted"])
+def test_latents_and_gradients_are_those_of_all_steps(
+    solver: Solver, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors = 2 * normal(0, 40, 30)
+    options = {"weights": positive(3, 40)} if weighted else {}
+    assert 2 < start_of(anchors, solver, **options).num_steps < solver.num_steps
+    short, short_gradient = latents_and_gradient(anchors, solver, **options)
+    monkeypatch.setattr(straight_start, "SURE_GAP", torch.inf)
+    assert start_of(anchors, solver).num_steps == 0
+    whole, whole_gradient = latents_and_gradient(anchors, solver, **options)
+    # Early steps divide by tau >= 1e-4: float64 keeps 1e-11 of the values.
+    assert relative_error(short, whole) < 1e-10
+    assert relative_error(short_gradient, whole_gradient) < 1e-9
+
+
+def test_one_anchor_goes_straight_all_the_way() -> None:
+    for solver in SOLVERS:
+        assert start_of(normal(0, 1, 5), solver).num_steps == solver.num_steps
+
+
+@by_solver
+def test_duplicates_share_a_zone_and_never_go_straight(solver: Solver) -> None:
+    assert start_of(normal(0, 6, 5).repeat(2, 1), solver).num_steps == 0
+
+
+@by_solver
+def test_the_straight_part_ends_with_the_pair_that_is_closest(solver: Solver) -> None:
+    apart = 3 * normal(0, 12, 40)
+    close = torch.cat([apart, apart[:1] + 0.02 * normal(4, 1, 40)])
+    assert start_of(close, solver).num_steps < start_of(apart, solver).num_steps
+
+
+def test_a_block_of_rows_later_than_the_first_can_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lzn.flow import assignment  # noqa: PLC0415 - patched here only
+
+    close = 3 * normal(0, 12, 40)
+    close[11] = close[10] + 0.02 * normal(4, 40)
+    expected = start_of(close, SOLVERS[0]).num_steps
+    monkeypatch.setattr(assignment, "ROWS_PER_BLOCK", 5)
+    found = start_of(close, SOLVERS[0])
+    assert found.num_steps == expected
+    torch.testing.assert_close(found.mean, AnchorSet.build(close, None, torch.float64).points, rtol=0, atol=0)
+
+
+@by_solver
+def test_states_belong_to_the_nearest_of_all_anchors_when_their_own_is_none_of_them(solver: Solver) -> None:
+    anchors = 3 * normal(0, 12, 40)
+    own = anchors[[4, 4, 7]] + 1e-6 * normal(5, 3, 40)
+    found = start_of(anchors, solver, own=own)
+    centred = AnchorSet.build(anchors, None, torch.float64).points
+    # An anchor g-close to another's start is no different from it, as far as the others are concerned.
+    assert found.num_steps > 0
+    torch.testing.assert_close(found.mean, centred[[4, 4, 7]], rtol=0, atol=0)
+
+
+def test_anchors_without_weight_take_no_part() -> None:
+    anchors = 3 * normal(0, 12, 40)
+    anchors[3] = anchors[2] + 0.02 * normal(4, 40)  # would end the straight part early
+    weights = torch.ones(12, dtype=torch.float64)
+    weights[3] = 0.0
+    others = torch.cat([anchors[:3], anchors[4:]])
+    found = start_of(anchors, SOLVERS[0], own=others, weights=weights)
+    assert found.num_steps == start_of(others, SOLVERS[0]).num_steps
+    assert found.num_steps > start_of(anchors, SOLVERS[0], own=others).num_steps
