@@ -5,9 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from lzn.metrics.feature_arrays import Features, require_features, require_same_width
 
@@ -55,6 +52,11 @@ def linear_probe(
     Raises:
         ValueError: features or labels are malformed, or there is only one class.
     """
+    # Here, since scikit-learn takes seconds to import, which stages without a probe need not wait for.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     _require_labelled("train", train_features, train_labels)
     _require_labelled("test", test_features, test_labels)
     require_same_width(train_features, test_features)

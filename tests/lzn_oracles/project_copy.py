@@ -28,7 +28,7 @@ def copy_project(destination: Path) -> Path:
 
 
 def shrink_params(project: Path, *, num_steps: int) -> None:
-    """Trainings of a few steps, Euler sampling in two, and few images to reconstruct; all else as it is."""
+    """Trainings of a few steps, Euler sampling in two, few images to reconstruct, coarse probes; all else as it is."""
     params = read_params(project)
     for run in [*params["runs"].values(), *params["features"].values()]:
         run["training"] = {
@@ -37,6 +37,8 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
         }  # fmt: skip
     euler = {"kind": "euler", "num_steps": 2}
     for name in params["data"]:
+        params["classify"][name]["slice_points"] = 20
+        params["probe"][name]["max_iterations"] = 20
         params["sample"][name]["sampler"] = euler
         params["measure"][name]["reconstruction"] = {
             "num_images": 8, "num_draws": 1, "batch_size": 4, "sampler": euler,

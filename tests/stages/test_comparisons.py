@@ -53,6 +53,7 @@ def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_distances_with_other_weights_than_the_released_are_not_called_fid(
     tmp_path: Path, inception_weights: Path
 ) -> None:

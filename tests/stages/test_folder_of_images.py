@@ -119,6 +119,7 @@ def own_size(project: Path, content: dict[str, Any]) -> None:
     YAML().dump(content, folder / "params.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("classes", "features", "metrics"),
     [
