@@ -4,6 +4,7 @@ Letters used in this package: ``n`` anchors, ``m`` states, ``q`` latent dimensio
 ``t`` time from the Gaussian prior (0) to the anchors (1), ``tau = 1 - t`` the noise level.
 """
 
+from lzn.flow.anchor_bank import AnchorBank
 from lzn.flow.assignment import NonFiniteAnchorsError
 from lzn.flow.latent_alignment import (
     Arrival,
@@ -16,6 +17,7 @@ from lzn.flow.latent_computation import compute_latents
 from lzn.flow.solvers import DPMSolver, Euler, Solver
 
 __all__ = [
+    "AnchorBank",
     "Arrival",
     "DPMSolver",
     "Euler",

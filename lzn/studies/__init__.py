@@ -1,4 +1,4 @@
-"""The paper's three case studies: models, training steps and inference."""
+"""The paper's three case studies: models, training steps and inference; and how stable latent zones are."""
 
 from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
 from lzn.studies.joint import (
@@ -16,6 +16,12 @@ from lzn.studies.representation import (
     RepresentationStep,
     represent_images,
 )
+from lzn.studies.zone_stability import (
+    ZoneQuestion,
+    ZoneStability,
+    bank_zone_stability,
+    batch_zone_stability,
+)
 
 __all__ = [
     "REPRESENTATIONS",
@@ -28,6 +34,10 @@ __all__ = [
     "LatentDraw",
     "RepresentationModel",
     "RepresentationStep",
+    "ZoneQuestion",
+    "ZoneStability",
+    "bank_zone_stability",
+    "batch_zone_stability",
     "classify_images",
     "decode_labels",
     "draw_label_latents",
