@@ -32,7 +32,7 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 test: $(VENV)/installed  ## run the tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/stages/test_pipeline.py tests  # the longest file first
 
-test-slow: $(VENV)/installed  ## run the tests of full-size networks and whole pipelines: minutes, and 12 GB of memory
+test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
 	pytest -m slow tests
 
 lint: $(VENV)/installed  ## style, types and import contracts

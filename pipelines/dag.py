@@ -45,11 +45,26 @@ def read_dag(targets: Sequence[str] = DEFAULT_TARGETS) -> tuple[StageNode, ...]:
         return tuple(_nodes(planned, graph, changed))
 
 
+def read_dependencies(targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
+    """Read the stages that `dvc repro TARGETS` would visit, in that order, each with those whose outputs it reads.
+
+    Unlike `read_dag` this looks at no file but dvc.yaml and params.yaml. Raises DvcException as that does.
+    """
+    with Repo(os.curdir) as repo:
+        graph = get_active_graph(repo.index.graph)
+        planned = plan_repro(graph, collect_stages(repo, targets))
+        return {stage.addressing: _dependencies(stage, graph) for stage in planned}
+
+
+def _dependencies(stage: Any, graph: "DiGraph[Any]") -> frozenset[str]:
+    return frozenset(dependency.addressing for dependency in graph.successors(stage))
+
+
 def _nodes(planned: "Sequence[Any]", graph: "DiGraph[Any]", changed: set[str]) -> Iterable[StageNode]:
     """Yield nodes, dependencies first, so that a change is handed down to everything below it."""
     unsettled = set(changed)
     for stage in planned:
-        dependencies = frozenset(dependency.addressing for dependency in graph.successors(stage))
+        dependencies = _dependencies(stage, graph)
         if dependencies & unsettled:
             unsettled.add(stage.addressing)
         yield StageNode(

@@ -14,7 +14,7 @@ import torch
 from dvc.exceptions import DvcException
 from ruamel.yaml import YAML
 
-from pipelines.dag import StageNode, read_dag
+from pipelines.dag import read_dependencies
 from stages.check import Params, read_params
 from stages.params import ParamsError
 from stages.runs import AnyRun, GenerationRun, JointRun, count_parameters
@@ -67,7 +67,7 @@ def plan_of(dvc_file: Path) -> str:
         ParamsError: its params.yaml is wrong. DvcException: the pipeline is.
     """
     params = read_params(dvc_file.with_name("params.yaml"))
-    stages = read_dag([str(dvc_file)])
+    stages = read_dependencies([str(dvc_file)])
     lines = [f"Size {params.size} ({dvc_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
     lines += ["Stages, each row after the rows above it:", *_rows_of_stages(stages), ""]
     lines += ["Runs:", *_aligned([list(HEADINGS), *_rows_of_runs(params)])]
@@ -82,11 +82,11 @@ COST_REMARK = (
 )
 
 
-def _rows_of_stages(stages: Sequence[StageNode]) -> Iterator[str]:
+def _rows_of_stages(stages: Mapping[str, frozenset[str]]) -> Iterator[str]:
     """One row for each depth of the DAG."""
     depth: dict[str, int] = {}
-    for stage in stages:  # dependencies come first
-        depth[stage.name] = 1 + max((depth[name] for name in stage.dependencies), default=0)
+    for stage, dependencies in stages.items():  # dependencies come first
+        depth[stage] = 1 + max((depth[name] for name in dependencies), default=0)
     for row in range(1, max(depth.values(), default=0) + 1):
         families: dict[str, list[str]] = {}
         for name in (name for name in depth if depth[name] == row):

@@ -6,7 +6,7 @@ import pytest
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from pipelines.dag import read_dag
+from pipelines.dag import read_dag, read_dependencies
 
 DIAMOND = {
     "join": ("cat left.txt right.txt > join.txt", ["left.txt", "right.txt"], ["join.txt"]),
@@ -28,6 +28,12 @@ def test_edges_are_the_stages_that_write_what_a_stage_reads(diamond):
     dependencies = {stage.name: set(stage.dependencies) for stage in read_dag()}
 
     assert dependencies == {"root": set(), "left": {"root"}, "right": {"root"}, "join": {"left", "right"}}
+
+
+def test_dependencies_alone_are_the_same_in_the_same_order(diamond):
+    with_status = {stage.name: stage.dependencies for stage in read_dag()}
+
+    assert list(read_dependencies().items()) == list(with_status.items())
 
 
 def test_stages_come_in_the_order_in_which_dvc_repro_runs_them(diamond):

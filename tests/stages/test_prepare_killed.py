@@ -13,6 +13,8 @@ import psutil
 import pytest
 from lzn_oracles.image_files import encode, noise
 
+pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
+
 ROOT = Path(__file__).parents[2]
 NUM_IMAGES = 400
 IMAGES_PER_SHARD = (

@@ -268,6 +268,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", ["starting", "running"])
 def test_a_signal_to_the_whole_group_ends_no_worker(tmp_path: Path, wait: str) -> None:
     """Ctrl-C and schedulers signal every process; the parent decides what that means, and may need more batches."""
