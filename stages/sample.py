@@ -1,5 +1,7 @@
-"""Draw as many images from a trained run as there are real ones, once, for all metrics and figures."""
+"""Draw images from a trained run, once, for all metrics and figures; killed, it goes on from the last batch."""
 
+import hashlib
+import json
 from typing import Annotated
 
 import numpy as np
@@ -16,10 +18,12 @@ from lzn.randomness import generator_for
 from lzn.studies import draw_label_latents, generate_images
 from stages.dataset_files import read_description, read_split
 from stages.entry import StageCall, run_stage
+from stages.growing_images import GrowingImages
 from stages.params import ParamsError, Section, load_section
+from stages.provenance import code_fingerprint
 from stages.runs import JointRun, RepresentationRun
 from stages.samplers import SamplerParams
-from stages.trained import TrainedRun, read_trained
+from stages.trained import WEIGHTS, TrainedRun, read_trained
 
 GRID_COLUMNS = 10
 GRID_ROWS = 5
@@ -52,22 +56,29 @@ def sample(call: StageCall) -> None:
     params: SampleParams = load_section(call.params_file, f"sample.{data_name}", SampleParams)
     data_folder = call.workspace.folder("prepare", data_name)
     labels = _labels(read_split(data_folder, "train").labels, params)
+    unfinished = call.workspace.checkpoints(f"sample-{call.item}", _key(trained, params, call))
+    shape = read_description(data_folder).image_shape
+    drawn = GrowingImages.open(unfinished, (len(labels), *shape))
+    _draw(trained, params, labels, drawn, call, shape=shape)
     folder = call.workspace.folder("sample", call.item)
-    folder.mkdir(parents=True, exist_ok=True)
-
-    images = np.lib.format.open_memmap(
-        folder / "images.npy",
-        mode="w+",
-        dtype=np.uint8,
-        shape=(len(labels), *read_description(data_folder).image_shape),
-    )
-    _draw(trained, params, labels, images, call)
-    images.flush()
+    images = drawn.deliver(folder)
     np.save(folder / "labels.npy", labels.numpy())
     grid = _first_of_each_class(labels) if _has_classes(trained) else torch.arange(GRID_COLUMNS * GRID_ROWS)
     file = call.workspace.plot("sample", f"{call.item}.png")
     file.parent.mkdir(parents=True, exist_ok=True)
     _save_grid(images[grid[grid < len(images)].numpy()], file)
+
+
+def _key(trained: TrainedRun, params: SampleParams, call: StageCall) -> str:
+    """Hash of all that decides the images: weights, settings and code."""
+    weights = call.workspace.folder("train", call.item) / WEIGHTS
+    content = [
+        trained.configuration.key,
+        hashlib.sha256(weights.read_bytes()).hexdigest(),
+        params.model_dump(mode="json"),
+        code_fingerprint("stages.sample"),
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _labels(labels: NDArray[np.int64], params: SampleParams) -> Tensor:
@@ -83,16 +94,23 @@ def _has_classes(trained: TrainedRun) -> bool:
 
 
 def _draw(
-    trained: TrainedRun, params: SampleParams, labels: Tensor, images: NDArray[np.uint8], call: StageCall
+    trained: TrainedRun,
+    params: SampleParams,
+    labels: Tensor,
+    images: GrowingImages,
+    call: StageCall,
+    *,
+    shape: tuple[int, int, int],
 ) -> None:
-    """Fill ``images``, batch by batch; conditional runs draw each from its label's class."""
+    """Draw what ``images`` still lacks, batch by batch; conditional runs draw each from its label's class."""
     model = trained.model.to(call.device)
-    with tqdm(total=len(labels), desc=f"sample {call.item}", unit="image", disable=None) as bar:
-        for start in range(0, len(labels), params.batch_size):
+    done = images.num_finished
+    with tqdm(total=len(labels), initial=done, desc=f"sample {call.item}", unit="image", disable=None) as bar:
+        for start in range(done, len(labels), params.batch_size):
             rows = slice(start, start + params.batch_size)
             chosen = labels[rows].to(call.device)
             generator = generator_for(params.seed, "sample", start, device=call.device)
-            noise = torch.randn(len(chosen), *images.shape[1:], generator=generator, device=call.device)
+            noise = torch.randn(len(chosen), *shape, generator=generator, device=call.device)
             drawn = generate_images(
                 model.decoder,
                 latents=_draw_latents(trained, chosen, generator, num_steps=params.label_solver_steps),
@@ -100,7 +118,7 @@ def _draw(
                 noise=noise,
                 sampler=params.sampler.build(),
             )
-            images[rows] = quantise(drawn)
+            images.append(quantise(drawn))
             bar.update(len(chosen))
 
 

@@ -12,12 +12,20 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
-from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingStep, train
+from lzn.data import ImageLoadingError
+from lzn.training import (
+    CheckpointFolder,
+    CurvePoint,
+    TrainingDivergedError,
+    TrainingInterruptedError,
+    TrainingStep,
+    train,
+)
 from stages.dataset_files import DataDescription, read_description, read_split
 from stages.entry import Hardware, StageCall, run_stage
 from stages.flat_params import flatten
 from stages.interruption import StopRequest, stop_requests
-from stages.params import load_section
+from stages.params import ParamsError, load_section
 from stages.provenance import code_fingerprint, git_commit
 from stages.runs import AnyRun, count_parameters
 from stages.tracking import MetricRow, Tracker
@@ -49,12 +57,14 @@ def train_run(call: StageCall) -> None:
         "weights": weights.as_posix(),
     }
     with stop_requests() as stop, Tracker.open(configuration.identity, tags=tags) as tracker:
-        tracker.log_params(flatten({**run.model_dump(mode="json"), **hardware.model_dump()}))
+        tracker.log_params(flatten({**run.model_dump(mode="json"), "num_threads": hardware.num_threads}))
         try:
             _train(call, configuration, hardware, tracker=tracker, stop=stop)
         except TrainingInterruptedError as interruption:
             tracker.kill()
             print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
+        except (TrainingDivergedError, ImageLoadingError, OSError) as error:
+            raise ParamsError(f"run {call.item}: {error}") from error
         else:
             tracker.finish()
     if stop():

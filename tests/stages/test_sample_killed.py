@@ -1,0 +1,122 @@
+"""The sample stage killed by SIGKILL goes on after its last finished batch, and ends as if undisturbed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lzn_oracles.mlflow_runs import new_database
+
+from stages.growing_images import GrowingImages
+
+ROOT = Path(__file__).parents[2]
+PARAMS = """\
+size: tiny
+hardware: {num_threads: 1}
+data:
+  digits: {kind: digits, test_fraction: 0.9, seed: 0}
+runs:
+  rf_lzn:
+    study: generation
+    data: digits
+    seed: 0
+    conditional: true
+    latent: {dim: 4, alpha: 1.0, solver: {kind: euler, num_steps: 5}}
+    latent_blocks: {channels: 2, units: 4}
+    unet:
+      image_size: 8
+      image_channels: 1
+      base_channels: 4
+      channel_multipliers: [1]
+      blocks_per_level: 1
+      attention_resolutions: []
+    training:
+      num_steps: 2
+      batch_size: 16
+      learning_rates: {decoder: 1.0e-3, encoder: 1.0e-3}
+      warmup_steps: 1
+      ema_decay: 0.9
+      log_every: 1
+sample:
+  digits:
+    seed: 0
+    num_images: 120
+    batch_size: 3
+    sampler: {kind: euler, num_steps: 40}
+    label_solver_steps: 5
+"""
+
+
+class Project:
+    """A folder in which stages can be started."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.uri = new_database(folder)
+        (folder / "params.yaml").write_text(PARAMS)
+        for stage, item in (("prepare", "digits"), ("train", "rf_lzn")):
+            self.finish(self.start(stage, item))
+
+    def start(self, stage: str, item: str) -> "subprocess.Popen[str]":
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        return subprocess.Popen(
+            [sys.executable, "-m", f"stages.{stage}", "--run", item],
+            cwd=self.folder,
+            env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, process: "subprocess.Popen[str]") -> None:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+
+    def num_finished(self) -> int:
+        counters = list(self.folder.glob(".checkpoints/tiny/sample-*/num_finished"))
+        return int(counters[0].read_text()) if counters else 0
+
+    def outputs(self) -> dict[str, bytes]:
+        outputs = self.folder / "outputs/tiny"
+        files = [*outputs.glob("sample/**/*.*"), *outputs.glob("plots/sample/*")]
+        return {file.name: file.read_bytes() for file in files}
+
+
+@pytest.mark.slow
+def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: Path) -> None:
+    quiet, killed = Project(tmp_path / "quiet"), Project(tmp_path / "killed")
+    quiet.finish(quiet.start("sample", "rf_lzn"))
+
+    process = killed.start("sample", "rf_lzn")
+    deadline = time.monotonic() + 120
+    while killed.num_finished() < 6:
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = killed.num_finished()
+    assert 6 <= finished < 120
+    assert killed.outputs() == {}
+    killed.finish(killed.start("sample", "rf_lzn"))
+
+    assert sorted(quiet.outputs()) == ["images.npy", "labels.npy", "rf_lzn.png"]
+    assert killed.outputs() == quiet.outputs()
+    assert killed.num_finished() == 0  # the unfinished work is cleared away
+
+
+def test_an_array_grows_where_it_was_left_and_is_moved_when_it_is_whole(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(7, 1, 2, 2), dtype=np.uint8)
+    first = GrowingImages.open(tmp_path / "work", images.shape)
+    first.append(images[:3])
+    second = GrowingImages.open(tmp_path / "work", images.shape)
+    assert second.num_finished == 3
+    second.append(images[3:6])
+    third = GrowingImages.open(tmp_path / "work", images.shape)
+    third.append(images[6:])
+    np.testing.assert_array_equal(third.deliver(tmp_path / "out"), images)
+    assert not (tmp_path / "work").exists()
