@@ -1,19 +1,15 @@
 """The sample stage killed by SIGKILL goes on after its last finished batch, and ends as if undisturbed."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_oracles.mlflow_runs import new_database
+from lzn_oracles.stage_folder import StageFolder
 
 from stages.growing_images import GrowingImages
 
-ROOT = Path(__file__).parents[2]
 PARAMS = """\
 size: tiny
 hardware: {num_threads: 1}
@@ -51,30 +47,13 @@ sample:
 """
 
 
-class Project:
-    """A folder in which stages can be started."""
+class Project(StageFolder):
+    """A folder with a trained run."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self.uri = new_database(folder)
-        (folder / "params.yaml").write_text(PARAMS)
-        for stage, item in (("prepare", "digits"), ("train", "rf_lzn")):
-            self.finish(self.start(stage, item))
-
-    def start(self, stage: str, item: str) -> "subprocess.Popen[str]":
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}", "--run", item],
-            cwd=self.folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def finish(self, process: "subprocess.Popen[str]") -> None:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+        super().__init__(folder, PARAMS)
+        self.run("prepare", "digits")
+        self.run("train", "rf_lzn")
 
     def num_finished(self) -> int:
         counters = list(self.folder.glob(".checkpoints/tiny/sample-*/num_finished"))
@@ -89,7 +68,7 @@ class Project:
 @pytest.mark.slow
 def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: Path) -> None:
     quiet, killed = Project(tmp_path / "quiet"), Project(tmp_path / "killed")
-    quiet.finish(quiet.start("sample", "rf_lzn"))
+    quiet.run("sample", "rf_lzn")
 
     process = killed.start("sample", "rf_lzn")
     deadline = time.monotonic() + 120
@@ -102,7 +81,7 @@ def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: 
     finished = killed.num_finished()
     assert 6 <= finished < 120
     assert killed.outputs() == {}
-    killed.finish(killed.start("sample", "rf_lzn"))
+    killed.run("sample", "rf_lzn")
 
     assert sorted(quiet.outputs()) == ["images.npy", "labels.npy", "rf_lzn.png"]
     assert killed.outputs() == quiet.outputs()

@@ -1,19 +1,17 @@
 """The train stage killed by SIGKILL, ended by SIGTERM, and robbed of its newest checkpoint, ends as if undisturbed."""
 
 import csv
-import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lzn_oracles.mlflow_runs import curve, new_database, only_run
+from lzn_oracles.mlflow_runs import curve, only_run
+from lzn_oracles.stage_folder import StageFolder
 
-ROOT = Path(__file__).parents[2]
 NUM_STEPS = 150  # seconds, so that a signal arrives in time on a busy machine
 PARAMS = f"""\
 size: tiny
@@ -47,27 +45,15 @@ runs:
 OUTPUTS = ("weights.safetensors", "run.json", "rf.csv")
 
 
-class Project:
+class Project(StageFolder):
     """A folder in which the train stage can be started."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self.uri = new_database(folder)
-        (folder / "params.yaml").write_text(PARAMS)
-        process = self.start("prepare", "digits")
-        assert process.wait() == 0, process.communicate()[1]
+        super().__init__(folder, PARAMS)
+        self.run("prepare", "digits")
 
-    def start(self, stage: str = "train", run: str = "rf") -> "subprocess.Popen[str]":
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-        return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}", "--params", "params.yaml", "--run", run],
-            cwd=self.folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start_training(self) -> "subprocess.Popen[str]":
+        return self.start("train", "rf")
 
     def checkpoints(self) -> list[int]:
         """Steps of the checkpoints that are complete."""
@@ -125,13 +111,13 @@ class History:
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     folder = tmp_path_factory.mktemp("train")
     quiet, project = Project(folder / "quiet"), Project(folder / "disturbed")
-    undisturbed = quiet.start()
-    process = project.start()
+    undisturbed = quiet.start_training()
+    process = project.start_training()
     project.wait_for_checkpoint_after(0, process)
     process.send_signal(signal.SIGKILL)
     killed = Ended.of(project, process)
 
-    process = project.start()
+    process = project.start_training()
     project.wait_for_checkpoint_after(killed.checkpoints[-1], process)
     process.send_signal(signal.SIGTERM)
     terminated = Ended.of(project, process)
@@ -139,7 +125,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     (newest,) = project.folder.glob(f".checkpoints/*/*/step_{terminated.checkpoints[-1]:09d}.pt")
     with newest.open("r+b") as stream:
         stream.truncate(1000)
-    finished = Ended.of(project, project.start())
+    finished = Ended.of(project, project.start_training())
     return History(Ended.of(quiet, undisturbed), killed, terminated, finished, project)
 
 

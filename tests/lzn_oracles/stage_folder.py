@@ -1,0 +1,37 @@
+"""A folder with its own parameters and MLflow database, in which single stages are started as DVC starts them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lzn_oracles.mlflow_runs import new_database
+
+ROOT = Path(__file__).parents[2]
+
+
+class StageFolder:
+    """The folder; ``uri`` is that of its MLflow database."""
+
+    def __init__(self, folder: Path, params: str) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.uri = new_database(folder)
+        (folder / "params.yaml").write_text(params)
+
+    def start(self, stage: str, item: str) -> "subprocess.Popen[str]":
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        return subprocess.Popen(
+            [sys.executable, "-m", f"stages.{stage}", "--params", "params.yaml", "--run", item],
+            cwd=self.folder,
+            env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, stage: str, item: str) -> None:
+        """Run a stage that must succeed."""
+        process = self.start(stage, item)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
