@@ -44,8 +44,9 @@ lint: $(VENV)/installed  ## style, types and import contracts
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
 	python -m benchmarks.latents
 
-ui: $(VENV)/installed  ## open the MLflow UI on http://127.0.0.1:$(UI_PORT)
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
+ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
+	@echo "Runs: http://127.0.0.1:$(UI_PORT)/#/experiments/1/runs    Stop with Ctrl-C"
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
