@@ -12,6 +12,8 @@ import pytest
 from lzn_oracles.mlflow_runs import curve, only_run
 from lzn_oracles.stage_folder import StageFolder
 
+pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
+
 NUM_STEPS = 150  # seconds, so that a signal arrives in time on a busy machine
 PARAMS = f"""\
 size: tiny

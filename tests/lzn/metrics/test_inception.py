@@ -28,6 +28,8 @@ from lzn.metrics.inception import (
     prepare_images,
 )
 
+pytestmark = pytest.mark.slow  # two copies of Inception, on the CPU
+
 ALL_PREPROCESSING: tuple[Preprocessing, ...] = ("cm", "rf", "clean")
 
 
