@@ -19,6 +19,8 @@ from dvc.utils.serialize import load_yaml
 from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 from pipelines.reproduce import parse_arguments
 
+pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories
+
 PROJECT = Path(__file__).parents[2]
 # Starting Python, Prefect and DVC on a busy machine; reached only if something hangs.
 PATIENCE = 240.0
