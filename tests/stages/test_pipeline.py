@@ -66,6 +66,7 @@ def test_a_second_repro_has_nothing_to_do(project: Path) -> None:
     assert planned(project) == set()
 
 
+@pytest.mark.slow  # a second and a third repro
 def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project: Path) -> None:
     params = read_params(project)
     params["runs"]["rf_conditional"]["training"]["num_steps"] = 4
