@@ -14,9 +14,10 @@ from lzn.flow.latent_alignment import (
     nearest_anchor,
 )
 from lzn.flow.latent_computation import compute_latents
-from lzn.flow.solvers import DPMSolver, Euler, Solver
+from lzn.flow.solvers import Adams, DPMSolver, Euler, Solver
 
 __all__ = [
+    "Adams",
     "AnchorBank",
     "Arrival",
     "DPMSolver",

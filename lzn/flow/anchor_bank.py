@@ -19,11 +19,13 @@ from lzn.flow.assignment import (
     check_anchors,
     check_points,
     check_weights,
+    in_full_precision,
     row_blocks,
     working_dtype,
 )
 from lzn.flow.latent_computation import DEFAULT_SOLVER
-from lzn.flow.solvers import Denoiser, Solver
+from lzn.flow.multistep import Denoiser, integrate
+from lzn.flow.solvers import Solver
 
 
 class AnchorBank:
@@ -82,7 +84,7 @@ class AnchorBank:
             anchors: the samples' own anchors, (m, q), rows of the bank or not.
             noise: standard normal, (m, q). It decides the precision, as in `compute_latents`.
             alpha: concentration of the draw, from 0 (the zone's centre) to 1 (the whole zone).
-            solver: `Euler` or `DPMSolver`.
+            solver: `Euler`, `DPMSolver` or `Adams`.
 
         Returns:
             Latents (m, q), of the dtype of ``noise`` but float32 at least.
@@ -123,8 +125,8 @@ class AnchorBank:
 
     @staticmethod
     def _integrate(state: Tensor, grid: tuple[float, ...], solver: Solver, denoise: Denoiser) -> Tensor:
-        with torch.autocast(state.device.type, enabled=False):
-            return solver.integrate(state, grid, denoise).double()
+        with in_full_precision(state.device):
+            return integrate(state, solver.steps(grid), denoise).double()
 
     def _denoiser(self, own: Tensor, new: Tensor, dtype: torch.dtype) -> Denoiser:
         def denoise(state: Tensor, tau: float) -> Tensor:

@@ -13,8 +13,9 @@ gradients at logits of 1e4 and more; subtracting each row's maximum does not.
 """
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +36,13 @@ class Assignment(NamedTuple):
 
     mean: Tensor
     target_log_probability: Tensor | None
+
+
+class AssignmentGradient(NamedTuple):
+    """Gradients with respect to states (m, q) and anchors (n, q)."""
+
+    state: Tensor
+    anchors: Tensor
 
 
 @dataclass(frozen=True)
@@ -67,70 +75,77 @@ class AnchorSet:
         """The inverse of `enter`."""
         return state.double() + (1.0 - tau) * self.centre
 
+    def keys(self, dtype: torch.dtype) -> "Keys":
+        """The anchors in the dtype of one step."""
+        points = self.points.to(dtype)
+        log_weights = None if self.log_weights is None else self.log_weights.to(dtype)
+        return Keys(points, points.square().sum(dim=1), log_weights)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Anchors as the keys and values of an attention: shifted points (n, q), their squares and log-weights (n,)."""
+
+    points: Tensor
+    squares: Tensor
+    log_weights: Tensor | None
+
+    def scale_and_bias(self, tau: float) -> tuple[float, Tensor]:
+        """Scale of the inner products and bias (n,) of each key in the logits."""
+        scale, half = logit_factors(tau)
+        bias = -half * self.squares
+        return scale, bias if self.log_weights is None else bias + self.log_weights
+
     def assign(self, state: Tensor, tau: float, targets: Tensor | None = None) -> Assignment:
         """Posterior mean and target log-probability of shifted states (m, q) at noise level ``tau``."""
-        dtype = torch.float64 if tau < EARLY_NOISE_LEVEL else self.working_dtype
-        log_weights = None if self.log_weights is None else self.log_weights.to(dtype)
-        mean, log_probability = _Assign.apply(
-            state.to(dtype), self.points.to(dtype), log_weights, targets, tau
-        )
-        return Assignment(mean, None if targets is None else log_probability)
-
-
-class _Assign(torch.autograd.Function):
-    """Row-blocked attention that recomputes its blocks in the backward pass."""
-
-    @staticmethod
-    def forward(  # noqa: PLR0917 - autograd functions take their arguments by position
-        ctx: Any,
-        state: Tensor,
-        anchors: Tensor,
-        log_weights: Tensor | None,
-        targets: Tensor | None,
-        tau: float,
-    ) -> tuple[Tensor, Tensor]:
-        scale, bias = _scale_and_bias(anchors, log_weights, tau)
+        scale, bias = self.scale_and_bias(tau)
         mean = torch.empty_like(state)
-        log_probability = state.new_zeros(len(state))
+        log_probability = None if targets is None else state.new_empty(len(state))
         for rows in row_blocks(len(state)):
-            logits = torch.addmm(bias, state[rows], anchors.T, alpha=scale)
-            if targets is None:
+            logits = torch.addmm(bias, state[rows], self.points.T, alpha=scale)
+            if targets is None or log_probability is None:
                 probability = logits.softmax(dim=1)
             else:
                 logits = logits.log_softmax(dim=1)
                 log_probability[rows] = logits.gather(1, targets[rows, None])[:, 0]
                 probability = logits.exp_()
-            torch.mm(probability, anchors, out=mean[rows])
-        ctx.save_for_backward(state, anchors, log_weights, targets)
-        ctx.tau = tau
-        return mean, log_probability
+            torch.mm(probability, self.points, out=mean[rows])
+        return Assignment(mean, log_probability)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # create_graph=True would leave this part out of a second derivative
-            raise RuntimeError("the flow has first derivatives only: call backward without create_graph")
-        grad_mean, grad_log_probability = grads
-        state, anchors, log_weights, targets = ctx.saved_tensors
-        with torch.autocast(state.device.type, enabled=False):
-            scale, bias = _scale_and_bias(anchors, log_weights, ctx.tau)
-            grad_state = torch.empty_like(state)
-            grad_anchors = torch.zeros_like(anchors)
-            grad_bias = torch.zeros_like(bias)
-            for rows in row_blocks(len(state)):
-                probability = torch.addmm(bias, state[rows], anchors.T, alpha=scale).softmax(dim=1)
-                grad_anchors.addmm_(probability.T, grad_mean[rows])
-                grad_logits = grad_mean[rows] @ anchors.T
-                grad_logits -= (probability * grad_logits).sum(dim=1, keepdim=True)
-                if targets is not None:
-                    grad_logits -= grad_log_probability[rows, None]
-                grad_logits *= probability
-                if targets is not None:
-                    grad_logits.scatter_add_(1, targets[rows, None], grad_log_probability[rows, None])
-                torch.mm(grad_logits, anchors, out=grad_state[rows]).mul_(scale)
-                grad_anchors.addmm_(grad_logits.T, state[rows], alpha=scale)
-                grad_bias += grad_logits.sum(dim=0)
-            grad_anchors -= ((1.0 - ctx.tau) * scale) * grad_bias[:, None] * anchors
-        return grad_state, grad_anchors, None, None, None
+    def assign_backward(
+        self,
+        state: Tensor,
+        tau: float,
+        grad_mean: Tensor,
+        targets: Tensor | None = None,
+        grad_log_probability: Tensor | None = None,
+    ) -> AssignmentGradient:
+        """Gradients of what `assign` returns, from those of the mean (m, q) and of the log-probabilities (m,)."""
+        scale, bias = self.scale_and_bias(tau)
+        grad_state = torch.empty_like(state)
+        grad_points = torch.zeros_like(self.points)
+        grad_bias = torch.zeros_like(bias)
+        for rows in row_blocks(len(state)):
+            probability = torch.addmm(bias, state[rows], self.points.T, alpha=scale).softmax(dim=1)
+            grad_points.addmm_(probability.T, grad_mean[rows])
+            grad_logits = grad_mean[rows] @ self.points.T
+            grad_logits -= (probability * grad_logits).sum(dim=1, keepdim=True)
+            if targets is not None and grad_log_probability is not None:
+                grad_logits -= grad_log_probability[rows, None]
+            grad_logits *= probability
+            if targets is not None and grad_log_probability is not None:
+                grad_logits.scatter_add_(1, targets[rows, None], grad_log_probability[rows, None])
+            torch.mm(grad_logits, self.points, out=grad_state[rows]).mul_(scale)
+            grad_points.addmm_(grad_logits.T, state[rows], alpha=scale)
+            grad_bias += grad_logits.sum(dim=0)
+        grad_points -= (2.0 * logit_factors(tau)[1]) * grad_bias[:, None] * self.points
+        return AssignmentGradient(grad_state, grad_points)
+
+
+def logit_factors(tau: float) -> tuple[float, float]:
+    """The factors ``t / tau^2`` of ``<s, a_j>`` and ``t^2 / (2 tau^2)`` of ``-|a_j|^2`` in the logits."""
+    t = 1.0 - tau
+    return t / tau**2, 0.5 * (t / tau) ** 2
 
 
 def _log_shares(weights: Tensor) -> Tensor:
@@ -138,18 +153,25 @@ def _log_shares(weights: Tensor) -> Tensor:
     return (shares / shares.sum()).log()
 
 
-def _scale_and_bias(anchors: Tensor, log_weights: Tensor | None, tau: float) -> tuple[float, Tensor]:
-    """Scale ``t / tau^2`` of the inner products and bias (n,) of each key."""
-    t = 1.0 - tau
-    scale = t / tau**2
-    bias = (-0.5 * t * scale) * anchors.square().sum(dim=1)
-    return scale, bias if log_weights is None else bias + log_weights
-
-
 def row_blocks(num_rows: int) -> Iterator[slice]:
     """Slices of `ROWS_PER_BLOCK` rows that cover ``num_rows``."""
     for start in range(0, num_rows, ROWS_PER_BLOCK):
         yield slice(start, start + ROWS_PER_BLOCK)
+
+
+def in_full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """The flow opts out of autocast, whose half precision its logits do not bear."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
+
+
+def at_hand(tensor: Tensor) -> bool:
+    """Can values be looked at for nothing? An accelerator would first have to finish all that waits in its queue.
+
+    So there bad values are not refused: what is computed from them is NaN.
+    """
+    return tensor.device.type == "cpu"
 
 
 def check_points(name: str, points: Tensor, *, dim: int | None = None) -> None:
@@ -163,22 +185,24 @@ def check_points(name: str, points: Tensor, *, dim: int | None = None) -> None:
 
 
 def check_anchors(name: str, anchors: Tensor) -> None:
-    """Raise ValueError unless ``anchors`` is (n, q), and `NonFiniteAnchorsError` unless it is finite."""
+    """Raise ValueError unless ``anchors`` is (n, q), and `NonFiniteAnchorsError` unless it is finite (`at_hand`)."""
     check_points(name, anchors)
-    if not bool(torch.isfinite(anchors.detach()).all()):
+    if at_hand(anchors) and not bool(torch.isfinite(anchors.detach()).all()):
         raise NonFiniteAnchorsError(
             f"{name} hold NaN or infinity; lower the encoder's learning rate or clip gradients"
         )
 
 
 def check_weights(weights: Tensor | None, num_anchors: int) -> None:
-    """Raise ValueError unless ``weights`` is (n,), finite, non-negative and of positive sum."""
+    """Raise ValueError unless ``weights`` is (n,), finite, non-negative and of positive sum (`at_hand`)."""
     if weights is None:
         return
     if weights.shape != (num_anchors,):
         raise ValueError(
             f"weights must have shape ({num_anchors},), one for each anchor, got {_describe(weights)}"
         )
+    if not at_hand(weights):
+        return
     if not bool(torch.isfinite(weights).all()):
         raise ValueError("weights hold NaN or infinity")
     if bool((weights < 0).any()):

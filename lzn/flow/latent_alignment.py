@@ -5,9 +5,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, check_anchors, check_points, check_weights, working_dtype
+from lzn.flow.assignment import (
+    AnchorSet,
+    at_hand,
+    check_anchors,
+    check_points,
+    check_weights,
+    in_full_precision,
+    working_dtype,
+)
+from lzn.flow.few_anchors import follow_few
 from lzn.flow.latent_computation import DEFAULT_SOLVER
 from lzn.flow.solvers import Solver
+from lzn.flow.trajectory import follow
 
 
 @dataclass(frozen=True)
@@ -39,10 +49,11 @@ def flow_to_anchors(
         anchors: (n, q).
         weights: relative mass of each anchor, (n,), constants for autograd; by default uniform.
         targets: index of the anchor that each latent is paired with, int64 (m,).
-        solver: `Euler` or `DPMSolver`.
+        solver: `Euler`, `DPMSolver` or `Adams`.
 
     Raises:
-        NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
+        NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError; of values on an accelerator see
+            `lzn.flow.assignment.at_hand`, here and below).
         ValueError: shapes do not fit, weights are negative or sum to zero, or a target is no anchor's index.
     """
     check_anchors("anchors", anchors)
@@ -50,21 +61,18 @@ def flow_to_anchors(
     check_weights(weights, len(anchors))
     _check_targets(targets, num_latents=len(latents), num_anchors=len(anchors))
 
-    with torch.autocast(latents.device.type, enabled=False):
+    with in_full_precision(latents.device):
         dtype = working_dtype(latents)
         zones = AnchorSet.build(anchors, weights, dtype)
-        log_probabilities: list[Tensor] = []
-
-        def denoise(state: Tensor, tau: float) -> Tensor:
-            assignment = zones.assign(state, tau, targets)
-            if assignment.target_log_probability is not None:
-                log_probabilities.append(assignment.target_log_probability.to(dtype))
-            return assignment.mean
-
         grid = solver.grid_to_anchors()
-        state = solver.integrate(zones.enter(latents, grid[0]), grid, denoise)
-        points = zones.leave(state, grid[-1]).to(dtype)
-    return Arrival(points, torch.stack(log_probabilities) if log_probabilities else None)
+        steps = solver.steps(grid)
+        state = zones.enter(latents, grid[0])
+        if len(anchors) <= anchors.shape[1] // 2:
+            trajectory = follow_few(zones, state, steps, targets=targets)
+        else:
+            trajectory = follow(zones, state, steps, targets=targets)
+        points = zones.leave(trajectory.end, grid[-1]).to(dtype)
+    return Arrival(points, trajectory.target_log_probability)
 
 
 def alignment_loss(
@@ -97,7 +105,7 @@ def alignment_loss(
     """
     _check_targets(targets, num_latents=len(latents), num_anchors=len(anchors))
     check_weights(weights, len(anchors))
-    if log and weights is not None and bool((weights[targets] == 0).any()):
+    if log and weights is not None and at_hand(weights) and bool((weights[targets] == 0).any()):
         raise ValueError(
             "a target anchor has weight zero: the logarithm of its probability is minus infinity"
         )
@@ -138,5 +146,5 @@ def _check_targets(targets: Tensor | None, *, num_latents: int, num_anchors: int
         raise ValueError(
             f"targets must be int64 of shape ({num_latents},), got {targets.dtype} of shape {tuple(targets.shape)}"
         )
-    if bool(((targets < 0) | (targets >= num_anchors)).any()):
+    if at_hand(targets) and bool(((targets < 0) | (targets >= num_anchors)).any()):
         raise ValueError(f"targets must lie in [0, {num_anchors}), the number of anchors")

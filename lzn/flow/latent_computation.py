@@ -1,11 +1,18 @@
 """Latent computation, the paper's first atomic operation: from anchors to disjoint latent zones (Eq. 1 and 4)."""
 
-import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, check_anchors, check_points, check_weights, working_dtype
+from lzn.flow.assignment import (
+    AnchorSet,
+    check_anchors,
+    check_points,
+    check_weights,
+    in_full_precision,
+    working_dtype,
+)
 from lzn.flow.solvers import Euler, Solver
 from lzn.flow.straight_start import find_straight_start
+from lzn.flow.trajectory import follow
 
 DEFAULT_SOLVER = Euler(num_steps=20, g=1e-4)
 
@@ -33,13 +40,14 @@ def compute_latents(
         all_anchors: anchors whose zones divide the latent space, (n, q); by default ``anchors``.
         weights: relative mass of each of the n anchors, (n,), constants for autograd; by default uniform.
         alpha: concentration of the draw, from 0 (the zone's centre) to 1 (the whole zone).
-        solver: `Euler` or `DPMSolver`.
+        solver: `Euler`, `DPMSolver` or `Adams`.
 
     Returns:
         Latents (m, q), of the dtype of ``noise`` but float32 at least.
 
     Raises:
-        NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
+        NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError; of values on an accelerator see
+            `lzn.flow.assignment.at_hand`).
         ValueError: shapes do not fit, weights are negative or sum to zero, or alpha is outside [0, 1].
     """
     check_anchors("anchors", anchors)
@@ -54,12 +62,13 @@ def compute_latents(
     keys = anchors if all_anchors is None else all_anchors
     check_weights(weights, len(keys))
 
-    with torch.autocast(anchors.device.type, enabled=False):
+    with in_full_precision(anchors.device):
         dtype = working_dtype(noise)
         zones = AnchorSet.build(keys, weights, dtype)
-        own = zones.points if all_anchors is None else anchors.double() - zones.centre
+        own = None if all_anchors is None else anchors.double() - zones.centre
+        spread = alpha * noise
+        state = (1.0 - solver.g) * (zones.points if own is None else own) + solver.g * spread.double()
         grid = solver.grid_to_latents()
-        state = (1.0 - solver.g) * own + (solver.g * alpha) * noise.double()
-        start = find_straight_start(zones, state, grid)
-        state = solver.integrate(state, grid, lambda s, tau: zones.assign(s, tau).mean, start=start)
-        return zones.leave(state, grid[-1]).to(dtype)
+        steps = solver.steps(grid)
+        start = find_straight_start(zones, own, spread.to(dtype), steps)
+        return zones.leave(follow(zones, state, steps, start=start).end, grid[-1]).to(dtype)

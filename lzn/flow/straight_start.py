@@ -1,24 +1,30 @@
 """While every state surely belongs to one anchor, its path is a straight line: the flow's closed form near the anchors.
 
-Let ``a`` be the anchor of the state ``s`` at noise level ``g``, and ``u = (s - a) / g``. As long as the posterior mean
-is ``a``, the flow moves ``s_tau = a + tau u``, and any of our solvers does so exactly. On this line anchor ``b`` is
-less probable than ``a`` by the factor ``exp(-gap)`` with
+From its anchor ``a`` a state sets out in the direction of its noise ``e``: ``s_tau = t a + tau e``, and as long as the
+posterior mean is ``a`` any of our solvers moves it so exactly. On this line anchor ``b`` is less probable than ``a`` by
+the factor ``exp(-gap)`` with
 
-    gap = (t / (2 tau^2)) |b - a|^2 - (t / (2 tau)) (|b|^2 - |a|^2 + 2 <u, b - a>) - log(w_b / w_a),   t = 1 - tau
+    gap = (x^2 / 2) |b - a|^2 - x <e, b - a> - log(w_b / w_a),   x = t / tau
 
-(the difference of the logits of `lzn.flow.assignment`). At the paper's q = 200 that holds for most of the steps, which
-so cost two matrix products together instead of seven each, and lose nothing: these are the steps that need float64.
+(the difference of the logits of `lzn.flow.assignment`). The gap exceeds a bound for all x beyond the larger root of a
+quadratic, so that two matrix products tell how far all lines are straight. At the paper's q = 200 that is for most of
+the steps, and loses nothing: these are the steps that need float64.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, row_blocks
+from lzn.flow.assignment import AnchorSet, at_hand, row_blocks
+from lzn.flow.multistep import Step
 
 SURE_GAP = 64.0
 """Other anchors then have less than exp(-64) = 2e-28: with gradients 1/tau^2 <= 1e8 times that, far below rounding."""
+
+_SLACK = 100.0
+"""Bound on the rounding error of an inner product, in units of the dtype's resolution times the vectors' lengths."""
 
 
 @dataclass(frozen=True)
@@ -27,53 +33,67 @@ class StraightStart:
 
     Attributes:
         num_steps: how many of the solver's steps; may be 0.
-        mean: the anchor that each state belongs to meanwhile, (m, q), differentiable.
+        nearest: index of the anchor that each state belongs to meanwhile, int64 (m,); empty where there are no steps.
     """
 
     num_steps: int
-    mean: Tensor
-
-    def advance(self, state: Tensor, grid: tuple[float, ...]) -> Tensor:
-        """The state (m, q) at ``grid[num_steps]``, from the state at ``grid[0]``."""
-        if self.num_steps == 0:
-            return state
-        return self.mean + (grid[self.num_steps] / grid[0]) * (state - self.mean)
+    nearest: Tensor
 
 
-def find_straight_start(zones: AnchorSet, state: Tensor, grid: tuple[float, ...]) -> StraightStart:
-    """How far all of the shifted states (m, q), float64, move straight along the noise levels of ``grid``."""
-    nearest = state.new_empty(len(state), dtype=torch.int64)
-    num_steps = len(grid) - 1
+def find_straight_start(
+    zones: AnchorSet, own: Tensor | None, noise: Tensor, steps: Sequence[Step]
+) -> StraightStart:
+    """How many of a solver's first steps are straight for all states.
+
+    None where the answer is not at hand: waiting for an accelerator costs more than its steps.
+
+    Args:
+        zones: the anchors.
+        own: shifted anchors (m, q), float64, that the states set out from; None where they are those of ``zones``.
+        noise: ``e``, (m, q).
+        steps: the solver's.
+    """
+    if not at_hand(noise):
+        return StraightStart(0, torch.empty(0, dtype=torch.int64, device=noise.device))
     with torch.no_grad():
-        for rows in row_blocks(len(state)):
-            nearest[rows], num_steps = _straight_steps(zones, state[rows], grid[:num_steps])
-            if num_steps == 0:
-                break
-    return StraightStart(num_steps, zones.points[nearest] if num_steps else state)
+        nearest = torch.arange(len(noise)) if own is None else _nearest(zones.points, own)
+        least = _least_straight_ratio(zones, nearest, noise)
+    num_steps = 0
+    while num_steps < len(steps) and (1.0 - steps[num_steps].tau) / steps[num_steps].tau > least:
+        num_steps += 1
+    return StraightStart(num_steps, nearest)
 
 
-def _straight_steps(zones: AnchorSet, state: Tensor, grid: tuple[float, ...]) -> tuple[Tensor, int]:
-    """The nearest anchor (m,) of a block of states, and how many steps from ``grid``'s levels are straight for all."""
-    points, log_weights = zones.points, zones.log_weights
-    tau = grid[0]
-    t = 1.0 - tau
+def _nearest(points: Tensor, own: Tensor) -> Tensor:
+    """Index (m,) of the anchor nearest to each of ``own`` (m, q)."""
     squares = points.square().sum(dim=1)
-    logits = torch.addmm(squares, state, points.T, beta=-0.5 * t * t / tau**2, alpha=t / tau**2)
-    if log_weights is not None:
-        logits += log_weights
-    nearest = logits.argmax(dim=1)
-    own = points[nearest]
-    direction = (state - own) / tau
-    own_squares = squares[nearest][:, None]
-    distances = own_squares + squares - 2.0 * (own @ points.T)
-    tilt = squares - own_squares + 2.0 * (direction @ points.T - (direction * own).sum(dim=1, keepdim=True))
-    relative_weights = None if log_weights is None else log_weights - log_weights[nearest][:, None]
-    for step, tau in enumerate(grid):
-        t = 1.0 - tau
-        gaps = (0.5 * t / tau**2) * distances - (0.5 * t / tau) * tilt
-        if relative_weights is not None:
-            gaps -= relative_weights
-        gaps.scatter_(1, nearest[:, None], torch.inf)
-        if not bool((gaps > SURE_GAP).all()):  # not so for NaN either
-            return nearest, step
-    return nearest, len(grid)
+    nearest = torch.empty(len(own), dtype=torch.int64)
+    for rows in row_blocks(len(own)):
+        nearest[rows] = torch.addmm(squares, own[rows], points.T, alpha=-2.0).argmin(dim=1)
+    return nearest
+
+
+def _least_straight_ratio(zones: AnchorSet, nearest: Tensor, noise: Tensor) -> float:
+    """The ratio x = t / tau down to which all states (m,) surely move straight; not finite where none is enough."""
+    points = zones.points.to(noise.dtype)
+    squares = points.square().sum(dim=1)
+    sizes = squares.sqrt()
+    slack = _SLACK * torch.finfo(noise.dtype).eps
+    least = noise.new_zeros(())
+    for rows in row_blocks(len(noise)):
+        own, e = points[nearest[rows]], noise[rows]
+        own_squares = squares[nearest[rows], None]
+        distances = torch.addmm(squares, own, points.T, alpha=-2.0).add_(own_squares)
+        distances -= slack * (own_squares + squares)
+        tilt = torch.addmm(-(e * own).sum(dim=1, keepdim=True), e, points.T)
+        tilt += slack * e.norm(dim=1, keepdim=True) * (own_squares.sqrt() + sizes)
+        gap = noise.new_full((), SURE_GAP)
+        if zones.log_weights is not None:
+            log_weights = zones.log_weights.to(noise.dtype)
+            gap = gap + log_weights - log_weights[nearest[rows], None]
+        ratio = (tilt + (tilt.square() + 2.0 * distances * gap).sqrt()) / distances
+        ratio = torch.where(distances > 0, ratio, torch.inf)
+        ratio.masked_fill_(gap == -torch.inf, 0.0)  # an anchor without weight
+        ratio.scatter_(1, nearest[rows, None], 0.0)
+        least = torch.maximum(least, ratio.amax())  # NaN wins, and is larger than nothing
+    return float(least)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lzn.flow import DPMSolver, Euler, Solver
+from lzn.flow import Adams, DPMSolver, Euler, Solver
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,17 @@ def solve(
             taus = np.linspace(g, 1.0 - g, r + 1)
         case DPMSolver(), True:
             taus = np.linspace(1.0 - g, g, r + 1)
+        case Adams(), False:
+            taus = np.concatenate([[g], np.linspace(solver.straight_until, 1.0, r)])
+        case Adams(), True:
+            taus = np.concatenate([np.linspace(1.0, solver.straight_until, r), [0.0]])
     log_probabilities: list[Tensor] = []
 
     def velocity_at(s: Tensor, tau: float) -> Tensor:
         log_probabilities.append(log_assignment(s, 1 - tau, anchors, weights))
         return velocity(s, 1 - tau, anchors, weights)
 
-    steps = _euler_steps if isinstance(solver, Euler) else _dpm_steps
+    steps = {Euler: _euler_steps, DPMSolver: _dpm_steps, Adams: _adams_steps}[type(solver)]
     end = steps(s, taus.tolist(), velocity_at)
     return LiteralFlow(end, torch.stack(log_probabilities))
 
@@ -92,6 +96,31 @@ def _euler_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, fl
     """s + V dt, over and over."""
     for tau, tau_next in pairwise(taus):
         s = s + velocity_at(s, tau) * (tau - tau_next)
+    return s
+
+
+def _adams_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, float], Tensor]) -> Tensor:
+    """The exact solution for given D, s_next = tau_next (s / tau + int D du) with u = 1 / tau, by quadrature.
+
+    D is the parabola (at first a constant, then a line) in u through its last values; at the end of time, a constant.
+    """
+    nodes, node_weights = np.polynomial.legendre.leggauss(3)  # exact for parabolas
+    means: list[Tensor] = []
+    for k in range(len(taus) - 1):
+        means.append(s + taus[k] * velocity_at(s, taus[k]))
+        if taus[k + 1] == 0.0:
+            s = means[-1]
+            continue
+        start, end = 1 / taus[k], 1 / taus[k + 1]
+        known = [(1 / taus[i], means[i]) for i in range(max(0, k - 2), k + 1)]
+        integral = torch.zeros_like(s)
+        for x, node_weight in zip((nodes + 1) / 2, node_weights / 2, strict=True):
+            u = start + x * (end - start)
+            for i, (u_i, mean) in enumerate(known):
+                others = [u_j for j, (u_j, _) in enumerate(known) if j != i]
+                share = math.prod((u - u_j) / (u_i - u_j) for u_j in others)
+                integral = integral + (node_weight * (end - start) * share) * mean
+        s = taus[k + 1] * (s / taus[k] + integral)
     return s
 
 

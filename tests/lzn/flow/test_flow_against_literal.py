@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from lzn.flow import (
+    Adams,
     DPMSolver,
     Euler,
     Solver,
@@ -20,14 +21,19 @@ from lzn.flow import (
 )
 from lzn.flow.assignment import ROWS_PER_BLOCK
 
-SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3), DPMSolver(num_steps=6, g=1e-2)]
+SOLVERS = [
+    Euler(num_steps=20, g=1e-4),
+    DPMSolver(num_steps=20, g=1e-3),
+    DPMSolver(num_steps=6, g=1e-2),
+    Adams(num_steps=10, g=1e-4),
+]
 DTYPES = [torch.float32, torch.float64]
 
 # As against the reference: float32 as promised; in float64, rounding times the first step's factor 1/g <= 1e4.
 VALUE = {torch.float32: 1e-4, torch.float64: 1e-9}
 GRADIENT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
-by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm of few steps"])
+by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm of few steps", "adams"])
 by_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -137,10 +143,14 @@ def test_alignment_loss(solver: Solver, log: bool, dtype: torch.dtype):
 
 
 # Finite differences need a flow without steep places: at g = 0.3 no step multiplies by more than 1 / 0.3.
-MILD = [Euler(num_steps=4, g=0.3), DPMSolver(num_steps=4, g=0.3)]
+MILD = [
+    Euler(num_steps=4, g=0.3),
+    DPMSolver(num_steps=4, g=0.3),
+    Adams(num_steps=5, g=0.3, straight_until=0.4),
+]
 
 
-@pytest.mark.parametrize("solver", MILD, ids=["euler", "dpm"])
+@pytest.mark.parametrize("solver", MILD, ids=["euler", "dpm", "adams"])
 def test_gradients_of_latents_are_finite_differences(solver: Solver):
     def latents(own: Tensor, everyone: Tensor, noise: Tensor, weights: Tensor) -> Tensor:
         return compute_latents(own, noise, all_anchors=everyone, weights=weights, alpha=0.8, solver=solver)
@@ -149,7 +159,7 @@ def test_gradients_of_latents_are_finite_differences(solver: Solver):
     assert gradcheck(latents, inputs)
 
 
-@pytest.mark.parametrize("solver", MILD, ids=["euler", "dpm"])
+@pytest.mark.parametrize("solver", MILD, ids=["euler", "dpm", "adams"])
 def test_gradients_of_the_flow_to_anchors_are_finite_differences(solver: Solver):
     def arrival(latents: Tensor, anchors: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         targets = torch.tensor([2, 0, 3])

@@ -11,7 +11,7 @@ from lzn_oracles.flow_problems import normal, positive, relative_error
 from scipy.stats import norm
 from torch import Tensor
 
-from lzn.flow import DPMSolver, Euler, Solver, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, flow_to_anchors, nearest_anchor
 
 LINE = torch.tensor([-1.3, 0.2, 0.9, 2.1], dtype=torch.float64)
 LINE_WEIGHTS = torch.tensor([1.0, 2.0, 0.5, 1.0], dtype=torch.float64) / 4.5
@@ -144,6 +144,26 @@ def test_latents_without_their_noise_are_not_standard_normal():
         anchors[own], normal(6, 1000, 3), all_anchors=anchors, alpha=0.0, solver=DPMSolver(num_steps=60)
     )
     assert float(z.T.cov().trace()) / 3 < 0.8
+
+
+def test_adams_converges_with_order_two():
+    """The first step has an error of the square of the step, where it is not straight; the others are of order 3."""
+    # A first step as long as the others, so that all halve.
+    errors = [latent_error(Adams(r, g=0.3, straight_until=0.3 + 0.7 / r)) for r in (80, 160, 320)]
+    assert orders(errors) == pytest.approx([2, 2], abs=0.1)
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_adams_halves_euler_s_error_in_half_of_the_steps(spread: float):
+    centres = normal(20, 8, 60)
+    anchors = centres.repeat_interleave(8, dim=0) + spread * normal(21, 64, 60)
+    noise = normal(22, 64, 60)
+    exact = compute_latents(anchors, noise, solver=Adams(400, straight_until=0.1))
+
+    def error(solver: Solver) -> float:
+        return relative_error(compute_latents(anchors, noise, solver=solver), exact)
+
+    assert error(Adams(10)) < error(Euler(20)) / 2
 
 
 @pytest.mark.parametrize("g", [0.4, 0.5, 0.6])
