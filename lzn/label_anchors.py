@@ -24,4 +24,5 @@ class LabelAnchors(nn.Module):
 
 def class_frequencies(labels: Tensor, num_classes: int) -> Tensor:
     """Share of each class among the labels (m,): the weights of the label flow in training, float64 (c,) (E.2)."""
-    return torch.bincount(labels, minlength=num_classes).double() / len(labels)
+    classes = torch.arange(num_classes, device=labels.device)
+    return (labels[:, None] == classes).double().mean(dim=0)  # a bincount would wait for the device

@@ -37,3 +37,8 @@ def test_frequencies_are_shares_of_the_batch_in_class_order():
 def test_empty_matrix_is_refused(num_classes: int, latent_dim: int):
     with pytest.raises(ValueError, match="at least one class and one dimension"):
         LabelAnchors(num_classes, latent_dim)
+
+
+def test_frequencies_are_not_waited_for():
+    # A tensor of the meta device has no values: whoever asks for one gets an error.
+    assert class_frequencies(torch.empty(6, dtype=torch.int64, device="meta"), num_classes=5).shape == (5,)
