@@ -18,6 +18,7 @@ from stages.probe import ProbeParams
 from stages.report import ReportParams
 from stages.runs import AnyRun, GenerationRun, JointRun, RepresentationRun
 from stages.sample import SampleParams
+from stages.zones import ZonesParams
 
 
 class Layout(Section):
@@ -33,6 +34,7 @@ class Families(Section):
     generative: dict[str, str]
     classifying: dict[str, str]
     representing: dict[str, str]
+    encoding: dict[str, str]
 
 
 class Params(Section):
@@ -50,6 +52,7 @@ class Params(Section):
     measure: dict[str, MeasureParams]
     classify: dict[str, ClassifyParams]
     probe: dict[str, ProbeParams]
+    zones: dict[str, ZonesParams]
     tables: TablesParams
     report: ReportParams
 
@@ -81,6 +84,7 @@ class Params(Section):
             "generative": {name for name, run in runs.items() if _generates(run)},
             "classifying": {name for name, run in runs.items() if isinstance(run, JointRun)},
             "representing": {name for name, run in runs.items() if isinstance(run, RepresentationRun)},
+            "encoding": {name for name, run in runs.items() if run.latent is not None},
         }
         for family, names in able.items():
             listed: dict[str, str] = getattr(self.families, family)
@@ -102,6 +106,7 @@ class Params(Section):
             "generative": ("features", "sample", "measure"),
             "classifying": ("classify",),
             "representing": ("probe",),
+            "encoding": ("zones",),
         }
         for family, sections in stages.items():
             data_sets = sorted(set(getattr(self.families, family).values()))
@@ -111,6 +116,15 @@ class Params(Section):
                     raise ValueError(
                         f"{section} has no settings for {', '.join(missing)}, which families.{family} needs"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _zones_of_labelled_runs_are_classified(self) -> "Params":
+        for name, data in self.families.encoding.items():
+            if isinstance(self.all_runs[name], JointRun) and self.zones[data].classification is None:
+                raise ValueError(
+                    f"zones.{data} has no classification, which run {name} of families.encoding needs"
+                )
         return self
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from torch import Tensor
 from lzn.data import dequantise
 from lzn.flow import Euler
 from lzn.metrics import accuracy
-from lzn.studies import classify_images, decode_labels, draw_label_latents
+from lzn.studies import CentresInBatch, classify_images, decode_labels, draw_label_latents
 from stages.dataset_files import read_split, write_json
 from stages.entry import StageCall, run_stage
 from stages.params import ParamsError, Section, load_section
@@ -44,10 +44,9 @@ def classify(call: StageCall) -> None:
     label_solver = Euler(num_steps=params.label_solver_steps)
     model = trained.model.to(call.device)
     predicted = classify_images(
-        model.encoder,
         images,
+        CentresInBatch(model.encoder, trained.run.latent.solver.build()),
         model.label_anchors.points,
-        latent_solver=trained.run.latent.solver.build(),
         label_solver=label_solver,
         batch_size=params.batch_size,
     )

@@ -35,6 +35,10 @@ class Results:
         """Accuracies that ``probe`` found, by encoder and representation."""
         return self._read("probe", run)
 
+    def zones(self, run: str) -> Mapping[str, Mapping[str, float]]:
+        """What ``zones`` measured, by what the zones are made of."""
+        return self._read("zones", run)
+
     def features(self) -> Mapping[str, Mapping[str, float]]:
         """What ``features`` measured of each data set's classifier, where there is one."""
         folder = self.workspace.metrics("features", "any").parent

@@ -10,6 +10,7 @@ from stages.params import load_section
 from stages.results import Results
 from stages.tracking import RunIdentity, Tracker
 from stages.training_table import training_table
+from stages.zones_table import zones_table
 
 
 def write_tables(call: StageCall) -> None:
@@ -23,6 +24,8 @@ def write_tables(call: StageCall) -> None:
     tables.append(
         training_table(results, runs=sorted({run for family in families.values() for run in family}))
     )
+    if families["encoding"]:
+        tables.append(zones_table(results, runs=list(families["encoding"])))
 
     folder = call.workspace.folder("tables")
     content = {table.name: table.to_json() for table in tables}

@@ -1,7 +1,10 @@
 """The paper's three case studies: models, training steps and inference; and how stable latent zones are."""
 
+from lzn.studies.encoding import encode_images
 from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
 from lzn.studies.joint import (
+    CentresInBank,
+    CentresInBatch,
     JointModel,
     JointStep,
     LabelAlignment,
@@ -17,6 +20,7 @@ from lzn.studies.representation import (
     represent_images,
 )
 from lzn.studies.zone_stability import (
+    BatchZoneStability,
     ZoneQuestion,
     ZoneStability,
     bank_zone_stability,
@@ -26,6 +30,9 @@ from lzn.studies.zone_stability import (
 __all__ = [
     "REPRESENTATIONS",
     "Augmentation",
+    "BatchZoneStability",
+    "CentresInBank",
+    "CentresInBatch",
     "GenerationStep",
     "GenerativeModel",
     "JointModel",
@@ -41,6 +48,7 @@ __all__ = [
     "classify_images",
     "decode_labels",
     "draw_label_latents",
+    "encode_images",
     "generate_images",
     "represent_images",
 ]

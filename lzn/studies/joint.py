@@ -1,11 +1,20 @@
 """Case study 3 (section 5): generation and classification together, with labels as a data type of the latent space."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from lzn.flow import Euler, Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.flow import (
+    AnchorBank,
+    Euler,
+    Solver,
+    alignment_objective,
+    compute_latents,
+    flow_to_anchors,
+    nearest_anchor,
+)
 from lzn.label_anchors import LabelAnchors, class_frequencies
 from lzn.networks import LatentEncoder, VelocityUNet
 from lzn.studies.generation import FlowInput, LatentDraw
@@ -82,24 +91,54 @@ def decode_labels(latents: Tensor, label_anchors: Tensor, *, solver: Solver) -> 
     return nearest_anchor(flow_to_anchors(latents, label_anchors, solver=solver).points, label_anchors)
 
 
+LatentsOfImages = Callable[[Tensor], Tensor]
+"""From images (b, c, h, w) in [-1, 1] to latents (b, q) at the centres (alpha = 0) of their zones."""
+
+
+@dataclass(frozen=True)
+class CentresInBatch:
+    """Each image's zone is that among the images of its batch, as in the paper."""
+
+    encoder: LatentEncoder
+    solver: Solver
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Latents (b, q) of one batch of images (b, c, h, w)."""
+        anchors = self.encoder(images)
+        return compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=self.solver)
+
+
+@dataclass(frozen=True)
+class CentresInBank:
+    """Each image's zone is that among a bank's anchors and its own, whatever other images are asked for."""
+
+    encoder: LatentEncoder
+    bank: AnchorBank
+    solver: Solver
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Latents (b, q) of images (b, c, h, w), each by itself."""
+        anchors = self.encoder(images)
+        return self.bank.latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=self.solver)
+
+
 @torch.no_grad()
 def classify_images(
-    encoder: LatentEncoder,
     images: Tensor,
+    latents_of: LatentsOfImages,
     label_anchors: Tensor,
     *,
-    latent_solver: Solver,
     label_solver: Solver,
     batch_size: int,
 ) -> Tensor:
-    """Labels (n,) of images (n, c, h, w), each batch's latents at its zones' centres (alpha = 0) (algorithm 9).
+    """Labels (n,) of images (n, c, h, w), from latents at their zones' centres (algorithm 9).
 
-    The last batch is made full with the images before it: zones of a few images alone would be too wide.
+    ``latents_of`` gets ``batch_size`` images at a time. The last batch is made full with the images before it: zones
+    of a few images alone would be too wide.
     """
     labels = []
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
-        anchors = encoder(images[max(0, stop - batch_size) : stop])
-        latents = compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=latent_solver)
+        latents = latents_of(images[max(0, stop - batch_size) : stop])
         labels.append(decode_labels(latents[start - stop :], label_anchors, solver=label_solver))
     return torch.cat(labels)

@@ -3,8 +3,8 @@
 A latent is drawn from its sample's zone among one batch's anchors; then it is asked whether it also lies in that
 sample's zone among another batch that shares nothing but the sample. The paper's authors report 49 % for minibatches.
 With an anchor bank there is no rest of the batch, so what is missing to 100 % is the error of the solvers. That can be
-most of it: over 20 of Euler's steps many latents end outside their zones even among the same anchors. A batch measured
-as a bank of its own, with `bank_zone_stability`, tells the two apart.
+most of it: over 20 of Euler's steps many latents end outside their zones even among the same anchors. So every batch
+is also asked for the zones of its own latents: that share, and the bank's, are what the solvers can do.
 """
 
 import math
@@ -18,20 +18,47 @@ from lzn.flow import AnchorBank, Solver
 
 @dataclass(frozen=True)
 class ZoneStability:
-    """How many of some latents stayed in their zone."""
+    """How many of some latents stayed in their zone.
 
+    Attributes:
+        share: the share that stayed, from 0 to 1.
+        standard_error: of the share.
+        num_latents: how many latents there were.
+    """
+
+    share: float
+    standard_error: float
     num_latents: int
-    num_stayed: int
 
-    @property
-    def share(self) -> float:
-        """The share that stayed, from 0 to 1."""
-        return self.num_stayed / self.num_latents
+    @staticmethod
+    def of(stayed: Tensor) -> "ZoneStability":
+        """From whether latents stayed, bool (g, k): g independent groups of k that may depend on each other.
 
-    @property
-    def standard_error(self) -> float:
-        """Standard error of `share` over independent latents."""
-        return math.sqrt(self.share * (1.0 - self.share) / self.num_latents)
+        Raises:
+            ValueError: there is one group only, which says nothing of the error.
+        """
+        num_groups = len(stayed)
+        if num_groups < 2:
+            raise ValueError(f"the standard error needs 2 independent groups of latents, got {num_groups}")
+        shares = stayed.double().mean(dim=1)
+        return ZoneStability(
+            share=float(shares.mean()),
+            standard_error=float(shares.std()) / math.sqrt(num_groups),
+            num_latents=stayed.numel(),
+        )
+
+
+@dataclass(frozen=True)
+class BatchZoneStability:
+    """Latents drawn among a batch's anchors, and which of them stayed in their zones.
+
+    Attributes:
+        redrawn: among the anchors of another batch, which shares the latent's sample alone.
+        same: among those of the very batch they were drawn in; what is missing to 1 is the solvers' error.
+    """
+
+    redrawn: ZoneStability
+    same: ZoneStability
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,54 +75,66 @@ class ZoneQuestion:
     zone_solver: Solver
     alpha: float = 1.0
 
-    def stay(self, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor) -> Tensor:
-        """Whether latents drawn among ``first`` lie in their samples' zones among ``second``: bool (m,).
+    def draw(self, bank: AnchorBank, anchors: Tensor, noise: Tensor) -> Tensor:
+        """Latents (m, q) of the samples with ``anchors`` (m, q) among the bank's, with standard normal noise (m, q).
 
-        Args:
-            first: anchors among which the latents are drawn.
-            second: anchors among which their zones are sought.
-            anchors: the samples' anchors (m, q); where they are missing in a bank, they join it as `AnchorBank` says.
-            noise: standard normal, (m, q); float64 noise computes in float64.
+        A sample whose anchor is missing in the bank joins it as `AnchorBank` says; float64 noise computes in float64.
 
         Raises:
             ValueError: as `AnchorBank.latents`.
         """
-        latents = first.latents(anchors, noise, alpha=self.alpha, solver=self.latent_solver)
-        return second.in_own_zone(latents, anchors, solver=self.zone_solver)
+        return bank.latents(anchors, noise, alpha=self.alpha, solver=self.latent_solver)
+
+    def stay(self, bank: AnchorBank, anchors: Tensor, latents: Tensor) -> Tensor:
+        """Whether latents (m, q) lie in the zones that their samples have among the bank's anchors: bool (m,).
+
+        Raises:
+            ValueError: as `AnchorBank.in_own_zone`.
+        """
+        return bank.in_own_zone(latents, anchors, solver=self.zone_solver)
 
 
 def batch_zone_stability(
-    anchors: Tensor, question: ZoneQuestion, *, batch_size: int, num_trials: int, generator: torch.Generator
-) -> ZoneStability:
-    """Redraw the rest of a minibatch ``num_trials`` times, each for a sample of its own.
+    anchors: Tensor,
+    question: ZoneQuestion,
+    *,
+    batch_size: int,
+    num_pairs: int,
+    samples_per_pair: int,
+    generator: torch.Generator,
+) -> BatchZoneStability:
+    """Redraw the rest of a minibatch ``num_pairs`` times, each time for ``samples_per_pair`` samples.
+
+    The rests of two batches, of ``batch_size`` - 1 anchors each, are drawn independently of each other. Every sample
+    joins them by itself, so that its two batches share it, and beside it what chance drew into both rests. The samples
+    of one pair have their rests in common, which the standard error accounts for.
 
     Args:
-        anchors: the anchors of the data set, (n, q), that samples and the rest of both batches are drawn from. Within
-            a batch nothing is drawn twice.
+        anchors: the anchors of the data set, (n, q), that samples and rests are drawn from. Within a batch nothing is
+            drawn twice.
         question: how latents are drawn and zones found.
         batch_size: anchors in each batch, the sample's included.
-        num_trials: how many times a sample and two batches are drawn.
+        num_pairs: how many times the rests of two batches are drawn.
+        samples_per_pair: samples for each of these pairs, none of which is in the rests.
         generator: on the device of ``anchors``.
 
     Raises:
-        ValueError: ``batch_size`` is not in [1, n], or ``num_trials`` is below 1.
+        ValueError: the anchors are too few for a rest and the samples, or a number is too small.
     """
-    if not 1 <= batch_size <= len(anchors):
-        raise ValueError(
-            f"batch_size must lie in [1, {len(anchors)}], the number of anchors, got {batch_size}"
-        )
-    if num_trials < 1:
-        raise ValueError(f"num_trials must be at least 1, got {num_trials}")
-    num_stayed = 0
-    for _ in range(num_trials):
-        sample = _draw(len(anchors), 1, generator)
-        first, second = (
-            AnchorBank(anchors[torch.cat([sample, _others(sample, len(anchors), batch_size - 1, generator)])])
-            for _ in range(2)
-        )
-        noise = torch.randn((1, anchors.shape[1]), generator=generator, device=anchors.device)
-        num_stayed += int(question.stay(first, second, anchors[sample], noise))
-    return ZoneStability(num_trials, num_stayed)
+    _check_numbers(
+        len(anchors), batch_size=batch_size, num_pairs=num_pairs, samples_per_pair=samples_per_pair
+    )
+    redrawn, same = [], []
+    for _ in range(num_pairs):
+        order = _shuffled(anchors, generator)
+        samples, others = order[:samples_per_pair], order[samples_per_pair:]
+        first, second = (AnchorBank(_shuffled(others, generator)[: batch_size - 1]) for _ in range(2))
+        latents = question.draw(first, samples, _noise_like(samples, generator))
+        redrawn.append(question.stay(second, samples, latents))
+        same.append(question.stay(first, samples, latents))
+    return BatchZoneStability(
+        redrawn=ZoneStability.of(torch.stack(redrawn)), same=ZoneStability.of(torch.stack(same))
+    )
 
 
 def bank_zone_stability(
@@ -105,22 +144,34 @@ def bank_zone_stability(
 
     Args:
         bank: the anchors that divide the latent space.
-        anchors: the samples' anchors, (m, q), rows of the bank or not.
+        anchors: the samples' anchors, (m, q), rows of the bank or not; two at least.
         question: how latents are drawn and zones found.
         generator: on the device of ``anchors``.
 
     Raises:
-        ValueError: as `AnchorBank.latents`.
+        ValueError: as `AnchorBank.latents`, or there is one sample only.
     """
-    noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
-    return ZoneStability(len(anchors), int(question.stay(bank, bank, anchors, noise).sum()))
+    latents = question.draw(bank, anchors, _noise_like(anchors, generator))
+    return ZoneStability.of(question.stay(bank, anchors, latents)[:, None])
 
 
-def _others(sample: Tensor, num_anchors: int, count: int, generator: torch.Generator) -> Tensor:
-    """Indices (count,) of different anchors, none of which is ``sample`` (1,)."""
-    drawn = _draw(num_anchors - 1, count, generator)
-    return drawn + (drawn >= sample)
+def _check_numbers(num_anchors: int, *, batch_size: int, num_pairs: int, samples_per_pair: int) -> None:
+    if batch_size < 2:
+        raise ValueError(f"batch_size must be at least 2, or nothing can be redrawn; got {batch_size}")
+    if num_pairs < 2:
+        raise ValueError(f"num_pairs must be at least 2, or there is no standard error; got {num_pairs}")
+    if samples_per_pair < 1:
+        raise ValueError(f"samples_per_pair must be at least 1, got {samples_per_pair}")
+    if samples_per_pair + batch_size - 1 > num_anchors:
+        raise ValueError(
+            f"{samples_per_pair} samples and the rest of a batch of {batch_size} are more than the {num_anchors} "
+            "anchors that there are"
+        )
 
 
-def _draw(num: int, count: int, generator: torch.Generator) -> Tensor:
-    return torch.randperm(num, generator=generator, device=generator.device)[:count]
+def _shuffled(anchors: Tensor, generator: torch.Generator) -> Tensor:
+    return anchors[torch.randperm(len(anchors), generator=generator, device=anchors.device)]
+
+
+def _noise_like(anchors: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.randn(anchors.shape, generator=generator, device=anchors.device)

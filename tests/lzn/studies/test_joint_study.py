@@ -1,6 +1,7 @@
 """Case study 3: both losses literally, their gradients, and labels as a data type of the latent space."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from lzn_oracles.literal_flow import alignment, latents, solve
 from lzn_oracles.tiny_models import LATENT_DIM, NUM_CLASSES, random_batch, tiny_generative, tiny_joint
 from torch import Tensor, nn
 
-from lzn.flow import DPMSolver, Euler, alignment_loss
+from lzn.flow import AnchorBank, DPMSolver, Euler, alignment_loss, compute_latents
 from lzn.studies import (
+    CentresInBank,
+    CentresInBatch,
     GenerationStep,
     JointModel,
     JointStep,
@@ -148,15 +151,32 @@ def test_an_encoder_whose_anchors_are_the_label_anchors_classifies_perfectly(
     anchors = scale * torch.randn(10, 16, generator=seeded())
     labels = torch.arange(10).repeat(20)[torch.randperm(200, generator=seeded(1))]
     images = (labels / 10)[:, None, None, None].expand(-1, 1, 8, 8)
-    predicted = classify_images(
-        AnchorOfBrightness(anchors),  # type: ignore[arg-type]
-        images,
-        anchors,
-        latent_solver=DPMSolver(num_steps=20),
-        label_solver=Euler(num_steps=100),
-        batch_size=batch_size,
-    )
-    assert torch.equal(predicted, labels)
+    encoder: Any = AnchorOfBrightness(anchors)
+    solver = DPMSolver(num_steps=20)
+    for latents_of in (CentresInBatch(encoder, solver), CentresInBank(encoder, AnchorBank(anchors), solver)):
+        predicted = classify_images(
+            images, latents_of, anchors, label_solver=Euler(num_steps=100), batch_size=batch_size
+        )
+        assert torch.equal(predicted, labels)
+
+
+@torch.no_grad()
+def test_the_zone_of_an_image_in_the_bank_is_that_among_the_banks_anchors_and_its_own() -> None:
+    """So it depends on no other image that is asked for; a batch's zones do."""
+    encoder, solver = tiny_joint().encoder, DPMSolver(num_steps=20)
+    bank_anchors = torch.randn(50, LATENT_DIM, generator=seeded())
+    centres = CentresInBank(encoder, AnchorBank(bank_anchors), solver)
+    together = centres(BATCH.images)
+    for image, latent in zip(BATCH.images.split(1), together, strict=True):
+        anchor = encoder(image)
+        keys = torch.cat([bank_anchors, anchor])
+        expected = compute_latents(
+            anchor, torch.zeros_like(anchor), alpha=0.0, all_anchors=keys, solver=solver
+        )
+        # Encoding and flow in float32, in batches of one and of six: measured 2e-6.
+        torch.testing.assert_close(latent, expected[0], rtol=1e-4, atol=1e-4)
+    in_batch = CentresInBatch(encoder, solver)
+    assert (in_batch(BATCH.images)[:2] - in_batch(BATCH.images[:2])).abs().max() > 0.05
 
 
 def test_classification_is_of_anchors_and_not_of_inner_products() -> None:
