@@ -39,6 +39,10 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
     for name in params["data"]:
         params["classify"][name]["slice_points"] = 20
         params["probe"][name]["max_iterations"] = 20
+        params["zones"][name]["stability"] = {
+            "seed": 0, "latent_solver": euler, "zone_solver": euler, "num_pairs": 2, "samples_per_pair": 10,
+            "bank_samples": 10,
+        }  # fmt: skip
         params["sample"][name]["sampler"] = euler
         params["measure"][name]["reconstruction"] = {
             "num_images": 8, "num_draws": 1, "batch_size": 4, "sampler": euler,

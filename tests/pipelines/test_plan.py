@@ -47,8 +47,8 @@ def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
     lines = plan.splitlines()
     rows = {line.split()[1]: int(line.split()[0]) for line in lines if line[:3].strip().isdigit()}
     assert rows == {
-        "prepare": 1, "features": 2, "train": 2, "sample": 3, "classify": 3, "probe": 3, "measure": 4,
-        "tables": 5, "report": 6,
+        "prepare": 1, "features": 2, "train": 2, "sample": 3, "classify": 3, "probe": 3, "zones": 3,
+        "measure": 4, "tables": 5, "report": 6,
     }  # fmt: skip
     (imagenet,) = (line for line in lines if line.split()[:1] == ["imagenet"])
     assert imagenet.split() == [

@@ -63,6 +63,11 @@ def test_the_repositorys_own_files_are_good_and_say_where_they_are(file: Path) -
             {"representation": "photos"},
             "families.representing.representation is photos, and the run",
         ),
+        (
+            "encoding",
+            {"rf_lzn": "digits", "rf": "digits"},
+            "families.encoding lists rf; the runs that can be listed are joint",
+        ),
     ],
 )
 def test_a_family_that_lists_what_is_not_there_or_not_able_is_told_what_is(
@@ -81,7 +86,7 @@ def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> N
         read_params(file)
 
 
-@pytest.mark.parametrize("section", ["features", "sample", "measure", "classify", "probe"])
+@pytest.mark.parametrize("section", ["features", "sample", "measure", "classify", "probe", "zones"])
 def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, section: str) -> None:
     with pytest.raises(ParamsError, match=f"{section} has no settings for digits, which families"):
         read_params(changed(tmp_path, **{section: {}}))
@@ -103,6 +108,17 @@ def test_a_table_of_runs_that_did_not_go_through_its_stage_is_found(
 ) -> None:
     with pytest.raises(ParamsError, match=message):
         read_params(changed(tmp_path, tables=tables))
+
+
+def test_zones_of_a_run_with_labels_without_classification_are_found(tmp_path: Path) -> None:
+    zones = YAML(typ="safe").load(FILE)["zones"]
+    without = {name: section for name, section in zones["digits"].items() if name != "classification"}
+    with pytest.raises(
+        ParamsError, match=r"zones\.digits has no classification, which run joint of families"
+    ):
+        read_params(changed(tmp_path, zones={"digits": without}))
+    unlabelled = families(encoding={"rf_lzn": "digits", "representation": "digits"})
+    assert read_params(changed(tmp_path, zones={"digits": without}, families=unlabelled)).zones
 
 
 def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         },
         "families": {
             "generative": {"rf_lzn": "photos", "released": "photos"}, "classifying": {}, "representing": {},
+            "encoding": {"rf_lzn": "photos"},
         },
         "features": {"photos": features},
         "runs": {
@@ -71,6 +72,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         },
         "classify": {},
         "probe": {},
+        "zones": {"photos": {"encoding_batch_size": 10, "stability": STABILITY}},
         "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}, "released": {"rf_lzn": "released"}}},
         "report": {},
     }  # fmt: skip
@@ -106,6 +108,10 @@ def training(learning_rates: dict[str, float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+STABILITY = {
+    "seed": 0, "latent_solver": {"kind": "euler", "num_steps": 5}, "zone_solver": {"kind": "euler", "num_steps": 5},
+    "num_pairs": 2, "samples_per_pair": 3, "bank_samples": 4,
+}  # fmt: skip
 CLASSIFIER = {
     "kind": "classifier", "base_channels": 8, "feature_dim": 4, "seed": 0,
     "training": {**training({"classifier": 1e-3}), "snapshot_steps": []},
@@ -152,7 +158,7 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
         "step_000000002.safetensors"
     ]
     tables = json.loads((outputs / "tables/tables.json").read_text())
-    assert set(tables) == {"table1", "table5", "training"}
+    assert set(tables) == {"table1", "table5", "training", "zones"}
     ours = {row["label"]: row["cells"] for row in tables["table1"]["rows"] if row["source"] == "ours"}
     errors = {label: cells["recon"]["value"] for label, cells in ours.items()}
     assert errors == {

@@ -29,7 +29,7 @@ def planned(project: Path) -> set[str]:
 
 def test_every_table_of_the_paper_is_filled_or_says_why_not(project: Path) -> None:
     tables = json.loads((project / "outputs/digits/tables/tables.json").read_text())
-    assert set(tables) == {*(f"table{number}" for number in range(1, 9)), "training"}
+    assert set(tables) == {*(f"table{number}" for number in range(1, 9)), "training", "zones"}
     for table in tables.values():
         assert {row["source"] for row in table["rows"]} >= {"ours"}
         cells = [cell for row in table["rows"] for cell in row["cells"].values()]
@@ -42,6 +42,8 @@ def test_the_paper_numbers_in_the_tables_are_the_paper_s(project: Path) -> None:
     assert row["source"] == "paper"
     assert row["cells"]["fid"]["value"] == 2.59
     assert row["cells"]["recon"]["value"] == 0.41
+    (row,) = (row for row in tables["zones"]["rows"] if row["source"] == "paper")
+    assert row["cells"]["redrawn_batch"]["value"] == 49
 
 
 def test_no_distance_of_this_size_is_called_fid(project: Path) -> None:
@@ -58,7 +60,9 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     joint = runs["joint"]
     assert joint.data.params["training.num_steps"] == "3"
-    assert {"measure.fd_digits", "classify.accuracy", "alignment_accuracy"} <= set(joint.data.metrics)
+    assert {
+        "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy",
+    } <= set(joint.data.metrics)  # fmt: skip
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
 
 

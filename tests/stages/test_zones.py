@@ -1,0 +1,160 @@
+"""The stage zones on small runs of each study, and the table that is made of it."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lzn_oracles.mlflow_runs import new_database
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+
+from stages.classify import classify
+from stages.entry import StageCall
+from stages.params import ParamsError, read_yaml, validate
+from stages.prepare import prepare
+from stages.results import Results
+from stages.runs import AnyRun
+from stages.trained import TrainedConfiguration, write_trained
+from stages.workspace import Workspace
+from stages.zones import measure_zones
+from stages.zones_table import zones_table
+
+DIGITS = read_yaml(Path(__file__).parents[2] / "params.yaml")
+NUM_TRAIN, NUM_TEST = 179, 1618
+FINE = {"kind": "dpm", "num_steps": 60}
+STABILITY: dict[str, Any] = {
+    "seed": 0, "latent_solver": FINE, "zone_solver": FINE, "num_pairs": 4, "samples_per_pair": 25,
+    "bank_samples": 100,
+}  # fmt: skip
+PARAMS: dict[str, Any] = {
+    "size": "tiny",
+    "data": {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}},
+    "classify": {"digits": {"batch_size": 400, "label_solver_steps": 20, "slice_points": 4}},
+    "zones": {
+        "digits": {
+            "encoding_batch_size": 50,
+            "stability": STABILITY,
+            "classification": {"batch_size": 400, "label_solver_steps": 20},
+        }
+    },
+}
+
+
+def call(item: str) -> StageCall:
+    return StageCall(Path("params.yaml"), item, Workspace("tiny"), torch.device("cpu"))
+
+
+def write_params(**stability: Any) -> None:
+    """The parameters, with changes in ``zones.digits.stability``."""
+    settings = {**PARAMS["zones"]["digits"], "stability": {**STABILITY, **stability}}
+    yaml = YAML()
+    yaml.representer.ignore_aliases = lambda data: True
+    yaml.dump({**PARAMS, "zones": {"digits": settings}}, Path("params.yaml"))
+
+
+def measured(run: str) -> dict[str, dict[str, float]]:
+    content: dict[str, dict[str, float]] = json.loads(Workspace("tiny").metrics("zones", run).read_text())
+    return content
+
+
+def write_run(name: str) -> None:
+    """The repository's run of this name as it is before training, so with anchors of a network that sees images."""
+    section = {**DIGITS["runs"][name], "training": {**DIGITS["runs"][name]["training"], "batch_size": 64}}
+    configuration = TrainedConfiguration(
+        name=name,
+        size="tiny",
+        key=hashlib.sha256(name.encode()).hexdigest()[:16],
+        num_classes=10,
+        run=validate(section, AnyRun, where=name),
+    )
+    write_trained(Workspace("tiny").folder("train", name), configuration, configuration.build_model())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with prepared digits and runs, the current one while the tests run."""
+    folder = tmp_path_factory.mktemp("zones")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", new_database(folder))
+        write_params()
+        prepare(call("digits"))
+        for name in ("rf", "rf_lzn", "representation", "joint"):
+            write_run(name)
+        for name in ("rf_lzn", "representation", "joint"):
+            measure_zones(call(name))
+        yield folder
+
+
+@pytest.mark.parametrize("run", ["rf_lzn", "representation", "joint"])
+def test_the_bank_keeps_latents_in_zones_that_minibatches_lose(run: str) -> None:
+    numbers = measured(run)
+    assert numbers["num_anchors"] == {"batch": 64, "bank": NUM_TRAIN}
+    counts = {name: numbers[name]["num_latents"] for name in ("redrawn_batch", "same_batch", "bank")}
+    assert counts == {"redrawn_batch": 100, "same_batch": 100, "bank": 100}
+    # Sixty steps may lose a few latents that are next to a border; redrawn batches lose about half.
+    assert numbers["same_batch"]["share"] > 0.9
+    assert numbers["bank"]["share"] > 0.9
+    assert numbers["redrawn_batch"]["share"] < 0.8
+    assert numbers["redrawn_batch"]["standard_error"] > 0
+
+
+def test_only_runs_with_labels_classify_and_their_batches_are_those_of_classify() -> None:
+    assert "accuracy" not in measured("rf_lzn")
+    assert "accuracy" not in measured("representation")
+    classify(call("joint"))
+    of_classify = json.loads(Workspace("tiny").metrics("classify", "joint").read_text())["accuracy"]
+    found = measured("joint")["accuracy"]
+    assert found["batch"] == of_classify
+    assert (found["bank"] * NUM_TEST) % 1 == pytest.approx(0, abs=1e-6)  # a share of the test images
+
+
+def test_the_numbers_are_in_the_runs_mlflow_run(folder: Path) -> None:
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-tiny")
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    numbers, logged = measured("joint"), runs["joint"].data.metrics
+    assert logged["zones.redrawn_batch.share"] == numbers["redrawn_batch"]["share"]
+    assert logged["zones.accuracy.bank"] == numbers["accuracy"]["bank"]
+
+
+def test_the_same_seed_measures_the_same_and_another_seed_does_not() -> None:
+    first = measured("rf_lzn")
+    measure_zones(call("rf_lzn"))
+    assert measured("rf_lzn") == first
+    write_params(seed=1)
+    measure_zones(call("rf_lzn"))
+    assert measured("rf_lzn") != first
+    write_params()
+    measure_zones(call("rf_lzn"))
+
+
+def test_the_table_sets_our_shares_beside_the_papers() -> None:
+    table = zones_table(Results(Workspace("tiny")), runs=["joint", "rf_lzn"])
+    paper, joint, rf_lzn = (row.cells for row in table.rows)
+    assert paper["redrawn_batch"].value == 49
+    assert joint["redrawn_batch"].value == 100 * measured("joint")["redrawn_batch"]["share"]
+    assert joint["accuracy_bank"].value == 100 * measured("joint")["accuracy"]["bank"]
+    assert rf_lzn["accuracy_bank"].reason == "this method does not classify"
+    assert "| **rf_lzn**" in table.to_markdown()
+
+
+def test_a_run_without_encoder_and_more_samples_than_images_are_errors_in_words() -> None:
+    with pytest.raises(ParamsError, match=r"run rf has no encoder: take it out of families\.encoding"):
+        measure_zones(call("rf"))
+    for numbers, message in (
+        (
+            {"samples_per_pair": 117},
+            "117 samples and the rest of a batch of 64 are more than the 179 anchors",
+        ),
+        ({"bank_samples": 180}, r"the subset's size must lie in \[1, 179\], got 180"),
+    ):
+        write_params(**numbers)
+        with pytest.raises(ParamsError, match=rf"params.yaml: zones.digits.stability: {message}"):
+            measure_zones(call("joint"))
+    write_params()
