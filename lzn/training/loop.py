@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lzn.data import ImageSet, SampleViews
+from lzn.parallel import Processes
 from lzn.randomness import derive_seed, generator_for
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.compute import Compute
@@ -41,6 +42,7 @@ def train(
     schedule: TrainingSchedule,
     *,
     seed: int,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
     device: torch.device | str = "cpu",
     compute: Compute = Compute(),  # noqa: B008 - immutable
     num_workers: int = 0,
@@ -62,6 +64,8 @@ def train(
         data: training images; those of a batch are converted to [-1, 1].
         schedule: numbers of the run.
         seed: of batches, noise, augmentation and dropout.
+        processes: those that train together; each calls this, with the same arguments. Callbacks other than ``on_step``
+            and ``should_stop`` are called in the first alone.
         device: where to train.
         compute: precision, compilation and checkpointing of activations; all three stay set up in the model.
         num_workers: processes that load images; 0 loads them in this one. The batches are the same.
