@@ -1,6 +1,7 @@
 """Exponential moving average of a module's parameters, with which all of the paper's evaluations are made."""
 
 from collections.abc import Mapping
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 class ExponentialMovingAverage:
     """Shadow copies of parameters: ``shadow <- d shadow + (1 - d) parameter``.
 
-    The decay warms up: at update ``k`` (the first is 1), ``d = min(decay, (1 + k) / (10 + k))``.
+    The decay warms up: at update ``k`` (the first is 1), ``d = min(decay, (1 + k) / (10 + k))``. Everything, the number
+    of updates included, is on the device of the module, which computes on while the host goes ahead.
 
     Raises:
         ValueError: ``decay`` is outside [0, 1).
@@ -19,16 +21,33 @@ class ExponentialMovingAverage:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
         self.decay = decay
-        self.num_updates = 0
         self.shadow = {name: p.detach().clone() for name, p in module.named_parameters()}
+        device = next(chain(self.shadow.values(), [torch.empty(0)])).device
+        self.num_updates = torch.zeros((), dtype=torch.float64, device=device)
 
     @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Move the averages of all trainable parameters of ``module``; those of frozen ones stay as they are."""
-        self.num_updates += 1
-        decay = min(self.decay, (1 + self.num_updates) / (10 + self.num_updates))
-        moving = [(name, p.detach()) for name, p in module.named_parameters() if p.requires_grad]
-        torch._foreach_lerp_([self.shadow[name] for name, _ in moving], [p for _, p in moving], 1.0 - decay)
+    def update(self, module: nn.Module, *, accepted: Tensor | None = None) -> None:
+        """Move the averages of all trainable parameters of ``module``; those of frozen ones stay as they are.
+
+        Args:
+            module: the module whose parameters are averaged.
+            accepted: bool, a scalar on the module's device: where it is false nothing moves and no update is counted.
+        """
+        moving = [(self.shadow[name], p.detach()) for name, p in module.named_parameters() if p.requires_grad]
+        if not moving:
+            return
+        factor = self._next_weight(accepted).to(moving[0][0].dtype)
+        shadows = [shadow for shadow, _ in moving]
+        moves = torch._foreach_sub([parameter for _, parameter in moving], shadows)
+        torch._foreach_mul_(moves, factor)
+        torch._foreach_add_(shadows, moves)
+
+    def _next_weight(self, accepted: Tensor | None) -> Tensor:
+        """Count an update; its ``1 - d``, float64, or zero where it is not accepted."""
+        counted = torch.ones_like(self.num_updates) if accepted is None else accepted.double()
+        self.num_updates += counted
+        decay = ((1 + self.num_updates) / (10 + self.num_updates)).clamp(max=self.decay)
+        return (1 - decay) * counted
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module) -> None:
@@ -43,16 +62,12 @@ class ExponentialMovingAverage:
             for name, tensor in module.state_dict().items()
         }
 
-    def state_dict(self) -> dict[str, Tensor | int]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Averages by parameter name, and the number of updates."""
         return {**self.shadow, "num_updates": self.num_updates}
 
-    def load_state_dict(self, state: Mapping[str, Tensor | int]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take over what `state_dict` returned."""
         for name, shadow in self.shadow.items():
-            saved = state[name]
-            assert isinstance(saved, Tensor)
-            shadow.copy_(saved)
-        num_updates = state["num_updates"]
-        assert isinstance(num_updates, int)
-        self.num_updates = num_updates
+            shadow.copy_(state[name])
+        self.num_updates.copy_(state["num_updates"])

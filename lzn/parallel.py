@@ -84,6 +84,12 @@ class Processes:
             distributed.broadcast(flat, src=0)
             _unpack(flat, bucket)
 
+    def any_says(self, yes: bool, *, device: torch.device | str) -> bool:
+        """Does at least one process say yes? All get the same answer; tensors are exchanged on ``device``."""
+        answers = torch.tensor([yes], dtype=torch.int64, device=device)
+        self.sum_([answers])
+        return bool(answers.item())
+
     def wait_for_all(self) -> None:
         """Go on when all processes have come here."""
         if self.count > 1:
@@ -202,6 +208,6 @@ def _buckets(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
 
 @torch.no_grad()
 def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    parts = flat.split([tensor.numel() for tensor in tensors])
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
     for tensor, part in zip(tensors, parts, strict=True):
         tensor.copy_(part.view(tensor.shape))

@@ -5,8 +5,13 @@ would have drawn, and nothing but the step has to be remembered.
 """
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
+
+from lzn.parallel import BatchShare
 
 
 def derive_seed(seed: int, *purpose: int | str) -> int:
@@ -23,3 +28,44 @@ def derive_seed(seed: int, *purpose: int | str) -> int:
 def generator_for(seed: int, *purpose: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator seeded with `derive_seed`."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
+
+
+@dataclass(frozen=True)
+class SampleDraws:
+    """Random numbers for the samples that this process holds, each sample's the same however the batch is shared.
+
+    They are drawn for the whole global batch, in every process, and own rows are kept.
+
+    Attributes:
+        generator: in the same state in all processes. Numbers are drawn on its device.
+        share: own rows of the global batch.
+    """
+
+    generator: torch.Generator
+    share: BatchShare
+
+    @staticmethod
+    def for_whole_batch(num_samples: int, generator: torch.Generator) -> "SampleDraws":
+        """For all samples of a batch that one process holds."""
+        return SampleDraws(generator, BatchShare.whole(num_samples))
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, float32 (b, *shape)."""
+        return self._own(torch.randn(self.share.total, *shape, **self._options))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers from [0, 1), float32 (b, *shape)."""
+        return self._own(torch.rand(self.share.total, *shape, **self._options))
+
+    def bits(self) -> Tensor:
+        """32 random bits a sample, int32 (b,)."""
+        return self._own(
+            torch.randint(-(2**31), 2**31, (self.share.total,), dtype=torch.int32, **self._options)
+        )
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {"generator": self.generator, "device": self.generator.device}
+
+    def _own(self, drawn: Tensor) -> Tensor:
+        return drawn[self.share.rows]

@@ -7,8 +7,9 @@ Source: Liu et al. 2023, "Flow Straight and Fast", as used by the paper in secti
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
+
+from lzn.randomness import SampleDraws
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """dx/dt as a function of the state x (b, ...) and the times t (b,); the result has the shape of x."""
@@ -47,21 +48,15 @@ def target_velocity(images: Tensor, noise: Tensor) -> Tensor:
     return images - noise
 
 
-def sample_times(
-    num: int, *, generator: torch.Generator, device: torch.device | str, t_min: float = T_MIN
-) -> Tensor:
-    """Training times, (num,) float32 on `device`: Uniform(t_min, 1).
-
-    They are drawn on the generator's device and then moved, so a CPU generator gives every device the same
-    times.
+def sample_times(draws: SampleDraws, *, t_min: float = T_MIN) -> Tensor:
+    """Training times, (b,) float32 on the device of the draws: Uniform(t_min, 1).
 
     Raises:
         ValueError: `t_min` lies outside [0, 1).
     """
     if not 0 <= t_min < 1:
         raise ValueError(f"t_min must be in [0, 1), got {t_min}")
-    uniform = torch.rand(num, generator=generator, device=generator.device)
-    return (t_min + (1 - t_min) * uniform).to(device)
+    return t_min + (1 - t_min) * draws.uniform()
 
 
 def rectified_flow_loss(velocity: Tensor, images: Tensor, noise: Tensor) -> Tensor:

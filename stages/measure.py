@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lzn.data import ChosenImages, dequantise, random_subset
 from lzn.metrics import reconstruction_error
-from lzn.randomness import generator_for
+from lzn.randomness import SampleDraws, generator_for
 from lzn.studies.generation import velocity_of
 from stages.comparisons import read_comparison
 from stages.dataset_files import read_split, write_json
@@ -85,7 +85,9 @@ def _reconstruct(call: StageCall, params: MeasureParams, trained: TrainedRun) ->
         if trained.run.latent is not None:
             generator = generator_for(params.seed, "reconstruction", draw, device=call.device)
             anchors = torch.cat([model.encoder(batch) for batch in torch.split(images, settings.batch_size)])
-            latents = trained.run.latent.build().with_alpha(1.0)(anchors, generator)
+            latents = trained.run.latent.build().with_alpha(1.0)(
+                anchors, SampleDraws.for_whole_batch(len(anchors), generator)
+            )
         for start in range(0, len(images), settings.batch_size):
             rows = slice(start, start + settings.batch_size)
             velocity = velocity_of(model.decoder, None if latents is None else latents[rows], labels[rows])

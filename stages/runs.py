@@ -11,7 +11,7 @@ from lzn.data import AffineViews, SampleViews, SimCLRCrops, SimCLRDistortions, S
 from lzn.flow import DPMSolver, Euler
 from lzn.label_anchors import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.randomness import derive_seed
+from lzn.randomness import SampleDraws, derive_seed
 from lzn.studies import (
     Augmentation,
     GenerationStep,
@@ -152,7 +152,7 @@ class SimCLROnDeviceParams(_SimCLRParams):
         return SimCLRDistortions(**self._distortions)
 
 
-def _as_they_are(images: Tensor, generator: torch.Generator) -> Tensor:
+def _as_they_are(images: Tensor, draws: SampleDraws) -> Tensor:
     return images
 
 

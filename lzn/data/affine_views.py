@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.randomness import SampleDraws
+
 
 @dataclass(frozen=True, kw_only=True)
 class AffineViews:
@@ -40,23 +42,21 @@ class AffineViews:
         if min(self.max_rotation, self.max_shear, self.max_shift, self.noise) < 0:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, draws: SampleDraws) -> Tensor:
         """One view of each image (b, c, h, w), in [-1, 1]; in full precision under autocast as well."""
         with torch.autocast(images.device.type, enabled=False):
-            moved = self._move(images + 1.0, generator)
-            batch, device = len(images), images.device
-            drawn = torch.rand(batch, 1, 1, 1, generator=generator, device=device)
-            contrast = self.min_contrast + (1.0 - self.min_contrast) * drawn
-            noise = self.noise * torch.randn(images.shape, generator=generator, device=device)
+            moved = self._move(images + 1.0, draws)
+            contrast = self.min_contrast + (1.0 - self.min_contrast) * draws.uniform(1, 1, 1)
+            noise = self.noise * draws.normal(*images.shape[1:])
             return (moved * contrast - 1.0 + noise).clamp(-1.0, 1.0)
 
-    def _move(self, heights: Tensor, generator: torch.Generator) -> Tensor:
+    def _move(self, heights: Tensor, draws: SampleDraws) -> Tensor:
         """Images over a background of 0, rotated, scaled, sheared and shifted."""
         batch, _, height, width = heights.shape
         device = heights.device
 
         def uniform(limit: float, *shape: int) -> Tensor:
-            return limit * (2.0 * torch.rand(batch, *shape, generator=generator, device=device) - 1.0)
+            return limit * (2.0 * draws.uniform(*shape) - 1.0)
 
         angle = uniform(math.radians(self.max_rotation))
         scale = uniform(math.log(self.max_scale)).exp()

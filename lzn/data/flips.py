@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
+from lzn.randomness import SampleDraws
 
-def random_flips(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each image (b, c, h, w) horizontally with probability 1/2."""
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < 0.5
-    return torch.where(mirrored, images.flip(3), images)
+
+def random_flips(images: Tensor, draws: SampleDraws) -> Tensor:
+    """Mirror each image (b, c, h, w), or each view (b, views, c, h, w), horizontally with probability 1/2."""
+    mirrored = draws.uniform(*images.shape[1:-3]) < 0.5
+    return torch.where(mirrored[..., None, None, None], images.flip(-1), images)

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from lzn.data.batches import batch_indices, steps_per_epoch
 from lzn.data.images import ImageSet
 from lzn.data.shards import open_image
+from lzn.parallel import Processes
 from lzn.randomness import generator_for
 
 MAX_PART_SIZE = 256
@@ -68,26 +69,30 @@ def load_batches(
     num_workers: int = 0,
     views: SampleViews | None = None,
     pin_memory: bool = False,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Generator[LoadedBatch, None, None]:
     """The batches of the steps from ``first_step`` to ``num_steps - 1``, one after the other.
 
     What a step gets depends on (data, batch_size, seed, step) alone, and a view on (seed, step, index of the image,
-    number of the view): neither on the number of workers nor on where a run resumed. Workers are processes started
+    number of the view): neither on the number of workers nor on where a run resumed. Of several processes that train
+    together each loads its own rows of the same batches. Workers are processes started
     afresh, so ``data`` and ``views`` are pickled, and a script that calls this needs the usual
     ``if __name__ == "__main__"``. They load ahead for as long as the generator lives; ``close`` ends them.
 
     Args:
         data: images in memory or on disk, and labels.
-        batch_size: samples a step.
+        batch_size: samples a step, in all processes together.
         seed: of the order and of the views.
         first_step: where to begin, counted from the run's start.
         num_steps: length of the whole run: the step after the last.
         num_workers: processes that load ahead; 0 loads in this process, when a batch is asked for.
         views: makes random views of single images; without, images come as they are.
         pin_memory: put batches into page-locked memory, from which a GPU copies while it computes.
+        processes: those that train together; the ``num_workers`` are this one's own.
 
     Raises:
-        ValueError: there is no full batch, a number is negative, or ``pin_memory`` without a GPU.
+        ValueError: there is no full batch, it has fewer samples than there are processes, a number is negative, or
+            ``pin_memory`` without a GPU.
         ImageLoadingError: while iterating, an image cannot be loaded.
     """
     steps_per_epoch(len(data), batch_size)
@@ -97,11 +102,12 @@ def load_batches(
         raise ValueError(f"num_views must be at least 1, got {views.num_views}")
     if pin_memory and not torch.cuda.is_available():
         raise ValueError("pin_memory is for copies to a GPU, and there is none")
-    part_size = batch_size
+    rows = processes.share_of(batch_size).rows
+    dataset = _BatchParts(data, batch_size, rows, seed, views)
+    part_size = rows.stop - rows.start
     if num_workers:
-        part_size = min(MAX_PART_SIZE, math.ceil(batch_size / num_workers))
-    dataset = _BatchParts(data, batch_size, seed, views)
-    order = _PartOrder(range(first_step, num_steps), batch_size, part_size)
+        part_size = min(MAX_PART_SIZE, math.ceil(part_size / num_workers))
+    order = _PartOrder(range(first_step, num_steps), rows.stop - rows.start, part_size)
     return _generate_batches(dataset, order, num_workers, pin_memory)
 
 
@@ -111,8 +117,9 @@ def _generate_batches(
     in_process = map(dataset.__getitem__, order)
     parts = _load_in_workers(dataset, order, num_workers) if num_workers else in_process
     for step in order.steps:
-        images = _join(islice(parts, order.parts_per_step), order.batch_size, pin_memory)
-        yield LoadedBatch(images, torch.from_numpy(dataset.data.labels[dataset.indices(step)]))
+        images = _join(islice(parts, order.parts_per_step), order.num_samples, pin_memory)
+        labels = torch.from_numpy(dataset.data.labels[dataset.indices(step)])
+        yield LoadedBatch(images, labels.pin_memory() if pin_memory else labels)
 
 
 def _join(parts: Iterator[Tensor], size: int, pin_memory: bool) -> Tensor:
@@ -131,7 +138,7 @@ def _join(parts: Iterator[Tensor], size: int, pin_memory: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class _Part:
-    """Samples ``first`` to ``last - 1`` of a step's batch."""
+    """Own samples ``first`` to ``last - 1`` of a step's batch."""
 
     step: int
     first: int
@@ -143,17 +150,17 @@ class _PartOrder(Sampler[_Part]):
     """The parts of all batches, one after the other."""
 
     steps: range
-    batch_size: int
+    num_samples: int
     part_size: int
 
     @property
     def parts_per_step(self) -> int:
-        return math.ceil(self.batch_size / self.part_size)
+        return math.ceil(self.num_samples / self.part_size)
 
     def __iter__(self) -> Iterator[_Part]:
         for step in self.steps:
-            for first in range(0, self.batch_size, self.part_size):
-                yield _Part(step, first, min(first + self.part_size, self.batch_size))
+            for first in range(0, self.num_samples, self.part_size):
+                yield _Part(step, first, min(first + self.part_size, self.num_samples))
 
 
 @dataclass(frozen=True)
@@ -162,14 +169,15 @@ class _BatchParts(Dataset[Tensor]):
 
     data: ImageSet
     batch_size: int
+    rows: slice
     seed: int
     views: SampleViews | None
 
     def indices(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Indices (b,) of the whole batch."""
+        """Indices (b,) of own rows of the batch."""
         return batch_indices(
             step, num_samples=len(self.data), batch_size=self.batch_size, seed=self.seed
-        ).numpy()
+        ).numpy()[self.rows]
 
     def __getitem__(self, part: _Part) -> Tensor:
         indices = self.indices(part.step)[part.first : part.last]

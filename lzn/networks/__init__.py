@@ -10,14 +10,18 @@ from lzn.networks.classifier import ImageClassifier
 from lzn.networks.latent_encoder import LatentEncoder
 from lzn.networks.recomputation import checkpoint_activations
 from lzn.networks.resnet import ResNetEncoder
+from lzn.networks.sample_dropout import DropoutKeys, SampleDropout, keyed_dropout
 from lzn.networks.unet import VelocityUNet
 from lzn.networks.unet_config import UNetConfig
 
 __all__ = [
+    "DropoutKeys",
     "ImageClassifier",
     "LatentEncoder",
     "ResNetEncoder",
+    "SampleDropout",
     "UNetConfig",
     "VelocityUNet",
     "checkpoint_activations",
+    "keyed_dropout",
 ]

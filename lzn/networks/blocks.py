@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from lzn.networks.initialisation import NEAR_ZERO, conv, dense
 from lzn.networks.recomputation import RecomputableBlock, recomputable
+from lzn.networks.sample_dropout import SampleDropout
 
 ATTENTION_SCALE = 0.1
 """Initial scale of the query, key and value projections: attention starts out nearly uniform."""
@@ -40,7 +41,7 @@ class ResidualBlock(RecomputableBlock):
         self.conv_in = conv(in_channels, out_channels, kernel=3)
         self.projection = dense(embedding_channels, out_channels) if embedding_channels else None
         self.norm_out = group_norm(out_channels)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = SampleDropout(dropout)
         self.conv_out = conv(out_channels, out_channels, kernel=3, scale=NEAR_ZERO)
         changes = in_channels != out_channels or resample is not None
         self.skip = conv(in_channels, out_channels, kernel=1) if changes else nn.Identity()

@@ -12,6 +12,7 @@ from torch.nn import functional
 from lzn.flow import Solver, compute_latents
 from lzn.networks import LatentEncoder, VelocityUNet
 from lzn.ode import Sampler
+from lzn.randomness import SampleDraws
 from lzn.rectified_flow import T_MIN, Velocity, interpolate, rectified_flow_loss, sample_times
 from lzn.training import Batch, Losses
 
@@ -23,10 +24,15 @@ class LatentDraw:
     solver: Solver
     alpha: float = 1.0
 
-    def __call__(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
-        """Latents (b, q) of anchors (b, q)."""
-        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
-        return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
+    def __call__(self, anchors: Tensor, draws: SampleDraws) -> Tensor:
+        """Latents (b, q) of own samples, with anchors (b, q), among the anchors of the global batch."""
+        noise = draws.normal(anchors.shape[1])
+        if draws.share.processes.count == 1:
+            return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
+        # Own anchors as rows of the gathered float64 ones: see `compute_latents`.
+        gathered = draws.share.gather(anchors.double())
+        own = gathered[draws.share.rows]
+        return compute_latents(own, noise, all_anchors=gathered, alpha=self.alpha, solver=self.solver)
 
     def with_alpha(self, alpha: float) -> "LatentDraw":
         """The same draw with another concentration: measurements use alpha = 1 whatever training used."""
@@ -48,12 +54,12 @@ class GenerationStep:
 
     latents: LatentDraw | None
 
-    def __call__(self, model: GenerativeModel, batch: Batch, generator: torch.Generator) -> Losses:
+    def __call__(self, model: GenerativeModel, batch: Batch, draws: SampleDraws) -> Losses:
         """The rectified flow loss on one batch."""
-        flow_input = FlowInput.draw(batch.images, generator)
+        flow_input = FlowInput.draw(batch.images, draws)
         latent = None
         if self.latents is not None and model.encoder is not None:
-            latent = self.latents(model.encoder(batch.images), generator)
+            latent = self.latents(model.encoder(batch.images), draws)
         return Losses(flow_input.loss(model.decoder, latent, batch.labels))
 
 
@@ -66,10 +72,9 @@ class FlowInput:
     t: Tensor
 
     @staticmethod
-    def draw(images: Tensor, generator: torch.Generator) -> "FlowInput":
+    def draw(images: Tensor, draws: SampleDraws) -> "FlowInput":
         """Noise and times for images (b, c, h, w)."""
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
-        return FlowInput(images, noise, sample_times(len(images), generator=generator, device=images.device))
+        return FlowInput(images, draws.normal(*images.shape[1:]), sample_times(draws))
 
     def loss(self, decoder: VelocityUNet, latent: Tensor | None, labels: Tensor) -> Tensor:
         """Mean squared error of the decoder's velocity."""

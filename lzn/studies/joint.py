@@ -17,6 +17,7 @@ from lzn.flow import (
 )
 from lzn.label_anchors import LabelAnchors, class_frequencies
 from lzn.networks import LatentEncoder, VelocityUNet
+from lzn.randomness import SampleDraws
 from lzn.studies.generation import FlowInput, LatentDraw
 from lzn.training import Batch, Losses
 
@@ -49,15 +50,15 @@ class JointStep:
     latents: LatentDraw
     alignment: LabelAlignment
 
-    def __call__(self, model: JointModel, batch: Batch, generator: torch.Generator) -> Losses:
-        """Both losses on one batch; the label flow's weights are the batch's class frequencies (E.2)."""
-        flow_input = FlowInput.draw(batch.images, generator)
-        latents = self.latents(model.encoder(batch.images), generator)
+    def __call__(self, model: JointModel, batch: Batch, draws: SampleDraws) -> Losses:
+        """Both losses on one batch; the label flow's weights are the global batch's class frequencies (E.2)."""
+        flow_input = FlowInput.draw(batch.images, draws)
+        latents = self.latents(model.encoder(batch.images), draws)
         anchors = model.label_anchors.points
         arrival = flow_to_anchors(
             latents,
             anchors,
-            weights=class_frequencies(batch.labels, len(anchors)),
+            weights=class_frequencies(batch.share.gather(batch.labels), len(anchors)),
             targets=batch.labels,
             solver=self.alignment.solver,
         )

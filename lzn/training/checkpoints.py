@@ -35,7 +35,7 @@ class CheckpointFolder:
         Raises:
             OSError: the disk is full or not writable; earlier checkpoints are untouched.
         """
-        file = self.path / f"step_{step:09d}.pt"
+        file = self._file(step)
         partial = file.with_suffix(".partial")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -75,6 +75,18 @@ class CheckpointFolder:
                 return state
             warnings.warn(f"checkpoint {file} is damaged; using the one before", stacklevel=2)
         return None
+
+    def load(self, step: int, *, device: torch.device | str = "cpu") -> dict[str, Any]:
+        """State of the checkpoint of ``step``, which another process has found to be whole.
+
+        Raises:
+            OSError: it is not there, or cannot be read.
+        """
+        state: dict[str, Any] = torch.load(self._file(step), map_location=device, weights_only=True)
+        return state
+
+    def _file(self, step: int) -> Path:
+        return self.path / f"step_{step:09d}.pt"
 
     def _files(self) -> list[Path]:
         return sorted(self.path.glob("step_*.pt"))

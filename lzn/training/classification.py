@@ -1,10 +1,10 @@
 """Plain supervised training of a classifier: the in-domain features of the metrics come from it."""
 
-import torch
 from torch import nn
 from torch.nn import functional
 
 from lzn.networks import ImageClassifier
+from lzn.randomness import SampleDraws
 from lzn.training.step import Batch, Losses
 
 
@@ -16,7 +16,7 @@ class ClassifierModel(nn.Module):
         self.classifier = classifier
 
 
-def cross_entropy_step(model: ClassifierModel, batch: Batch, generator: torch.Generator) -> Losses:
+def cross_entropy_step(model: ClassifierModel, batch: Batch, draws: SampleDraws) -> Losses:
     """Cross entropy and accuracy on one batch."""
     logits = model.classifier(batch.images).float()  # under autocast they are bfloat16
     accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()

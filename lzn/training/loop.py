@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lzn.data import ImageSet, SampleViews
-from lzn.parallel import Processes
-from lzn.randomness import derive_seed, generator_for
+from lzn.networks import keyed_dropout
+from lzn.parallel import BatchShare, Processes
+from lzn.randomness import SampleDraws, derive_seed, generator_for
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.compute import Compute
 from lzn.training.feeding import training_batches
@@ -56,7 +57,12 @@ def train(
     """Train ``model`` in place and leave its averaged parameters in it.
 
     With ``checkpoints`` the run resumes from the newest good one, and ends as it would have ended without the
-    interruption: on CPU bit for bit, since the randomness of each step depends on (seed, step) alone.
+    interruption: on CPU bit for bit, since the randomness of each step depends on (seed, step) alone. The number of
+    processes may be another one, which changes the order of sums and nothing else: what is drawn for a sample does not
+    depend on who holds it.
+
+    The host does not wait for the device but every ``schedule.log_every`` steps and for checkpoints. So a divergence
+    is found up to ``schedule.log_every`` steps late; its steps have changed nothing.
 
     Args:
         model: its children are the optimiser's parameter groups, by name.
@@ -77,29 +83,25 @@ def train(
         on_snapshot: called with the step and copies of the averaged weights (and of buffers: a whole state dict of
             the model) after each of ``schedule.snapshot_steps``, before that step's checkpoint is saved; so a process
             that is killed in between loses none, but may be given the same one again.
-        should_stop: asked after each step; True saves a checkpoint and raises.
+        should_stop: asked after each step; True saves a checkpoint and raises. With several processes asked every
+            ``schedule.log_every`` steps and at checkpoints; all stop if one says so.
 
     Raises:
         TrainingInterruptedError: ``should_stop`` said so.
         TrainingDivergedError: ``schedule.max_bad_steps`` non-finite losses in a row, or no finite loss at all.
         OSError: a checkpoint cannot be written.
-        ValueError: the schedule or ``compute`` does not fit the model or the data.
+        ValueError: the schedule or ``compute`` does not fit the model, the data or the number of processes.
     """
+    share = processes.share_of(schedule.batch_size)
     compute.prepare(model)
     model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    state = TrainingState.new(model, schedule)
+    state = TrainingState.new(model, schedule, processes, device=device)
     if checkpoints is not None:
-        state.restore(checkpoints, device=device)
+        state.restore(checkpoints, processes)
     progress = state.progress
     on_step(progress.step)
-    if progress.curve:
+    if progress.curve and processes.is_first:
         on_checkpoint(tuple(progress.curve))
-
-    def losses_of(batch: Batch) -> Losses:
-        torch.manual_seed(derive_seed(seed, "dropout", progress.step))
-        generator = generator_for(seed, "step", progress.step, device=device)
-        with compute.autocast(device):
-            return compute_losses(model, batch, generator)
 
     batches = training_batches(
         data,
@@ -109,20 +111,33 @@ def train(
         device=device,
         num_workers=num_workers,
         views=views,
+        processes=processes,
     )
-    with closing(batches):
+    with closing(batches), keyed_dropout(model, share.count, device) as dropout:
+
+        def losses_of(batch: Batch) -> Losses:
+            torch.manual_seed(derive_seed(seed, "global", progress.step))
+            dropout.draw(_draws(seed, "dropout", progress.step, share, device))
+            with compute.autocast(device):
+                return compute_losses(model, batch, _draws(seed, "step", progress.step, share, device))
+
         for batch in batches:
             _take_step(state, schedule, batch, losses_of)
             step = progress.step
             on_step(step)
-            stopping = should_stop() and step < schedule.num_steps
-            if step in schedule.snapshot_steps:
+            saving = schedule.is_due(step, every=schedule.checkpoint_every)
+            reading = saving or schedule.is_due(step, every=schedule.log_every)
+            stopping = _agreed(should_stop, processes, reading, device) and step < schedule.num_steps
+            if step in schedule.snapshot_steps and processes.is_first:
                 on_snapshot(step, state.ema.averaged_state(model))
-            if stopping or schedule.is_due(step, every=schedule.checkpoint_every):
+            if reading or stopping:
+                state.read_totals(schedule)
+            if (stopping or saving) and processes.is_first:
                 if checkpoints is not None:
                     state.save(checkpoints)
                 on_checkpoint(tuple(progress.curve))
             if stopping:
+                processes.wait_for_all()  # an end with an error ends the others, before the checkpoint is saved
                 raise TrainingInterruptedError(f"stopped after step {step} of {schedule.num_steps}")
 
     if not progress.curve:
@@ -130,22 +145,31 @@ def train(
             f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates"
         )
     state.ema.copy_to(model)
-    return TrainingResult(tuple(progress.curve), progress.num_skipped)
+    return TrainingResult(tuple(progress.curve), progress.totals.num_skipped)
+
+
+def _draws(seed: int, purpose: str, step: int, share: BatchShare, device: torch.device | str) -> SampleDraws:
+    return SampleDraws(generator_for(seed, purpose, step, device=device), share)
+
+
+def _agreed(
+    should_stop: Callable[[], bool], processes: Processes, reading: bool, device: torch.device | str
+) -> bool:
+    """Is this the step to stop after? Several processes ask each other only where they wait for the device anyway."""
+    if processes.count == 1:
+        return should_stop()
+    return reading and processes.any_says(should_stop(), device=device)
 
 
 def _take_step(
     state: TrainingState, schedule: TrainingSchedule, batch: Batch, losses_of: Callable[[Batch], Losses]
 ) -> None:
-    progress = state.progress
-    apply_schedule(state.model, state.optimizer, schedule, progress.step)
-    losses = update(
+    apply_schedule(state.model, state.optimizer, schedule, state.progress.step)
+    outcome = update(
         state.model,
         state.optimizer,
         lambda: losses_of(batch),
+        share=batch.share,
         max_gradient_norm=schedule.max_gradient_norm,
     )
-    if losses is not None:
-        state.ema.update(state.model)
-    progress.count(losses, max_bad_steps=schedule.max_bad_steps)
-    if schedule.is_due(progress.step, every=schedule.log_every):
-        progress.close_point()
+    state.finish_step(outcome)

@@ -1,14 +1,28 @@
 """One optimiser step: Adam with a learning rate a part, warm-up, clipping, and freezing (method section 6)."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lzn.flow import NonFiniteAnchorsError
+from lzn.parallel import BatchShare
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.step import Losses
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step; all tensors are scalars on the device.
+
+    Attributes:
+        accepted: bool: loss and gradient were finite, and the parameters moved.
+        values: the loss and the watched values by name: means over the global batch, float32.
+    """
+
+    accepted: Tensor
+    values: Mapping[str, Tensor]
 
 
 def build_optimizer(model: nn.Module, schedule: TrainingSchedule) -> torch.optim.Optimizer:
@@ -51,19 +65,29 @@ def update(
     optimizer: torch.optim.Optimizer,
     compute_losses: Callable[[], Losses],
     *,
+    share: BatchShare,
     max_gradient_norm: float,
-) -> Losses | None:
-    """One optimiser step, or None (and the parameters as they were) where loss or gradient is not finite."""
+) -> Outcome | None:
+    """One step of the optimiser, which leaves everything as it was where loss or gradient is not finite.
+
+    Whether they are is decided on the device, without waiting for it; the losses and gradients of all processes are
+    added up, so all decide alike. None where anchors are not finite, which `lzn.flow` finds before there is a loss:
+    from the anchors of all processes, so that none of them goes on alone.
+    """
     optimizer.zero_grad(set_to_none=True)
     try:
         losses = compute_losses()
     except NonFiniteAnchorsError:
         return None
-    if not math.isfinite(float(losses.total.detach())):
-        return None
-    losses.total.backward()  # type: ignore[no-untyped-call]
+    # Backward passes are for non-finite losses as well: the other processes wait for this one in gatherings.
+    (losses.total * share.weight).backward()  # type: ignore[no-untyped-call]
+    named = {"loss": losses.total.detach(), **losses.watched}
+    means = torch.stack([value.float() for value in named.values()]) * share.weight
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    share.processes.sum_([*gradients, means])
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm)
-    if not math.isfinite(float(norm)):
-        return None
+    accepted = means[0].isfinite() & norm.isfinite()
+    # What torch.amp.GradScaler sets: the fused Adam skips the step where it is 1.
+    optimizer.found_inf = (~accepted).float()  # type: ignore[attr-defined]
     optimizer.step()
-    return losses
+    return Outcome(accepted, dict(zip(named, means.unbind(), strict=True)))

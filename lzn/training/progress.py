@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzn.training.step import Losses
+from lzn.training.tally import Totals
 
 
 class TrainingDivergedError(RuntimeError):
@@ -28,56 +28,43 @@ class CurvePoint:
 
 @dataclass
 class Progress:
-    """Finished and skipped steps, and the curve with the sums of its next point."""
+    """Finished steps, the curve, and the totals of the steps as they were last read from the device."""
 
     step: int = 0
-    num_skipped: int = 0
-    num_bad_in_a_row: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    num_summed: int = 0
+    totals: Totals = field(default_factory=Totals)
     curve: list[CurvePoint] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values that `from_state_dict` takes."""
-        return {**vars(self), "curve": [vars(point) for point in self.curve]}
+        return {
+            "step": self.step,
+            "totals": vars(self.totals),
+            "curve": [vars(point) for point in self.curve],
+        }
 
     @staticmethod
     def from_state_dict(state: dict[str, Any]) -> "Progress":
         """The progress that `state_dict` described."""
-        return Progress(**{**state, "curve": [CurvePoint(**point) for point in state["curve"]]})
+        curve = [CurvePoint(**point) for point in state["curve"]]
+        return Progress(step=state["step"], totals=Totals(**state["totals"]), curve=curve)
 
-    def count(self, losses: Losses | None, *, max_bad_steps: int) -> None:
-        """Count a step as finished, or as skipped where it has no losses.
+    def check(self, *, max_bad_steps: int) -> None:
+        """See to it that the training does not diverge.
 
         Raises:
-            TrainingDivergedError: it is the last of ``max_bad_steps`` skipped ones in a row.
+            TrainingDivergedError: ``max_bad_steps`` in a row were skipped.
         """
-        self.step += 1
-        if losses is None:
-            self._skip(max_bad_steps)
-        else:
-            self._add(losses)
-
-    def close_point(self) -> None:
-        """Add a point to the curve, if any step was finished since the last one."""
-        if not self.num_summed:
-            return
-        values = {name: total / self.num_summed for name, total in self.sums.items()}
-        values["skipped_steps"] = float(self.num_skipped)
-        self.curve.append(CurvePoint(self.step, values, unix_time=time.time()))
-        self.sums, self.num_summed = {}, 0
-
-    def _add(self, losses: Losses) -> None:
-        self.num_bad_in_a_row = 0
-        self.num_summed += 1
-        for name, value in {"loss": losses.total.detach(), **losses.watched}.items():
-            self.sums[name] = self.sums.get(name, 0.0) + float(value)
-
-    def _skip(self, max_bad_steps: int) -> None:
-        self.num_skipped += 1
-        self.num_bad_in_a_row += 1
-        if self.num_bad_in_a_row >= max_bad_steps:
+        if self.totals.max_bad_in_a_row >= max_bad_steps:
             raise TrainingDivergedError(
-                f"the loss was not finite in {max_bad_steps} steps in a row, up to step {self.step}; lower the "
+                f"the loss was not finite in {max_bad_steps} steps in a row, by step {self.step}; lower the "
                 "learning rates or lengthen warmup_steps, then start again"
             )
+
+    def add_point(self) -> None:
+        """Add a point to the curve, if any step since the last one was not skipped."""
+        totals = self.totals
+        if not totals.num_summed:
+            return
+        values = {name: total / totals.num_summed for name, total in totals.sums.items()}
+        values["skipped_steps"] = float(totals.num_skipped)
+        self.curve.append(CurvePoint(self.step, values, unix_time=time.time()))

@@ -22,7 +22,7 @@ class TrainingSchedule:
         log_every: losses are averaged and reported over this many steps.
         checkpoint_every: a checkpoint is saved every so many steps.
         snapshot_steps: after these numbers of finished steps the averaged weights are handed out, to be kept.
-        max_bad_steps: this many steps with a non-finite loss in a row end the run.
+        max_bad_steps: this many steps with a non-finite loss in a row end the run, at the next of ``log_every``.
 
     Raises:
         ValueError: a number is out of range.

@@ -1,11 +1,13 @@
-"""What a case study gives to the training loop: a function of (model, batch, generator) that returns losses."""
+"""What a case study gives to the training loop: a function of (model, batch, draws) that returns losses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
+
+from lzn.parallel import BatchShare
+from lzn.randomness import SampleDraws
 
 Model_contra = TypeVar("Model_contra", bound=nn.Module, contravariant=True)
 
@@ -15,22 +17,36 @@ class Batch:
     """Images (b, c, h, w) in [-1, 1] and their labels (b,).
 
     Where views are made as images are loaded, ``images`` are those: (b, views, c, h, w).
+
+    Attributes:
+        images: of the samples that this process holds.
+        labels: of the same.
+        share: which rows of the global batch they are.
     """
 
     images: Tensor
     labels: Tensor
+    share: BatchShare
+
+    @staticmethod
+    def whole(images: Tensor, labels: Tensor) -> "Batch":
+        """A global batch in one process."""
+        return Batch(images, labels, BatchShare.whole(len(images)))
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The scalar to minimise, and named scalars to watch (detached)."""
+    """The scalar to minimise, and named scalars to watch (detached): means over the samples of a batch."""
 
     total: Tensor
     watched: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class TrainingStep(Protocol[Model_contra]):
-    """One training step of a study; all of its randomness comes from ``generator``, but for dropout's."""
+    """One training step of a study; all of its randomness comes from ``draws``, but for dropout's."""
 
-    def __call__(self, model: Model_contra, batch: Batch, generator: torch.Generator) -> Losses:
-        """Losses of ``model`` on ``batch``."""
+    def __call__(self, model: Model_contra, batch: Batch, draws: SampleDraws) -> Losses:
+        """Losses of ``model`` on ``batch``: means over the samples that this process holds.
+
+        Whatever these samples are, all processes gather the same things in the same order.
+        """

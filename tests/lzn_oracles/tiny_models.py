@@ -68,4 +68,4 @@ def random_batch(labels: tuple[int, ...] = (0, 2, 2, 1, 2, 2)) -> Batch:
     """Random images with these labels, by default in unequal numbers."""
     generator = torch.Generator().manual_seed(4)
     images: Tensor = torch.rand(len(labels), 1, 8, 8, generator=generator) * 2 - 1
-    return Batch(images, torch.tensor(labels))
+    return Batch.whole(images, torch.tensor(labels))

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lzn.data import ImageSet
+from lzn.networks import SampleDropout
+from lzn.randomness import SampleDraws
 from lzn.training import Batch, Losses, TrainingResult, TrainingSchedule, train
 
 SCHEDULE = TrainingSchedule(
@@ -28,7 +30,7 @@ class ToyModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.SiLU(), nn.Dropout(0.3))
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.SiLU(), SampleDropout(0.3))
         self.head = nn.Linear(8, 2)
 
 
@@ -44,8 +46,8 @@ class ToyStep:
         self.loss_factors = loss_factors or {}
         self.calls = first_step
 
-    def __call__(self, model: ToyModel, batch: Batch, generator: torch.Generator) -> Losses:
-        noisy = batch.images + 0.1 * torch.randn(batch.images.shape, generator=generator)
+    def __call__(self, model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+        noisy = batch.images + 0.1 * draws.normal(*batch.images.shape[1:])
         logits = model.head(model.encoder(noisy))
         factor = self.loss_factors.get(self.calls, 1.0)
         self.calls += 1
@@ -97,7 +99,7 @@ def outcome_of(model: nn.Module, result: TrainingResult) -> Outcome:
 
 
 def run_toy(
-    step: Callable[[ToyModel, Batch, torch.Generator], Losses] | None = None,
+    step: Callable[[ToyModel, Batch, SampleDraws], Losses] | None = None,
     *,
     schedule: TrainingSchedule = SCHEDULE,
     seed: int = 0,

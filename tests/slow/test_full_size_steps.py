@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 LATENT_DIM = 200
 RF_LZN = GenerationStep(LatentDraw(solver=DPMSolver(num_steps=20)))
 ALIGNMENT = RepresentationStep(
-    augment=lambda images, generator: images,  # views are made whole as images are loaded
+    augment=lambda images, draws: images,  # views are made whole as images are loaded
     latents=LatentDraw(solver=Euler(num_steps=20), alpha=0.45),
     solver=Euler(num_steps=20),
     num_skipped_steps=4,

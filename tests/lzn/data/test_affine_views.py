@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lzn_oracles.sample_draws import draws_for
 from torch import Tensor
 
 from lzn.data import AffineViews
@@ -33,7 +34,7 @@ def random_images(num: int = 6, channels: int = 1, size: int = 8) -> Tensor:
 
 
 def view(images: Tensor, *, seed: int = 0, **changes: float) -> Tensor:
-    return AffineViews(**{**IDENTITY, **changes})(images, seeded(seed))
+    return AffineViews(**{**IDENTITY, **changes})(images, draws_for(len(images), seed))
 
 
 def set_uniform_draws(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
@@ -134,9 +135,9 @@ def test_views_stay_in_range() -> None:
 def test_the_seed_decides_the_view_and_a_second_call_draws_another() -> None:
     images = random_images()
     make_view = AffineViews(**SAMPLE_SETTINGS)
-    generator = seeded(3)
-    first, second = make_view(images, generator), make_view(images, generator)
-    assert torch.equal(make_view(images, seeded(3)), first)
+    draws = draws_for(len(images), 3)
+    first, second = make_view(images, draws), make_view(images, draws)
+    assert torch.equal(make_view(images, draws_for(len(images), 3)), first)
     assert not torch.equal(first, second)
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from lzn.data import random_flips
+from lzn.randomness import SampleDraws
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -14,9 +15,13 @@ def random_images(num: int, channels: int = 1) -> Tensor:
     return torch.rand(num, channels, 8, 8, generator=seeded(1)) * 2 - 1
 
 
+def flipped_with(images: Tensor, seed: int) -> Tensor:
+    return random_flips(images, SampleDraws.for_whole_batch(len(images), seeded(seed)))
+
+
 def test_flips_mirror_about_half_of_the_images_and_nothing_else() -> None:
     images = random_images(1000, channels=2)
-    flipped = random_flips(images, seeded())
+    flipped = flipped_with(images, 0)
     is_mirror = (flipped == images.flip(3)).flatten(1).all(dim=1)
     is_same = (flipped == images).flatten(1).all(dim=1)
     assert bool((is_mirror ^ is_same).all())
@@ -26,11 +31,11 @@ def test_flips_mirror_about_half_of_the_images_and_nothing_else() -> None:
 
 def test_the_seed_decides_the_flips() -> None:
     images = random_images(50)
-    assert torch.equal(random_flips(images, seeded(2)), random_flips(images, seeded(2)))
-    assert not torch.equal(random_flips(images, seeded(2)), random_flips(images, seeded(3)))
+    assert torch.equal(flipped_with(images, 2), flipped_with(images, 2))
+    assert not torch.equal(flipped_with(images, 2), flipped_with(images, 3))
 
 
 def test_flips_draw_nothing_from_the_global_generator() -> None:
     before = torch.get_rng_state()
-    random_flips(random_images(5), seeded())
+    flipped_with(random_images(5), 0)
     assert torch.equal(torch.get_rng_state(), before)

@@ -8,12 +8,14 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
+from lzn_oracles.sample_draws import draws_for
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 
 from lzn.data import SimCLRCrops, SimCLRDistortions, SimCLRViews
 from lzn.data.random_crops import draw_crop_box
 from lzn.data.simclr_views import Distortions
+from lzn.randomness import SampleDraws
 
 NOTHING: dict[str, float] = {
     "jitter_probability": 0.0,
@@ -51,7 +53,7 @@ def test_both_routes_give_the_same_image(channels: int, seed: int) -> None:
     whole = SimCLRViews(size=32)(photo, seeded(seed))
     generator = seeded(seed)
     crop = SimCLRCrops(size=32)(photo, generator)
-    on_device = SimCLRDistortions()(crop[None] / 127.5 - 1, generator)[0]
+    on_device = SimCLRDistortions()(crop[None] / 127.5 - 1, SampleDraws.for_whole_batch(1, generator))[0]
     assert whole.dtype == torch.uint8
     assert whole.shape == (channels, 32, 32)
     # Half a grey level: that a whole view is stored as bytes; and the rounding of [-1, 1].
@@ -63,7 +65,7 @@ def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) ->
     photo, settings = random_photo(), SimCLRViews(size=32)
     generator = seeded(seed)
     box = draw_crop_box(*photo.size, min_area=0.08, max_aspect_ratio=4 / 3, generator=generator)
-    drawn = settings.draw(1, generator)
+    drawn = settings.draw(SampleDraws.for_whole_batch(1, generator))
     functions: list[Callable[[Tensor, float], Tensor]] = [
         torchvision_functional.adjust_brightness,
         torchvision_functional.adjust_contrast,
@@ -86,7 +88,7 @@ def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) ->
 
 def test_an_image_of_a_batch_does_not_depend_on_the_others() -> None:
     images = (random_images(12) + 1) / 2
-    drawn = SimCLRDistortions(blur_kernel=5, blur_probability=0.5).draw(12, seeded())
+    drawn = SimCLRDistortions(blur_kernel=5, blur_probability=0.5).draw(draws_for(12))
     together = drawn.apply(images)
     for index in range(12):
         one = Distortions(
@@ -104,7 +106,7 @@ def test_an_image_of_a_batch_does_not_depend_on_the_others() -> None:
 def test_the_order_of_the_changes_of_colour_is_followed() -> None:
     image = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1)
     drawn = replace(
-        SimCLRDistortions(**{**NOTHING, "jitter_probability": 1.0}).draw(1, seeded()),
+        SimCLRDistortions(**{**NOTHING, "jitter_probability": 1.0}).draw(draws_for(1)),
         amounts=torch.tensor([[1.5, 1.0, 0.0, 0.0]]),
     )
     brightness_first = replace(drawn, order=torch.tensor([[0, 1, 2, 3]])).apply(image)
@@ -118,14 +120,14 @@ def test_the_order_of_the_changes_of_colour_is_followed() -> None:
 
 def test_without_distortions_the_images_come_back() -> None:
     images = random_images()
-    unchanged = SimCLRDistortions(**NOTHING)(images, seeded())
+    unchanged = SimCLRDistortions(**NOTHING)(images, draws_for(len(images)))
     # To [0, 1] and back.
     torch.testing.assert_close(unchanged, images, atol=2e-7, rtol=0)
 
 
 def test_mirrors_alone_are_exact() -> None:
     images = random_images(64)
-    views = SimCLRDistortions(**{**NOTHING, "flip_probability": 0.5})(images, seeded())
+    views = SimCLRDistortions(**{**NOTHING, "flip_probability": 0.5})(images, draws_for(len(images)))
     is_mirror = (views - images.flip(3)).abs().flatten(1).amax(dim=1) < 2e-7
     is_same = (views - images).abs().flatten(1).amax(dim=1) < 2e-7
     assert bool((is_mirror ^ is_same).all())
@@ -143,13 +145,13 @@ def test_mirrors_alone_are_exact() -> None:
     ],
 )
 def test_each_distortion_is_as_frequent_as_the_paper_says(name: str, probability: float) -> None:
-    chosen = getattr(SimCLRDistortions().draw(10_000, seeded()), name)
+    chosen = getattr(SimCLRDistortions().draw(draws_for(10_000)), name)
     # 10000 coins: a standard deviation of at most 0.005, and 5 of them.
     assert float(chosen.float().mean()) == pytest.approx(probability, abs=0.025)
 
 
 def test_amounts_fill_the_ranges_of_the_paper() -> None:
-    drawn = SimCLRDistortions().draw(10_000, seeded())
+    drawn = SimCLRDistortions().draw(draws_for(10_000))
     low, high = drawn.amounts.amin(dim=0), drawn.amounts.amax(dim=0)
     # The largest of 10000 uniform draws misses the end by 1/10000 of the range on average.
     torch.testing.assert_close(low, torch.tensor([0.2, 0.2, 0.2, -0.2]), atol=2e-3, rtol=0)
@@ -159,11 +161,11 @@ def test_amounts_fill_the_ranges_of_the_paper() -> None:
 
 
 def test_factors_are_never_negative() -> None:
-    assert SimCLRDistortions(jitter=1.5).draw(1000, seeded()).amounts[:, :3].min() >= 0
+    assert SimCLRDistortions(jitter=1.5).draw(draws_for(1000)).amounts[:, :3].min() >= 0
 
 
 def test_all_24_orders_of_the_changes_of_colour_are_as_frequent() -> None:
-    orders = SimCLRDistortions().draw(24_000, seeded()).order
+    orders = SimCLRDistortions().draw(draws_for(24_000)).order
     distinct, counts = orders.unique(dim=0, return_counts=True)
     assert len(distinct) == 24
     # 24000 draws of probability 1/24: standard deviation 31, and 5 of them.
@@ -171,25 +173,27 @@ def test_all_24_orders_of_the_changes_of_colour_are_as_frequent() -> None:
 
 
 def test_a_grey_view_has_three_equal_channels() -> None:
-    views = SimCLRDistortions(**{**NOTHING, "grey_probability": 1.0})(random_images(), seeded())
+    views = SimCLRDistortions(**{**NOTHING, "grey_probability": 1.0})(
+        random_images(), draws_for(len(random_images()))
+    )
     assert torch.equal(views[:, :1].expand_as(views), views)
 
 
 def test_views_stay_in_range_and_differ_between_images_and_calls() -> None:
     images = random_images(1).expand(20, -1, -1, -1)
-    make_views, generator = SimCLRDistortions(blur_kernel=5), seeded(3)
-    first, second = make_views(images, generator), make_views(images, generator)
+    make_views, draws = SimCLRDistortions(blur_kernel=5), draws_for(20, 3)
+    first, second = make_views(images, draws), make_views(images, draws)
     assert (first.min() >= -1, first.max() <= 1) == (True, True)
     assert len(first.unique(dim=0)) == 20
     assert not torch.equal(first, second)
-    assert torch.equal(make_views(images, seeded(3)), first)
+    assert torch.equal(make_views(images, draws_for(len(images), 3)), first)
 
 
 def test_views_are_the_same_under_autocast() -> None:
     images, make_views = random_images(), SimCLRDistortions(blur_kernel=5)
-    expected = make_views(images, seeded())
+    expected = make_views(images, draws_for(len(images)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        views = make_views(images, seeded())
+        views = make_views(images, draws_for(len(images)))
     assert views.dtype == torch.float32
     assert torch.equal(views, expected)
 
@@ -197,7 +201,7 @@ def test_views_are_the_same_under_autocast() -> None:
 def test_views_neither_draw_from_the_global_generator_nor_change_their_input() -> None:
     images, photo = random_images(), random_photo()
     before, images_before, photo_before = torch.get_rng_state(), images.clone(), photo.tobytes()
-    SimCLRDistortions(blur_kernel=5)(images, seeded())
+    SimCLRDistortions(blur_kernel=5)(images, draws_for(len(images)))
     SimCLRViews(size=32)(photo, seeded())
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(images, images_before)

@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from lzn_oracles.literal_flow import alignment, latents, solve
+from lzn_oracles.sample_draws import draws_for
 from lzn_oracles.tiny_models import LATENT_DIM, random_batch, tiny_representation
 from torch import Tensor
 
 from lzn.data import dequantise, quantise
 from lzn.flow import Euler, compute_latents
+from lzn.randomness import SampleDraws
 from lzn.studies import REPRESENTATIONS, LatentDraw, RepresentationStep, represent_images
 from lzn.training import Batch
 
@@ -28,7 +30,7 @@ class TwoViews:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, images: Tensor, draws: SampleDraws) -> Tensor:
         self.calls += 1
         return images if self.calls % 2 else 0.8 * images.flip(3)
 
@@ -44,7 +46,7 @@ def step(*, alpha: float, augment: TwoViews | None = None) -> RepresentationStep
 
 def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itself() -> None:
     model = tiny_representation()
-    losses = step(alpha=0.45)(model, BATCH, seeded(5))
+    losses = step(alpha=0.45)(model, BATCH, draws_for(6, 5))
     noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(5)).double()
     anchors, anchors_view2 = (
         model.encoder(view).double() for view in (BATCH.images, 0.8 * BATCH.images.flip(3))
@@ -64,47 +66,49 @@ def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itsel
 def test_the_order_of_the_images_does_not_matter() -> None:
     model = tiny_representation()
     order = torch.randperm(len(BATCH.images), generator=seeded(1))
-    permuted = Batch(BATCH.images[order], BATCH.labels[order])
+    permuted = Batch.whole(BATCH.images[order], BATCH.labels[order])
     # At alpha = 0 there is no noise that would have to be permuted too.
-    losses = [step(alpha=0.0)(model, batch, seeded()).total.item() for batch in (BATCH, permuted)]
+    losses = [step(alpha=0.0)(model, batch, draws_for(6)).total.item() for batch in (BATCH, permuted)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_labels_play_no_part() -> None:
     model = tiny_representation()
-    relabelled = Batch(BATCH.images, BATCH.labels.flip(0))
-    losses = [step(alpha=0.45)(model, batch, seeded()).total for batch in (BATCH, relabelled)]
+    relabelled = Batch.whole(BATCH.images, BATCH.labels.flip(0))
+    losses = [step(alpha=0.45)(model, batch, draws_for(6)).total for batch in (BATCH, relabelled)]
     assert torch.equal(*losses)
 
 
 def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() -> None:
-    draws: list[float] = []
+    drawn: list[float] = []
 
-    def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-        draws.append(torch.rand((), generator=generator).item())
-        return images + draws[-1]
+    def augment(images: Tensor, draws: SampleDraws) -> Tensor:
+        drawn.append(draws.uniform()[0].item())
+        return images + drawn[-1]
 
     RepresentationStep(
         augment=augment,
         latents=LatentDraw(solver=LATENT_SOLVER, alpha=0.45),
         solver=ALIGNMENT_SOLVER,
         num_skipped_steps=2,
-    )(tiny_representation(), BATCH, seeded(5))
-    assert draws == torch.rand(2, generator=seeded(5)).tolist()
+    )(tiny_representation(), BATCH, draws_for(6, 5))
+    assert drawn == torch.rand(2, 6, generator=seeded(5))[:, 0].tolist()
 
 
 def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation() -> None:
     """Two views that were made as images were loaded give the loss of the same two views made on the device."""
     model = tiny_representation()
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
-    loaded = Batch(views, BATCH.labels)
-    as_they_are = replace(step(alpha=0.45), augment=lambda images, generator: images)
-    expected = step(alpha=0.45)(model, BATCH, seeded(5))
-    assert torch.equal(as_they_are(model, loaded, seeded(5)).total, expected.total)
-    completed = replace(step(alpha=0.45), augment=lambda images, generator: 0.8 * images)
-    unfinished = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
-    both_darker = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
-    losses = [s(model, b, seeded(5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))]
+    loaded = Batch.whole(views, BATCH.labels)
+    as_they_are = replace(step(alpha=0.45), augment=lambda images, draws: images)
+    expected = step(alpha=0.45)(model, BATCH, draws_for(6, 5))
+    assert torch.equal(as_they_are(model, loaded, draws_for(6, 5)).total, expected.total)
+    completed = replace(step(alpha=0.45), augment=lambda images, draws: 0.8 * images)
+    unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
+    both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
+    losses = [
+        s(model, b, draws_for(6, 5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))
+    ]
     # 0.8 x / 0.8 rounds.
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
 
@@ -112,26 +116,26 @@ def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation
 def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
     seen: list[Tensor] = []
 
-    def turn(images: Tensor, generator: torch.Generator) -> Tensor:
-        seen.append(images @ torch.rand(8, 8, generator=generator))  # a product, which autocast would round
+    def turn(images: Tensor, draws: SampleDraws) -> Tensor:
+        seen.append(images @ draws.uniform(1, 8, 8))  # a product, which autocast would round
         return seen[-1]
 
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, seeded(5))
+            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, draws_for(6, 5))
     assert torch.equal(seen[0], seen[2])
     assert torch.equal(seen[1], seen[3])
 
 
 def test_another_number_of_loaded_views_than_two_is_refused() -> None:
-    three = Batch(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
+    three = Batch.whole(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
     with pytest.raises(ValueError, match="alignment takes two views of each image, loaded were 3"):
-        step(alpha=0.45)(tiny_representation(), three, seeded())
+        step(alpha=0.45)(tiny_representation(), three, draws_for(6))
 
 
 def test_gradients_reach_the_whole_encoder() -> None:
     model = tiny_representation()
-    step(alpha=0.45)(model, BATCH, seeded(5)).total.backward()
+    step(alpha=0.45)(model, BATCH, draws_for(6, 5)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lzn.data import ImageSet
 from lzn.flow import Euler
 from lzn.networks import ImageClassifier
+from lzn.randomness import SampleDraws
 from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
 from lzn.training import (
     Batch,
@@ -68,8 +69,8 @@ def assert_close(found: Outcome, expected: Outcome, *, relative: float) -> None:
         assert values == pytest.approx(wanted, rel=relative)
 
 
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    return images + 0.1 * torch.randn(images.shape, generator=generator)
+def augment(images: Tensor, draws: SampleDraws) -> Tensor:
+    return images + 0.1 * draws.normal(*images.shape[1:])
 
 
 REPRESENTATION = RepresentationStep(
@@ -118,8 +119,8 @@ def test_another_precision_is_refused() -> None:
 def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_float32() -> None:
     seen: dict[str, torch.dtype] = {}
 
-    def step(model: nn.Module, batch: Batch, generator: torch.Generator) -> Losses:
-        losses = GENERATION(model, batch, generator)
+    def step(model: nn.Module, batch: Batch, draws: SampleDraws) -> Losses:
+        losses = GENERATION(model, batch, draws)
         seen["loss"] = losses.total.dtype
         return losses
 
@@ -156,7 +157,7 @@ def test_losses_are_float32_and_near_those_of_full_precision(
     totals = []
     for compute in (Compute(), BFLOAT16):
         with compute.autocast("cpu"), torch.no_grad():
-            losses = step(model, batch, torch.Generator().manual_seed(1))
+            losses = step(model, batch, SampleDraws(torch.Generator().manual_seed(1), batch.share))
         assert losses.total.dtype == torch.float32
         totals.append(losses.total.item())
     # 8 bits in each of about ten layers; the alignment's probabilities stretch it.

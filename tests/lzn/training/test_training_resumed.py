@@ -16,6 +16,7 @@ from lzn_oracles.toy_training import (
     toy_schedule,
 )
 
+from lzn.randomness import SampleDraws
 from lzn.training import (
     Batch,
     CheckpointFolder,
@@ -169,7 +170,7 @@ def test_bad_steps_in_a_row_are_counted_across_an_interruption(folder: Checkpoin
     bad = dict.fromkeys((5, 6, 7, 8), NAN)
     schedule = toy_schedule(max_bad_steps=4)
     interrupt(folder, after=7, step=ToyStep(bad), schedule=schedule)
-    with pytest.raises(TrainingDivergedError, match="4 steps in a row, up to step 9"):
+    with pytest.raises(TrainingDivergedError, match="4 steps in a row, by step 10"):
         run_toy(ToyStep(bad, first_step=7), schedule=schedule, checkpoints=folder)
 
 
@@ -254,8 +255,8 @@ def test_a_full_disk_stops_training_with_what_to_do_and_the_next_one_resumes(
 def test_a_step_may_not_reach_into_the_next(folder: CheckpointFolder) -> None:
     """Randomness that a step draws from torch's global generator, beyond dropout's, is bound to the step as well."""
 
-    def step(model: ToyModel, batch: Batch, generator: torch.Generator) -> Losses:
-        losses = ToyStep()(model, batch, generator)
+    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+        losses = ToyStep()(model, batch, draws)
         return Losses(losses.total * (1 + torch.rand(())), losses.watched)
 
     expected = run_toy(step)
