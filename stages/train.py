@@ -1,21 +1,22 @@
-"""Train one run: averaged weights, the configuration that rebuilds the model, and the training curve."""
+"""Train one run: averaged weights, the configuration that rebuilds the model, and the training curve.
 
-import csv
+Several processes may train it together, a part of each batch each, and their number is the machine's matter: neither
+command nor checkpoint depends on it. Results with different numbers agree to rounding, not to the bit: sums over a
+batch are taken in another order. With the same number on CPU they are the same, bit for bit.
+"""
+
 import hashlib
 import json
-import shutil
+import signal
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-from tqdm import tqdm
+import torch
 
 from lzn.data import ImageLoadingError
+from lzn.parallel import Processes, join_processes
 from lzn.training import (
     CheckpointFolder,
-    CurvePoint,
     TrainingDivergedError,
     TrainingInterruptedError,
     TrainingStep,
@@ -23,24 +24,24 @@ from lzn.training import (
 )
 from stages.dataset_files import DataDescription, read_description, read_split
 from stages.entry import Hardware, StageCall, run_stage
-from stages.flat_params import flatten
 from stages.interruption import StopRequest, stop_requests
+from stages.launch import place_of_worker, processes_to_start, run_workers
 from stages.params import ParamsError, load_section
-from stages.provenance import code_fingerprint, git_commit
-from stages.runs import AnyRun, count_parameters
-from stages.tracking import MetricRow, Tracker
-from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
-from stages.weights import save_tensors
-
-SNAPSHOTS = "snapshots"
-"""Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
+from stages.provenance import code_fingerprint
+from stages.recording import Recorder, recording
+from stages.runs import AnyRun
+from stages.trained import TrainedConfiguration
 
 
 def train_run(call: StageCall) -> None:
-    """Train, resuming from the newest checkpoint of the same configuration, code and data."""
+    """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
     run = load_section(call.params_file, f"runs.{call.item}", AnyRun)
     hardware = load_section(call.params_file, "hardware", Hardware)
     data = read_description(call.workspace.folder("prepare", run.data))
+    count = processes_to_start(batch_size=run.training.batch_size)
+    if count is not None:
+        run_workers("stages.train", sys.argv[1:], count=count, num_threads=hardware.num_threads)
+        return
     configuration = TrainedConfiguration(
         name=call.item,
         size=call.workspace.size,
@@ -48,84 +49,90 @@ def train_run(call: StageCall) -> None:
         num_classes=data.num_classes,
         run=run,
     )
-    weights = call.workspace.folder("train", call.item) / WEIGHTS
-    tags = {
-        "stage": "train",
-        "size": configuration.size,
-        "git_commit": git_commit(),
-        "data_sha256": data.sha256,
-        "weights": weights.as_posix(),
-    }
-    with stop_requests() as stop, Tracker.open(configuration.identity, tags=tags) as tracker:
-        tracker.log_params(flatten({**run.model_dump(mode="json"), "num_threads": hardware.num_threads}))
-        try:
-            _train(call, configuration, hardware, tracker=tracker, stop=stop)
-        except TrainingInterruptedError as interruption:
-            tracker.kill()
-            print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
-        except (TrainingDivergedError, ImageLoadingError, OSError) as error:
-            raise ParamsError(f"run {call.item}: {error}") from error
-        else:
-            tracker.finish()
+    device = place_of_worker(call.device, num_threads=hardware.num_threads)
+    with join_processes(device) as processes, stop_requests() as stop:
+        _train_and_record(call, configuration, hardware, data, device=device, processes=processes, stop=stop)
+        # Where a process ends with an exit code, as after a stop, the launcher ends the others, the recording one too.
+        processes.wait_for_all()
     if stop():
         sys.exit(stop.exit_code)
+
+
+def _train_and_record(
+    call: StageCall,
+    configuration: TrainedConfiguration,
+    hardware: Hardware,
+    data: DataDescription,
+    *,
+    device: torch.device,
+    processes: Processes,
+    stop: StopRequest,
+) -> None:
+    checkpoints = CheckpointFolder(call.workspace.checkpoints(configuration.name, configuration.key))
+    with recording(
+        configuration,
+        call.workspace,
+        checkpoints,
+        processes=processes,
+        num_threads=hardware.num_threads,
+        data_sha256=data.sha256,
+    ) as recorder:
+        try:
+            _train(
+                call,
+                configuration,
+                hardware,
+                checkpoints,
+                recorder,
+                device=device,
+                processes=processes,
+                stop=stop,
+            )
+        except TrainingInterruptedError as interruption:
+            recorder.interrupted(interruption)
+            if not stop():  # another process was asked
+                stop.signal = signal.SIGTERM
+        except TrainingDivergedError as error:
+            if not processes.is_first:  # all find the same; one says it
+                sys.exit(1)
+            raise ParamsError(f"run {call.item}: {error}") from error
+        except (ImageLoadingError, OSError) as error:
+            raise ParamsError(f"run {call.item}: {error}") from error
 
 
 def _train(
     call: StageCall,
     configuration: TrainedConfiguration,
     hardware: Hardware,
+    checkpoints: CheckpointFolder,
+    recorder: Recorder,
     *,
-    tracker: Tracker,
+    device: torch.device,
+    processes: Processes,
     stop: StopRequest,
 ) -> None:
     run = configuration.run
-    folder = call.workspace.folder("train", configuration.name)
     model: Any = run.build_model(configuration.num_classes)
-    parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
-    tracker.log_params(parts)
-    checkpoints = CheckpointFolder(call.workspace.checkpoints(configuration.name, configuration.key))
-    num_sent = 0
-
-    def send(curve: tuple[CurvePoint, ...]) -> None:
-        nonlocal num_sent
-        rows = [
-            MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in curve[num_sent:]
-        ]
-        tracker.log_metrics(rows)
-        num_sent = len(curve)
-
-    snapshots = folder / SNAPSHOTS
-    kept_snapshots = checkpoints.path / SNAPSHOTS
-
-    def keep_snapshot(step: int, averages: Mapping[str, Tensor]) -> None:
-        save_tensors(averages, kept_snapshots / f"step_{step:09d}.safetensors")
-
+    recorder.built(model)
     step: TrainingStep[Any] = run.build_step()
-    with tqdm(total=run.training.num_steps, desc=configuration.name, unit="step", disable=None) as bar:
-        result = train(
-            model,
-            step,
-            read_split(call.workspace.folder("prepare", run.data), "train"),
-            run.training,
-            seed=run.seed,
-            device=call.device,
-            compute=run.compute,
-            num_workers=hardware.num_workers,
-            views=run.build_views(),
-            checkpoints=checkpoints,
-            on_snapshot=keep_snapshot,
-            on_step=lambda step: bar.update(step - bar.n),
-            on_checkpoint=send,
-            should_stop=stop,
-        )
-    write_trained(folder, configuration, model.cpu())
-    snapshots.mkdir(parents=True, exist_ok=True)
-    for file in sorted(kept_snapshots.glob("*.safetensors")):
-        shutil.copyfile(file, snapshots / file.name)
-    _write_curve(call.workspace.plot("train", f"{configuration.name}.csv"), result.curve)
-    last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
-    print(f"{configuration.name}: step {result.curve[-1].step}: {last}")
+    result = train(
+        model,
+        step,
+        read_split(call.workspace.folder("prepare", run.data), "train"),
+        run.training,
+        seed=run.seed,
+        device=device,
+        compute=run.compute,
+        num_workers=hardware.num_workers,
+        views=run.build_views(),
+        processes=processes,
+        checkpoints=checkpoints,
+        on_snapshot=recorder.at_snapshot,
+        on_step=recorder.at_step,
+        on_checkpoint=recorder.at_checkpoint,
+        should_stop=stop,
+    )
+    recorder.finished(model, result)
 
 
 def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
@@ -137,14 +144,6 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
         code_fingerprint("stages.runs"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _write_curve(file: Path, curve: tuple[CurvePoint, ...]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["step", *curve[0].values])
-        writer.writerows([point.step, *map(repr, point.values.values())] for point in curve)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from lzn_oracles.mlflow_runs import new_database
 
 ROOT = Path(__file__).parents[2]
+LEFT_OUT = ("MLFLOW_", "PET_", "LZN_PROCESSES", "RANK")  # of the environment: what would decide for the test
 
 
 class StageFolder:
@@ -19,12 +20,17 @@ class StageFolder:
         self.uri = new_database(folder)
         (folder / "params.yaml").write_text(params)
 
-    def start(self, stage: str, item: str) -> "subprocess.Popen[str]":
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    def start(self, stage: str, item: str, **settings: str) -> "subprocess.Popen[str]":
+        """The stage in one process, if ``settings``, added to the environment, do not say otherwise."""
+        return self.start_python("-m", f"stages.{stage}", "--params", "params.yaml", "--run", item, **settings)
+
+    def start_python(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+        own = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri, "LZN_PROCESSES": "1"}
         return subprocess.Popen(
-            [sys.executable, "-m", f"stages.{stage}", "--params", "params.yaml", "--run", item],
+            [sys.executable, *arguments],
             cwd=self.folder,
-            env={**environment, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri},
+            env={**environment, **own, **settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

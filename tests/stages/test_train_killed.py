@@ -3,99 +3,15 @@
 import csv
 import re
 import signal
-import subprocess
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from lzn_oracles.mlflow_runs import curve, only_run
-from lzn_oracles.stage_folder import StageFolder
+from lzn_oracles.train_folder import OUTPUTS, Ended, TrainFolder
 
 pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
 
 NUM_STEPS = 150  # seconds, so that a signal arrives in time on a busy machine
-PARAMS = f"""\
-size: tiny
-hardware: {{num_threads: 1}}
-data:
-  digits: {{kind: digits, test_fraction: 0.9, seed: 0}}
-runs:
-  rf:
-    study: generation
-    data: digits
-    seed: 0
-    conditional: false
-    latent: null
-    unet:
-      image_size: 8
-      image_channels: 1
-      base_channels: 4
-      channel_multipliers: [1]
-      blocks_per_level: 1
-      attention_resolutions: []
-      dropout: 0.2
-    training:
-      num_steps: {NUM_STEPS}
-      batch_size: 16
-      learning_rates: {{decoder: 1.0e-3}}
-      warmup_steps: 10
-      ema_decay: 0.9
-      log_every: 7
-      checkpoint_every: 10
-"""
-OUTPUTS = ("weights.safetensors", "run.json", "rf.csv")
-
-
-class Project(StageFolder):
-    """A folder in which the train stage can be started."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder, PARAMS)
-        self.run("prepare", "digits")
-
-    def start_training(self) -> "subprocess.Popen[str]":
-        return self.start("train", "rf")
-
-    def checkpoints(self) -> list[int]:
-        """Steps of the checkpoints that are complete."""
-        return sorted(
-            int(file.stem.removeprefix("step_")) for file in self.folder.glob(".checkpoints/*/*/*.sha256")
-        )
-
-    def wait_for_checkpoint_after(self, step: int, process: "subprocess.Popen[str]") -> None:
-        deadline = time.monotonic() + 120
-        while not self.checkpoints() or self.checkpoints()[-1] <= step:
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, "no new checkpoint appeared"
-            time.sleep(0.002)
-
-    def outputs(self) -> dict[str, bytes]:
-        outputs = self.folder / "outputs/tiny"
-        files = [*outputs.glob("train/rf/*.*"), *outputs.glob("plots/train/*")]
-        return {file.name: file.read_bytes() for file in files}
-
-    def status(self) -> str:
-        status: str = only_run(self.uri, "lzn-tiny").info.status
-        return status
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a process ended, and what it left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-    status: str
-    checkpoints: list[int]
-    outputs: dict[str, bytes]
-
-    @staticmethod
-    def of(project: Project, process: "subprocess.Popen[str]") -> "Ended":
-        stdout, stderr = process.communicate(timeout=120)
-        left = project.status(), project.checkpoints(), project.outputs()
-        return Ended(process.returncode, stdout, stderr, *left)
 
 
 @dataclass(frozen=True)
@@ -106,13 +22,14 @@ class History:
     killed: Ended
     terminated: Ended
     finished: Ended
-    project: Project
+    project: TrainFolder
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     folder = tmp_path_factory.mktemp("train")
-    quiet, project = Project(folder / "quiet"), Project(folder / "disturbed")
+    quiet = TrainFolder(folder / "quiet", num_steps=NUM_STEPS)
+    project = TrainFolder(folder / "disturbed", num_steps=NUM_STEPS)
     undisturbed = quiet.start_training()
     process = project.start_training()
     project.wait_for_checkpoint_after(0, process)

@@ -1,0 +1,133 @@
+"""What a training leaves: its MLflow run, progress bar, snapshots, curve and weights, by one process for all."""
+
+import csv
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lzn.parallel import Processes
+from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.flat_params import flatten
+from stages.provenance import git_commit
+from stages.runs import count_parameters
+from stages.tracking import MetricRow, Tracker
+from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
+from stages.weights import save_tensors
+from stages.workspace import Workspace
+
+SNAPSHOTS = "snapshots"
+"""Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
+
+
+class Recorder:
+    """That of all processes but the first: it hears what happens and does nothing."""
+
+    def built(self, model: nn.Module) -> None:
+        """The model is there, its first step not yet done."""
+
+    def at_step(self, step: int) -> None:
+        """So many steps are finished."""
+
+    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        """A checkpoint is safe; the curve so far."""
+
+    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+        """The averaged weights at a step that the run names."""
+
+    def finished(self, model: nn.Module, result: TrainingResult) -> None:
+        """The training is done; the model has the averaged weights."""
+
+    def interrupted(self, interruption: TrainingInterruptedError) -> None:
+        """The training was asked to stop, and its checkpoint is safe."""
+
+
+@contextmanager
+def recording(
+    configuration: TrainedConfiguration,
+    workspace: Workspace,
+    checkpoints: CheckpointFolder,
+    *,
+    processes: Processes,
+    num_threads: int,
+    data_sha256: str,
+) -> Iterator[Recorder]:
+    """The recorder of this process; leaving the block ends its MLflow run."""
+    if not processes.is_first:
+        yield Recorder()
+        return
+    folder = workspace.folder("train", configuration.name)
+    tags = {
+        "stage": "train",
+        "size": configuration.size,
+        "git_commit": git_commit(),
+        "data_sha256": data_sha256,
+        "weights": (folder / WEIGHTS).as_posix(),
+        "processes": str(processes.count),
+    }
+    params = {**configuration.run.model_dump(mode="json"), "num_threads": num_threads}
+    bar = tqdm(total=configuration.run.training.num_steps, desc=configuration.name, unit="step", disable=None)
+    with Tracker.open(configuration.identity, tags=tags) as tracker, bar:
+        tracker.log_params(flatten(params))
+        curve = workspace.plot("train", f"{configuration.name}.csv")
+        yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
+
+
+@dataclass
+class _FirstRecorder(Recorder):
+    """That of the first process, which tells MLflow and writes files."""
+
+    configuration: TrainedConfiguration
+    tracker: Tracker
+    bar: "tqdm[NoReturn]"
+    folder: Path
+    curve: Path
+    kept_snapshots: Path
+    num_sent: int = 0
+
+    def built(self, model: nn.Module) -> None:
+        parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
+        self.tracker.log_params(parts)
+
+    def at_step(self, step: int) -> None:
+        self.bar.update(step - self.bar.n)
+
+    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        new = curve[self.num_sent :]
+        rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
+        self.tracker.log_metrics(rows)
+        self.num_sent = len(curve)
+
+    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+        save_tensors(averages, self.kept_snapshots / f"step_{step:09d}.safetensors")
+
+    def finished(self, model: nn.Module, result: TrainingResult) -> None:
+        self.bar.close()
+        write_trained(self.folder, self.configuration, model.cpu())
+        snapshots = self.folder / SNAPSHOTS
+        snapshots.mkdir(parents=True, exist_ok=True)
+        for file in sorted(self.kept_snapshots.glob("*.safetensors")):
+            shutil.copyfile(file, snapshots / file.name)
+        _write_curve(self.curve, result.curve)
+        self.tracker.finish()
+        last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
+        print(f"{self.configuration.name}: step {result.curve[-1].step}: {last}")
+
+    def interrupted(self, interruption: TrainingInterruptedError) -> None:
+        self.bar.close()
+        self.tracker.kill()
+        print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
+
+
+def _write_curve(file: Path, curve: tuple[CurvePoint, ...]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["step", *curve[0].values])
+        writer.writerows([point.step, *map(repr, point.values.values())] for point in curve)
