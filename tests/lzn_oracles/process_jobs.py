@@ -1,0 +1,55 @@
+"""What tests let several processes do: functions of a module, since processes have to find them by name."""
+
+import torch
+from torch import Tensor
+
+from lzn.parallel import Processes
+
+TOTAL = 7
+
+
+def rows_of_batch(dtype: torch.dtype) -> Tensor:
+    return torch.randn(TOTAL, 3, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def gathered_and_gradient(processes: Processes, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Each row enters every process's loss, with a weight of the process's own rows."""
+    share = processes.share_of(TOTAL)
+    own = rows_of_batch(dtype)[share.rows].requires_grad_()
+    gathered = share.gather(own)
+    weights = torch.randn(TOTAL, TOTAL, generator=torch.Generator().manual_seed(1), dtype=dtype)
+    (weights[share.rows] @ gathered).sin().sum().backward()
+    assert own.grad is not None
+    return gathered.detach(), own.grad
+
+
+def sums_and_copies(processes: Processes) -> dict[str, list[Tensor]]:
+    def tensors() -> list[Tensor]:
+        own = float(processes.rank + 1)
+        mixed = [
+            torch.full((3, 2), own).t(),
+            torch.tensor(own, dtype=torch.float64),
+            torch.full((2,), 2 * own),
+        ]
+        return [*mixed, torch.tensor([processes.rank + 1])]
+
+    summed, copied = tensors(), tensors()
+    processes.sum_(summed)
+    processes.copy_from_first_(copied)
+    return {"summed": summed, "copied": copied}
+
+
+def labels_and_answers(processes: Processes) -> dict[str, object]:
+    share = processes.share_of(TOTAL)
+    return {
+        "labels": share.gather(torch.arange(TOTAL)[share.rows]).tolist(),
+        "last says yes": processes.any_says(processes.rank == processes.count - 1, device="cpu"),
+        "none says yes": processes.any_says(False, device="cpu"),
+        "identity": Processes(processes.rank, processes.count) == processes,
+    }
+
+
+def fill_buckets(processes: Processes) -> list[float]:
+    tensors = [torch.ones(3 * 2**20) for _ in range(7)]  # 12 MiB each: two buckets
+    processes.sum_(tensors)
+    return [tensor.mean().item() for tensor in tensors]
