@@ -26,7 +26,7 @@ Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 def recomputable(forward: Forward) -> Forward:
     """Let a block's ``forward`` run under activation checkpointing where the block says so.
 
-    The second computation sees the dropout masks and the autocast settings of the first.
+    The second computation sees the autocast settings of the first, and what is drawn from the global generator.
     """
 
     @wraps(forward)

@@ -48,7 +48,8 @@ class SampleDropout(nn.Module):
         keys = self._row_keys(x).view(-1, *[1] * (x.ndim - 1))
         hashed = _mix(self._element_bits(x) ^ keys)
         dropped = hashed < round(self.p * 2**32) - 2**31
-        return (x * (1.0 / (1.0 - self.p))).masked_fill(dropped, 0.0)
+        # In place: the other form of masked_fill changes the memory layout.
+        return (x * (1.0 / (1.0 - self.p))).masked_fill_(dropped, 0.0)
 
     def _element_bits(self, x: Tensor) -> Tensor:
         """32 bits for each element of a sample, int32 (1, ...), in the memory layout of ``x``."""

@@ -18,7 +18,7 @@ class Compute:
             Parameters, their averages, the optimiser, the latent flow and the losses stay in float32 or better;
             bfloat16 has float32's range, so losses are not scaled.
         compile: compile the networks' forward and backward passes with `torch.compile`. The first steps take
-            minutes for a large network; dropout draws other numbers than without. Needs a C++ compiler on CPU.
+            minutes for a large network. Needs a C++ compiler on CPU.
         checkpoint_activations: keep only the inputs of the networks' blocks and compute the rest again in the
             backward pass: much less memory for about a third more time.
     """

@@ -110,3 +110,25 @@ def test_a_restored_average_goes_on_like_the_one_that_was_saved() -> None:
 def test_a_decay_out_of_range_is_refused(decay: float) -> None:
     with pytest.raises(ValueError, match=r"decay must lie in \[0, 1\)"):
         ExponentialMovingAverage(small_module(), decay=decay)
+
+
+def test_what_is_not_accepted_moves_nothing_and_is_no_update() -> None:
+    module, generator = small_module(), torch.Generator().manual_seed(1)
+    ema, expected = (ExponentialMovingAverage(module, decay=0.999) for _ in range(2))
+    for accepted in (True, False, False, True):
+        walk(module, generator)
+        before = {name: shadow.clone() for name, shadow in ema.shadow.items()}
+        ema.update(module, accepted=torch.tensor(accepted))
+        if accepted:
+            expected.update(module)
+        else:
+            assert all(torch.equal(ema.shadow[name], shadow) for name, shadow in before.items())
+    assert ema.num_updates == 2
+    assert all(torch.equal(ema.shadow[name], shadow) for name, shadow in expected.shadow.items())
+
+
+def test_the_averages_of_a_frozen_module_stay() -> None:
+    module = small_module().requires_grad_(False)
+    ema = ExponentialMovingAverage(module, decay=0.9)
+    ema.update(module)
+    assert all(torch.equal(ema.shadow[name], p) for name, p in module.named_parameters())

@@ -1,8 +1,14 @@
 """Seeds by purpose."""
 
-import torch
+from collections.abc import Callable
 
-from lzn.randomness import derive_seed, generator_for
+import pytest
+import torch
+from torch import Tensor
+
+from lzn.data import AffineViews, SimCLRDistortions, random_flips
+from lzn.parallel import Processes
+from lzn.randomness import SampleDraws, derive_seed, generator_for
 
 
 def test_different_purposes_have_different_seeds() -> None:
@@ -30,3 +36,40 @@ def test_a_generator_depends_on_its_purpose_and_not_on_the_global_one() -> None:
     torch.manual_seed(2)
     assert torch.equal(torch.rand(4, generator=generator_for(0, "step", 5)), first)
     assert not torch.equal(torch.rand(4, generator=generator_for(0, "step", 6)), first)
+
+
+IMAGES = torch.rand(7, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+AFFINE = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1, min_contrast=0.5, noise=0.1)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda images, draws: draws.normal(3, 5),
+        lambda images, draws: draws.uniform(),
+        lambda images, draws: draws.bits(),
+        random_flips,
+        AFFINE,
+        SimCLRDistortions(blur_kernel=5),
+    ],
+    ids=["normal", "uniform", "bits", "flips", "affine views", "distortions"],
+)
+@pytest.mark.parametrize("count", [2, 4, 7])
+def test_what_is_drawn_for_a_sample_does_not_depend_on_who_holds_it(
+    draw: Callable[[Tensor, SampleDraws], Tensor], count: int
+) -> None:
+    def drawn(processes: Processes) -> Tensor:
+        share = processes.share_of(7)
+        draws = SampleDraws(torch.Generator().manual_seed(5), share)
+        return torch.cat([draw(IMAGES[share.rows], draws)[:, None] for _ in range(2)], dim=1)
+
+    parts = [drawn(Processes(rank, count)) for rank in range(count)]
+    # Vector and scalar code of the CPU round the last bit differently.
+    torch.testing.assert_close(torch.cat(parts), drawn(Processes()), rtol=1e-6, atol=2e-6)
+
+
+def test_one_process_draws_what_its_generator_draws() -> None:
+    draws = SampleDraws.for_whole_batch(5, torch.Generator().manual_seed(5))
+    generator = torch.Generator().manual_seed(5)
+    assert torch.equal(draws.normal(2, 3), torch.randn(5, 2, 3, generator=generator))
+    assert torch.equal(draws.uniform(4), torch.rand(5, 4, generator=generator))

@@ -31,6 +31,7 @@ from lzn.data import (
     load_batches,
 )
 from lzn.data.loading import MAX_PART_SIZE
+from lzn.parallel import Processes
 
 NUM_IMAGES = 23
 
@@ -74,6 +75,27 @@ def test_a_resumed_run_gets_the_batches_that_it_would_have_got(views: SampleView
     whole = load(numbered_set(), views=views)
     assert_same(load(numbered_set(), views=views, first_step=4), whole[4:])
     assert load(numbered_set(), views=views, first_step=7) == []
+
+
+@pytest.mark.parametrize("views", [None, NoisyCopies()], ids=["images", "views"])
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_processes_that_train_together_load_their_own_rows_of_the_same_batches(
+    views: SampleViews | None, num_workers: int
+) -> None:
+    whole = load(numbered_set(), views=views)
+    parts = [
+        load(numbered_set(), views=views, num_workers=num_workers, processes=Processes(rank, 3))
+        for rank in range(3)
+    ]
+    assert [len(part[0].images) for part in parts] == [1, 2, 2]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([share.images for share in shares]), batch.images)
+        assert torch.equal(torch.cat([share.labels for share in shares]), batch.labels)
+
+
+def test_more_processes_than_samples_in_a_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match="a batch of 5 cannot be shared by 6 processes"):
+        load(numbered_set(), processes=Processes(0, 6))
 
 
 def test_workers_load_what_this_process_loads() -> None:

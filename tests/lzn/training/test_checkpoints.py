@@ -165,6 +165,13 @@ def test_what_a_killed_process_left_half_written_is_never_loaded_and_goes_with_t
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_a_checkpoint_is_loaded_by_its_step_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, 5, 10)
+    assert_same(folder.load(5), 5)
+    with pytest.raises(FileNotFoundError, match=r"step_000000007\.pt"):
+        folder.load(7)
+
+
 def test_nothing_but_tensors_and_plain_values_is_loaded(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     folder.save(1, {"path": Path("x")})  # a pickled object, with a digest that fits

@@ -7,6 +7,7 @@ from lzn_oracles.sample_views import NoisyCopies
 from lzn_oracles.toy_training import run_toy, toy_images, toy_schedule
 
 from lzn.data import ImageSet, batch_indices, dequantise
+from lzn.parallel import Processes
 from lzn.training import Batch
 from lzn.training.feeding import training_batches
 
@@ -19,6 +20,7 @@ def batches(
     seed: int = 0,
     flips: bool = False,
     data: ImageSet | None = None,
+    processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> list[Batch]:
     return list(
         training_batches(
@@ -29,6 +31,7 @@ def batches(
             device="cpu",
             num_workers=num_workers,
             views=views,
+            processes=processes,
         )
     )
 
@@ -53,6 +56,16 @@ def test_a_batch_is_that_of_its_step_in_minus_1_to_1() -> None:
 def test_where_a_run_begins_does_not_matter(views: NoisyCopies | None, first_step: int) -> None:
     expected = batches(views=views, flips=True)[first_step:]
     assert_same(batches(first_step=first_step, views=views, flips=True), expected)
+
+
+@pytest.mark.parametrize("views", [None, NoisyCopies()], ids=["images", "views"])
+def test_processes_that_train_together_share_each_batch_with_its_flips(views: NoisyCopies | None) -> None:
+    whole = batches(views=views, flips=True)
+    parts = [batches(views=views, flips=True, processes=Processes(rank, 3)) for rank in range(3)]
+    for batch, *shares in zip(whole, *parts, strict=True):
+        assert torch.equal(torch.cat([share.images for share in shares]), batch.images)
+        assert torch.equal(torch.cat([share.labels for share in shares]), batch.labels)
+        assert [share.share.rows for share in shares] == [slice(0, 2), slice(2, 5), slice(5, 8)]
 
 
 def test_a_run_that_is_over_gets_no_batch() -> None:

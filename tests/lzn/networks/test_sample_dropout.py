@@ -1,0 +1,217 @@
+"""Dropout by sample: its rate, the independence of masks, and that they belong to samples and not to batches."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from lzn_oracles.sample_draws import draws_for
+from torch import Tensor, nn
+
+from lzn.networks import SampleDropout, checkpoint_activations, keyed_dropout
+from lzn.networks.recomputation import RecomputableBlock, recomputable
+from lzn.parallel import Processes
+from lzn.randomness import SampleDraws
+
+P = 0.15
+SHAPE = (16, 8, 8)
+
+
+def layers(count: int = 2) -> nn.ModuleList:
+    return nn.ModuleList(SampleDropout(P) for _ in range(count))
+
+
+def dropped(num_samples: int, *, seed: int = 0, count: int = 2, shape: tuple[int, ...] = SHAPE) -> Tensor:
+    """What each layer drops of each sample, bool (layers, samples, elements)."""
+    model = layers(count)
+    with keyed_dropout(model, num_samples, "cpu") as keys:
+        keys.draw(draws_for(num_samples, seed))
+        masks = [layer(torch.ones(num_samples, *shape)) == 0 for layer in model]
+    return torch.stack(masks).flatten(2)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.15, 0.5, 0.9])
+def test_elements_are_dropped_at_the_rate_and_the_others_scaled(p: float) -> None:
+    x = torch.ones(200, 1000)
+    y = SampleDropout(p)(x)
+    # 200000 elements: 5 standard deviations.
+    assert float((y == 0).double().mean()) == pytest.approx(p, abs=5 * (p * (1 - p) / x.numel()) ** 0.5)
+    assert y[y != 0].unique().tolist() == pytest.approx([1 / (1 - p)], rel=1e-7)
+
+
+def test_the_rate_holds_in_each_sample_each_element_each_layer_and_each_step() -> None:
+    steps = torch.stack(
+        [dropped(256, seed=seed) for seed in range(8)]
+    ).double()  # (step, layer, sample, element)
+    for dim in range(4):
+        others = [d for d in range(4) if d != dim]
+        counted = steps.mean(dim=others)
+        deviation = (P * (1 - P) * counted.numel() / steps.numel()) ** 0.5
+        # 1024 means of independent draws stay within 5 deviations but for one chance in a thousand, and one seed.
+        assert float((counted - P).abs().max()) < 5 * deviation, f"dimension {dim}"
+
+
+def correlations(masks: Tensor) -> Tensor:
+    """Between the rows (n, k) of a matrix, each in units of its standard deviation under independence: (n, n)."""
+    centred = masks.double() - P
+    return centred @ centred.T / (P * (1 - P) * masks.shape[1] ** 0.5)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        lambda: dropped(128)[0],  # of samples
+        lambda: dropped(2048, shape=(128,))[0].T,  # of elements
+        lambda: dropped(16, count=64).flatten(1),  # of layers
+        lambda: torch.stack([dropped(16, seed=seed)[0].flatten() for seed in range(64)]),  # of steps
+    ],
+    ids=["samples", "elements", "layers", "steps"],
+)
+def test_masks_are_independent(rows: Callable[[], Tensor]) -> None:
+    found = correlations(rows())
+    different = found[~torch.eye(len(found), dtype=torch.bool)]
+    # 128 * 127 / 2 pairs: the largest is beyond 5.5 with a chance of 3e-4; their mean square is 1, within 5 deviations
+    # of sqrt(2 / pairs).
+    assert float(different.abs().max()) < 5.5
+    num_pairs = len(different) / 2
+    assert float(different.square().mean()) == pytest.approx(1.0, abs=5 * (2 / num_pairs) ** 0.5)
+
+
+def test_neighbours_and_triples_are_independent() -> None:
+    """A weak hash shows in what it does to consecutive numbers."""
+    masks = dropped(64, shape=(64, 64))[0].double() - P
+    for lag in (1, 2, 4, 8, 64):
+        product = (masks[:, lag:] * masks[:, :-lag]).flatten()
+        triple = (masks[:, 2 * lag :] * masks[:, lag:-lag] * masks[:, : -2 * lag]).flatten()
+        variance = P * (1 - P)
+        assert abs(float(product.mean())) < 5 * variance / len(product) ** 0.5
+        assert abs(float(triple.mean())) < 5 * variance**1.5 / len(triple) ** 0.5
+
+
+def outputs_with_keys(x: Tensor, processes: Processes, *, seed: int = 0) -> Tensor:
+    share = processes.share_of(len(x))
+    model = layers()
+    with keyed_dropout(model, share.count, "cpu") as keys:
+        keys.draw(SampleDraws(torch.Generator().manual_seed(seed), share))
+        return model[1](model[0](x[share.rows]))
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_a_samples_mask_does_not_depend_on_who_holds_it(count: int) -> None:
+    x = torch.rand(7, 4, 6, 6) + 1
+    parts = [outputs_with_keys(x, Processes(rank, count)) for rank in range(count)]
+    assert torch.equal(torch.cat(parts), outputs_with_keys(x, Processes()))
+    assert not torch.equal(torch.cat(parts), outputs_with_keys(x, Processes(), seed=1))
+
+
+def test_a_mask_does_not_depend_on_the_memory_layout_which_stays() -> None:
+    x = torch.rand(7, 4, 6, 6) + 1
+    turned = x.contiguous(memory_format=torch.channels_last)
+    found = outputs_with_keys(turned, Processes())
+    assert torch.equal(found, outputs_with_keys(x, Processes()))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_views_one_after_the_other_get_masks_of_their_own_that_belong_to_the_samples() -> None:
+    def views_of(processes: Processes) -> Tensor:
+        share, model = processes.share_of(6), layers(1)
+        with keyed_dropout(model, share.count, "cpu") as keys:
+            keys.draw(SampleDraws(torch.Generator().manual_seed(0), share))
+            return torch.stack(model[0](torch.ones(2 * share.count, 100)).chunk(2))
+
+    whole = views_of(Processes())
+    assert torch.equal(torch.cat([views_of(Processes(rank, 2)) for rank in range(2)], dim=1), whole)
+    assert not torch.equal(*whole)
+
+
+def test_rows_that_are_no_multiple_of_the_samples_are_refused() -> None:
+    model = layers(1)
+    with keyed_dropout(model, 4, "cpu"), pytest.raises(ValueError, match="keys for 4 samples, got 6 rows"):
+        model[0](torch.ones(6, 3))
+
+
+def test_gradients_go_through_what_is_kept_and_are_scaled_alike() -> None:
+    x = torch.rand(50, 40, requires_grad=True)
+    y = SampleDropout(P)(x)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient == 0, y == 0)
+    torch.testing.assert_close(gradient * x, y, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("change", [lambda layer: layer.eval(), lambda layer: setattr(layer, "p", 0.0)])
+def test_in_evaluation_and_at_rate_zero_the_very_same_tensor_comes_back(
+    change: Callable[[SampleDropout], object],
+) -> None:
+    layer, x = SampleDropout(P), torch.rand(5, 3)
+    change(layer)
+    assert layer(x) is x
+
+
+def test_it_has_no_state_with_or_without_keys() -> None:
+    model = nn.Sequential(nn.Linear(3, 3), SampleDropout(P))
+    with keyed_dropout(model, 4, "cpu") as keys:
+        keys.draw(draws_for(4))
+        assert list(model.state_dict()) == ["0.weight", "0.bias"]
+    assert model[1].sample_keys is model[1].layer_key is None
+
+
+def test_without_keys_masks_come_from_the_global_generator_and_with_them_they_do_not() -> None:
+    layer = SampleDropout(P)
+    torch.manual_seed(0)
+    first, second = layer(torch.ones(4, 100)), layer(torch.ones(4, 100))
+    torch.manual_seed(0)
+    assert torch.equal(layer(torch.ones(4, 100)), first)
+    assert not torch.equal(first, second)
+    before = torch.get_rng_state()
+    dropped(4)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
+def test_a_rate_out_of_range_is_refused(p: float) -> None:
+    with pytest.raises(ValueError, match=r"p must lie in \[0, 1\)"):
+        SampleDropout(p)
+
+
+class MaskedProduct(RecomputableBlock):
+    """Dropout of the elementwise product with a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, 64))
+        self.dropout = SampleDropout(0.5)
+
+    @recomputable
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(x * self.weight)
+
+
+def gradient_and_output(model: nn.Sequential) -> tuple[Tensor, Tensor]:
+    with keyed_dropout(model, 3, "cpu") as keys:
+        keys.draw(draws_for(3))
+        output = model(torch.ones(3, 64))
+        output.sum().backward()
+    return model[0].weight.grad, output.detach()
+
+
+def test_a_block_that_recomputes_sees_the_same_mask_again() -> None:
+    plain, recomputing = (nn.Sequential(MaskedProduct(), MaskedProduct()) for _ in range(2))
+    checkpoint_activations(recomputing)
+    expected, found = gradient_and_output(plain), gradient_and_output(recomputing)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+
+
+@pytest.mark.slow
+def test_compiled_masks_are_the_eager_ones_and_new_keys_compile_nothing_anew() -> None:
+    model = nn.Sequential(SampleDropout(P), SampleDropout(P))
+    compiled = torch.compile(model, fullgraph=True)
+    with keyed_dropout(model, 6, "cpu") as keys:
+        outputs = []
+        for seed in range(4):
+            keys.draw(draws_for(6, seed))
+            x = torch.rand(6, 4, 8, 8)
+            with torch.compiler.set_stance("default" if seed < 1 else "fail_on_recompile"):
+                outputs.append(compiled(x))
+            # A compiled division or product may round differently.
+            torch.testing.assert_close(outputs[-1], model(x), rtol=1e-6, atol=0)
+    assert not torch.equal(outputs[0] == 0, outputs[1] == 0)
