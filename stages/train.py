@@ -37,8 +37,8 @@ def train_run(call: StageCall) -> None:
     """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
     run = load_section(call.params_file, f"runs.{call.item}", AnyRun)
     hardware = load_section(call.params_file, "hardware", Hardware)
-    data = read_description(call.workspace.folder("prepare", run.data))
     count = processes_to_start(batch_size=run.training.batch_size)
+    data = read_description(call.workspace.folder("prepare", run.data))
     if count is not None:
         run_workers("stages.train", sys.argv[1:], count=count, num_threads=hardware.num_threads)
         return

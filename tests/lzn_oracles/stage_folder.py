@@ -29,6 +29,7 @@ class StageFolder:
     def start_python(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
         own = {"PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": self.uri, "LZN_PROCESSES": "1"}
+        own["CUDA_VISIBLE_DEVICES"] = ""  # on CPUs results can be compared
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
