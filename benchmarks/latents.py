@@ -1,106 +1,184 @@
-"""Time and memory of latent computation, forward plus backward, against the literal version: ratios of one run.
+"""Time and memory of latent computation, and of the label flow, forward plus backward, against the literal versions.
 
-Every figure is measured in a process of its own, so that a peak of memory is that of one measurement.
+python -m benchmarks.latents [--sizes 256 1024]
+
+The time is also set beside that of the matrix products which the flow needs, done alone.
 """
 
 import argparse
-import json
-import os
-import platform
-import resource
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from benchmarks.literal import literal_latents
-from lzn.flow import Euler, compute_latents
+from benchmarks.comparison import Comparison, print_header
+from benchmarks.literal import literal_flow, literal_latents, noise_levels
+from benchmarks.measuring import Cost, backward, cost_of, in_own_process
+from benchmarks.products import Products, count_straight_steps, products_of_latents, time_products
+from benchmarks.reports import Finding, Report
+from lzn.flow import Arrival, DPMSolver, Euler, Solver, compute_latents, flow_to_anchors
 
 LATENT_DIM = 200
-NUM_STEPS = 20
-G = 1e-4
-SIZES = (256, 1024)
-REPORT = Path(__file__).with_name("latents.json")
+NUM_CLASSES = 10
+EULER = Euler(num_steps=20, g=1e-4)
+DPM = DPMSolver(num_steps=20, g=1e-3)
+LABEL_SOLVER = Euler(num_steps=100, g=1e-4)
+
+SIZES = (256, 512, 1024, 2048, 4096, 8192)
+LARGEST_LITERAL = 1024
+"""Beyond, the literal version needs many gigabytes and minutes."""
+DPM_SIZE = 512
+LABEL_FLOW_SIZE = 2000
 
 
-def literal(anchors: Tensor, noise: Tensor) -> Tensor:
+def literal(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     """The formula as it is written."""
-    return literal_latents(anchors, noise, num_steps=NUM_STEPS, g=G)
+    return literal_latents(anchors, noise, solver=solver)
 
 
-def attention(anchors: Tensor, noise: Tensor) -> Tensor:
+def ours(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     """What the library does."""
-    return compute_latents(anchors, noise, solver=Euler(num_steps=NUM_STEPS, g=G))
+    return compute_latents(anchors, noise, solver=solver)
 
 
-VERSIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"literal": literal, "attention": attention}
+def cost_of_latents(
+    version: Callable[[Tensor, Tensor, Solver], Tensor], solver: Solver, num_anchors: int
+) -> Cost:
+    """Of unit Gaussian anchors, forward plus backward, float32."""
+    anchors, noise = _unit_problem(num_anchors)
+    anchors.requires_grad_()
+    return cost_of(
+        lambda: backward(version(anchors, noise, solver).square().sum()),
+        warm_up=lambda: backward(version(anchors[:8], noise[:8], solver).square().sum()),
+    )
 
 
-def measure(version: str, num_anchors: int) -> dict[str, float]:
-    """Seconds of the fastest repetition, and bytes that the peak of memory grew by."""
+def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> Arrival:
+    """The label flow as it is written."""
+    return literal_flow(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
+
+
+def our_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> Arrival:
+    """The library's label flow."""
+    return flow_to_anchors(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
+
+
+def cost_of_label_flow(
+    version: Callable[[Tensor, Tensor, Tensor, Tensor], Arrival], num_latents: int
+) -> Cost:
+    """From latents to class anchors, with targets and class frequencies, forward plus backward, float32."""
     generator = torch.Generator().manual_seed(0)
-    anchors = torch.randn(num_anchors, LATENT_DIM, generator=generator).requires_grad_()
-    noise = torch.randn(num_anchors, LATENT_DIM, generator=generator)
-    VERSIONS[version](anchors[:8], noise[:8]).square().sum().backward()  # type: ignore[no-untyped-call]  # load libraries before memory is read
-    before = _peak_bytes()
-    seconds: list[float] = []
-    while len(seconds) < 3 and sum(seconds) < 60:
-        start = time.perf_counter()
-        VERSIONS[version](anchors, noise).square().sum().backward()  # type: ignore[no-untyped-call]
-        seconds.append(time.perf_counter() - start)
-    return {"seconds": min(seconds), "extra_bytes": _peak_bytes() - before}
+    latents = torch.randn(num_latents, LATENT_DIM, generator=generator).requires_grad_()
+    anchors = torch.randn(NUM_CLASSES, LATENT_DIM, generator=generator).requires_grad_()
+    targets = torch.arange(num_latents) % NUM_CLASSES
+    weights = torch.full((NUM_CLASSES,), 1.0 / NUM_CLASSES)
+
+    def compute(rows: slice) -> None:
+        arrival = version(latents[rows], anchors, targets[rows], weights)
+        assert arrival.target_log_probability is not None
+        backward(arrival.target_log_probability.exp().mean())
+
+    return cost_of(lambda: compute(slice(None)), warm_up=lambda: compute(slice(8)))
 
 
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def needed_products(num_anchors: int) -> Products:
+    """Those of `cost_of_latents` by `EULER`."""
+    levels = noise_levels(EULER, towards_anchors=False)
+    return products_of_latents(levels, count_straight_steps(*_unit_problem(num_anchors), levels))
 
 
-def _in_own_process(version: str, num_anchors: int) -> dict[str, float]:
-    command = [
-        sys.executable,
-        "-m",
-        "benchmarks.latents",
-        "--version",
-        version,
-        "--num-anchors",
-        str(num_anchors),
-    ]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result: dict[str, float] = json.loads(output)
-    return result
+def measure(sizes: Sequence[int]) -> list[Comparison]:
+    """All comparisons, each printed as soon as it is there."""
+    print_header()
+    comparisons = []
+    for size in sizes:
+        products = in_own_process(needed_products, size)
+        comparison = Comparison(
+            what="Euler 20",
+            num_rows=size,
+            ours=in_own_process(cost_of_latents, ours, EULER, size),
+            products=products,
+            products_alone=in_own_process(time_products, size, LATENT_DIM, products),
+            literal=in_own_process(cost_of_latents, literal, EULER, size)
+            if size <= LARGEST_LITERAL
+            else None,
+        )
+        comparison.print()
+        comparisons.append(comparison)
+    comparisons += [_compare_dpm(), _compare_label_flow()]
+    return comparisons
+
+
+def findings(comparisons: Sequence[Comparison]) -> list[Finding]:
+    """What it comes to."""
+    found = []
+    for each in comparisons:
+        largest = each.what == "Euler 20" and each.num_rows == LARGEST_LITERAL
+        if each.times_faster is not None:
+            goal = 100.0 if largest else None
+            found.append(Finding.large(f"{each.name}: times faster than literal", each.times_faster, goal))
+        if each.share_of_memory is not None:
+            goal = 1 / 20 if largest else None
+            found.append(
+                Finding.small(f"{each.name}: extra memory, of literal's", each.share_of_memory, goal)
+            )
+        if each.times_products is not None:
+            found.append(
+                Finding.small(
+                    f"{each.name}: time, in times of its matrix products alone", each.times_products, 2.5
+                )
+            )
+    return found + _growth([each for each in comparisons if each.what == "Euler 20" and each.num_rows >= 512])
 
 
 def main() -> None:
-    """Measure all versions at all sizes, print a table and write it as JSON."""
+    """Measure all versions at all sizes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latents", description=__doc__)
-    parser.add_argument("--version", choices=VERSIONS, help="measure one version only, and print it as JSON")
-    parser.add_argument("--num-anchors", type=int, default=SIZES[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of anchors")
     arguments = parser.parse_args()
-    if arguments.version:
-        print(json.dumps(measure(arguments.version, arguments.num_anchors)))
-        return
-    rows = []
-    print(f"Latents, forward plus backward, float32, q = {LATENT_DIM}, {NUM_STEPS} Euler steps")
-    print(f"{'n':>6} {'literal':>10} {'attention':>10} {'faster':>8} {'memory':>18}")
-    for size in SIZES:
-        slow, fast = (_in_own_process(version, size) for version in VERSIONS)
-        rows.append({"num_anchors": size, "literal": slow, "attention": fast})
-        memory = f"{slow['extra_bytes'] / 2**20:.0f} / {fast['extra_bytes'] / 2**20:.0f} MiB"
-        print(
-            f"{size:>6} {slow['seconds']:>8.3f} s {fast['seconds']:>8.3f} s "
-            f"{slow['seconds'] / fast['seconds']:>7.0f}x {memory:>18}"
-        )
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-    }
-    REPORT.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+    title = f"Latents and label flow, forward plus backward, float32, q = {LATENT_DIM}; fastest repetition"
+    print(title)
+    comparisons = measure(arguments.sizes)
+    rows = [each.as_row() for each in comparisons]
+    Report("latents", title, rows, findings(comparisons)).publish()
+
+
+def _compare_dpm() -> Comparison:
+    literal_cost, our_cost = (in_own_process(cost_of_latents, f, DPM, DPM_SIZE) for f in (literal, ours))
+    comparison = Comparison(what="DPM-Solver++ 20", num_rows=DPM_SIZE, literal=literal_cost, ours=our_cost)
+    comparison.print()
+    return comparison
+
+
+def _compare_label_flow() -> Comparison:
+    literal_cost, our_cost = (
+        in_own_process(cost_of_label_flow, f, LABEL_FLOW_SIZE) for f in (literal_labels, our_labels)
+    )
+    comparison = Comparison(
+        what="label flow, 10 classes, Euler 100",
+        num_rows=LABEL_FLOW_SIZE,
+        literal=literal_cost,
+        ours=our_cost,
+    )
+    comparison.print()
+    return comparison
+
+
+def _growth(comparisons: Sequence[Comparison]) -> list[Finding]:
+    """Linear memory: what a row needs does not grow with their number."""
+    if len(comparisons) < 2:
+        return []
+    growth = max(after.bytes_a_row / before.bytes_a_row for before, after in pairwise(comparisons))
+    first, last = comparisons[0].num_rows, comparisons[-1].num_rows
+    what = f"Euler 20, n = {first} to {last}: largest growth of memory per row from one size to the next"
+    return [Finding.small(what, growth, 1.1)]
+
+
+def _unit_problem(num_anchors: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    anchors = torch.randn(num_anchors, LATENT_DIM, generator=generator)
+    return anchors, torch.randn(num_anchors, LATENT_DIM, generator=generator)
 
 
 if __name__ == "__main__":

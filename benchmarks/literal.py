@@ -1,28 +1,146 @@
-"""Latent computation as the formula is written: a tensor of (n, n, q) differences in every step.
+"""The flow as its formulas are written: a tensor of (m, n, q) differences in every step.
 
 Each step is checkpointed, so that only the trajectory is kept and a step's tensors are made again in the backward
-pass (A.3): the way of the released implementation, as far as it matters for time and memory.
+pass (A.3): the way of the released implementation, as far as it matters for time and memory. Letters are those of
+`lzn.flow`: ``n`` anchors, ``m`` states, ``q`` latent dimension, ``r`` steps, noise level ``tau = 1 - t``.
 """
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from lzn.flow import Arrival, DPMSolver, Euler, Solver
 
-def literal_latents(anchors: Tensor, noise: Tensor, *, num_steps: int, g: float) -> Tensor:
-    """Latents (n, q) of anchors (n, q) by Euler's method (Eq. 1)."""
-    state = (1.0 - g) * anchors + g * noise
-    step_size = (1.0 - g) / num_steps
-    for step in range(num_steps):
-        tau = g + step * step_size
-        velocity = checkpoint(_velocity, state, anchors, tau, use_reentrant=False)
-        assert isinstance(velocity, Tensor)
-        state = state - step_size * velocity
+Velocity = Callable[[Tensor, float], Tensor]
+
+
+def literal_latents(
+    anchors: Tensor, noise: Tensor, *, solver: Solver, alpha: float = 1.0, num_steps: int | None = None
+) -> Tensor:
+    """Latents (n, q) of anchors (n, q) with noise (n, q) (Eq. 1); only the first ``num_steps`` steps, if given."""
+    state = (1.0 - solver.g) * anchors + solver.g * alpha * noise
+
+    def velocity(state: Tensor, tau: float) -> Tensor:
+        return _checkpointed(state, anchors, None, None, tau)[0]
+
+    return _integrate(
+        solver, state, noise_levels(solver, towards_anchors=False)[: _stop(num_steps)], velocity
+    )
+
+
+def literal_flow(
+    latents: Tensor,
+    anchors: Tensor,
+    *,
+    targets: Tensor,
+    solver: Solver,
+    weights: Tensor | None = None,
+    num_steps: int | None = None,
+) -> Arrival:
+    """Latents (m, q) flow towards anchors (n, q): `lzn.flow.flow_to_anchors`; only ``num_steps`` steps, if given."""
+    log_weights = None if weights is None else (weights / weights.sum()).log().to(latents.dtype)
+    log_probabilities: list[Tensor] = []
+
+    def velocity(state: Tensor, tau: float) -> Tensor:
+        v, log_probability = _checkpointed(state, anchors, log_weights, targets, tau)
+        log_probabilities.append(log_probability)
+        return v
+
+    levels = noise_levels(solver, towards_anchors=True)[: _stop(num_steps)]
+    points = _integrate(solver, latents, levels, velocity)
+    return Arrival(points, torch.stack(log_probabilities))
+
+
+def literal_alignment(log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:
+    """Minus the mean of the largest probability of the target after the skipped steps, from (r, m) (Eq. 2 and 5)."""
+    best = log_probability[num_skipped_steps:].max(dim=0).values
+    return -(best if log else best.exp()).mean()
+
+
+def _checkpointed(
+    state: Tensor, anchors: Tensor, log_weights: Tensor | None, targets: Tensor | None, tau: float
+) -> tuple[Tensor, Tensor]:
+    result: tuple[Tensor, Tensor] = checkpoint(
+        _velocity, state, anchors, log_weights, targets, tau, use_reentrant=False
+    )
+    return result
+
+
+def _velocity(
+    state: Tensor, anchors: Tensor, log_weights: Tensor | None, targets: Tensor | None, tau: float
+) -> tuple[Tensor, Tensor]:
+    """V(s, t) of section 2.2.1, (m, q), and log p of the targets (m,), or of nothing (0,)."""
+    differences = state[:, None, :] - (1.0 - tau) * anchors[None, :, :]  # m n q
+    logits = -differences.square().sum(dim=2) / (2 * tau**2)  # m n
+    if log_weights is not None:
+        logits = logits + log_weights
+    log_probability = logits.log_softmax(dim=1)
+    own = state.new_empty(0) if targets is None else log_probability.gather(1, targets[:, None])[:, 0]
+    towards = log_probability.exp()[:, :, None] * (anchors[None, :, :] - state[:, None, :])  # m n q
+    return towards.sum(dim=1) / tau, own
+
+
+def noise_levels(solver: Solver, *, towards_anchors: bool) -> list[float]:
+    """Noise levels: Euler's from g to 1 or from 1 to 0, DPM-Solver's between g and 1 - g."""
+    match solver:
+        case Euler():
+            first, last = (1.0, 0.0) if towards_anchors else (solver.g, 1.0)
+        case DPMSolver():
+            first, last = (1.0 - solver.g, solver.g) if towards_anchors else (solver.g, 1.0 - solver.g)
+    return [first + (last - first) * step / solver.num_steps for step in range(solver.num_steps)] + [last]
+
+
+def _stop(num_steps: int | None) -> int | None:
+    return None if num_steps is None else num_steps + 1
+
+
+def _integrate(solver: Solver, state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
+    match solver:
+        case Euler():
+            return _euler(state, levels, velocity)
+        case DPMSolver():
+            return _dpm(state, levels, velocity)
+
+
+def _euler(state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
+    for tau, tau_next in pairwise(levels):
+        state = state + (tau - tau_next) * velocity(state, tau)
     return state
 
 
-def _velocity(state: Tensor, anchors: Tensor, tau: float) -> Tensor:
-    """V(s, t) of section 2.2.1."""
-    differences = state[:, None, :] - (1.0 - tau) * anchors[None, :, :]  # n n q
-    probability = torch.softmax(-differences.square().sum(dim=2) / (2 * tau**2), dim=1)  # n n
-    return (probability[:, :, None] * (anchors[None, :, :] - state[:, None, :])).sum(dim=1) / tau
+def _dpm(state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
+    """Multistep DPM-Solver++ of order 3 on D = s + tau V, as it is published (Lu et al. 2022, arXiv:2211.01095)."""
+    means: list[Tensor] = []
+    num_steps = len(levels) - 1
+    lams = [math.log(1.0 / tau - 1.0) for tau in levels]
+    for step, (tau, tau_next) in enumerate(pairwise(levels)):
+        means = [*means[-2:], state + tau * velocity(state, tau)]
+        order = min(3, step + 1, num_steps - step if num_steps < 10 else 3)
+        correction = _correction(means[-order:], lams[step + 1 - order : step + 2])
+        h = lams[step + 1] - lams[step]
+        mean = -math.expm1(-h) * means[-1] + correction
+        state = (tau_next / tau) * state + (1.0 - tau_next) * mean
+    return state
+
+
+def _correction(means: list[Tensor], lams: list[float]) -> Tensor:
+    """What one or two earlier D add to a step, from the log-SNRs of all D and of the step's end."""
+    if len(means) == 1:
+        return torch.zeros_like(means[0])
+    h = lams[-1] - lams[-2]
+    phi_1 = math.expm1(-h)
+    r_0 = (lams[-2] - lams[-3]) / h
+    slope_0 = (means[-1] - means[-2]) / r_0
+    if len(means) == 2:
+        return -0.5 * phi_1 * slope_0
+    r_1 = (lams[-3] - lams[-4]) / h
+    slope_1 = (means[-2] - means[-3]) / r_1
+    first = slope_0 + r_0 / (r_0 + r_1) * (slope_0 - slope_1)
+    second = (slope_0 - slope_1) / (r_0 + r_1)
+    phi_2 = phi_1 / h + 1.0
+    phi_3 = phi_2 / h - 0.5
+    return phi_2 * first - phi_3 * second

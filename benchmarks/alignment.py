@@ -1,0 +1,115 @@
+"""Time and memory of case study 2's alignment of two views, forward plus backward, against the literal version.
+
+python -m benchmarks.alignment [--sizes 256 1024]
+
+Latents of the first views' anchors flow towards the second views' anchors (Eq. 5, with logarithm). The literal
+version's steps all cost the same; where there are many samples it does some of them, and the time is multiplied.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmarks.comparison import Comparison, print_header
+from benchmarks.literal import literal_alignment, literal_flow, literal_latents
+from benchmarks.measuring import Cost, backward, cost_of, in_own_process
+from benchmarks.reports import Finding, Report
+from lzn.flow import Euler, alignment_loss, compute_latents
+
+LATENT_DIM = 256
+ALPHA = 0.45
+SOLVER = Euler(num_steps=20, g=1e-4)
+NUM_SKIPPED_STEPS = 4
+SIZES = (256, 1024)
+LARGEST_WHOLE = 256
+"""With more samples, `FEW_STEPS` of the literal version's steps are done."""
+FEW_STEPS = 5
+
+
+def ours(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
+    """The library's alignment loss."""
+    latents = compute_latents(view_1, noise, alpha=ALPHA, solver=SOLVER)
+    targets = torch.arange(len(latents))
+    return alignment_loss(
+        latents, view_2, targets, solver=SOLVER, num_skipped_steps=NUM_SKIPPED_STEPS, log=True
+    )
+
+
+def literal(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
+    """The formula as it is written."""
+    return _literal(view_1, view_2, noise, num_steps=SOLVER.num_steps, num_skipped_steps=NUM_SKIPPED_STEPS)
+
+
+def literal_in_part(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
+    """The first `FEW_STEPS` steps of either flow."""
+    return _literal(view_1, view_2, noise, num_steps=FEW_STEPS, num_skipped_steps=1)
+
+
+def cost_of_alignment(version: Callable[[Tensor, Tensor, Tensor], Tensor], num_samples: int) -> Cost:
+    """Of two views whose anchors are unit Gaussian and a half of their norm apart, forward plus backward, float32."""
+    generator = torch.Generator().manual_seed(0)
+    view_1, change, noise = torch.randn(3, num_samples, LATENT_DIM, generator=generator)
+    view_2 = (view_1 + 0.5 * change).requires_grad_()
+    view_1.requires_grad_()
+    return cost_of(
+        lambda: backward(version(view_1, view_2, noise)),
+        warm_up=lambda: backward(version(view_1[:8], view_2[:8], noise[:8])),
+    )
+
+
+def compare(num_samples: int) -> Comparison:
+    """Both versions."""
+    our_cost = in_own_process(cost_of_alignment, ours, num_samples)
+    if num_samples <= LARGEST_WHOLE:
+        literal_cost = in_own_process(cost_of_alignment, literal, num_samples)
+    else:
+        part = in_own_process(cost_of_alignment, literal_in_part, num_samples)
+        literal_cost = replace(part, seconds=part.seconds * SOLVER.num_steps / FEW_STEPS)
+    return Comparison(what="alignment", num_rows=num_samples, ours=our_cost, literal=literal_cost)
+
+
+def findings(comparisons: Sequence[Comparison]) -> list[Finding]:
+    """What it comes to."""
+    found = []
+    for each in comparisons:
+        assert each.times_faster is not None
+        assert each.share_of_memory is not None
+        found.append(Finding.large(f"{each.name}: times faster than literal", each.times_faster))
+        found.append(Finding.small(f"{each.name}: extra memory, of literal's", each.share_of_memory))
+    return found
+
+
+def main() -> None:
+    """Measure both versions at all sizes."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.alignment", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of samples")
+    arguments = parser.parse_args()
+    title = (
+        f"Alignment of two views (case study 2), forward plus backward, float32, q = {LATENT_DIM}, Euler "
+        f"{SOLVER.num_steps}; fastest repetition; literal with n > {LARGEST_WHOLE}: {FEW_STEPS} steps of each flow, "
+        f"their time times {SOLVER.num_steps // FEW_STEPS}"
+    )
+    print(title)
+    print_header()
+    comparisons = []
+    for size in arguments.sizes:
+        comparisons.append(compare(size))
+        comparisons[-1].print()
+    Report("alignment", title, [each.as_row() for each in comparisons], findings(comparisons)).publish()
+
+
+def _literal(
+    view_1: Tensor, view_2: Tensor, noise: Tensor, *, num_steps: int, num_skipped_steps: int
+) -> Tensor:
+    latents = literal_latents(view_1, noise, alpha=ALPHA, solver=SOLVER, num_steps=num_steps)
+    targets = torch.arange(len(latents))
+    arrival = literal_flow(latents, view_2, targets=targets, solver=SOLVER, num_steps=num_steps)
+    assert arrival.target_log_probability is not None
+    return literal_alignment(arrival.target_log_probability, num_skipped_steps=num_skipped_steps, log=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Ours beside the literal version, and beside the bare matrix products: one line of a table."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.measuring import Cost
+from benchmarks.products import Products
+from benchmarks.reports import print_row
+
+_WIDTHS = (44, 10, 10, 8, 15, 8, 12, 10, 16)
+_HEADER = ("", "literal", "ours", "faster", "products alone", "ours/it", "literal", "ours", "ours per row")
+_MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Costs of one computation.
+
+    Attributes:
+        what: is computed.
+        num_rows: samples.
+        ours: the library's.
+        literal: that of the formulas as they are written, where it fits.
+        products: how many matrix products it needs, where they were counted.
+        products_alone: what they cost alone.
+    """
+
+    what: str
+    num_rows: int
+    ours: Cost
+    literal: Cost | None = None
+    products: Products | None = None
+    products_alone: Cost | None = None
+
+    @property
+    def name(self) -> str:
+        """What, and of how many samples."""
+        return f"{self.what}, n = {self.num_rows}"
+
+    @property
+    def times_faster(self) -> float | None:
+        """Than the literal version."""
+        return None if self.literal is None else self.literal.seconds / self.ours.seconds
+
+    @property
+    def share_of_memory(self) -> float | None:
+        """Our extra peak memory, of the literal version's."""
+        return None if self.literal is None else self.ours.extra_bytes / self.literal.extra_bytes
+
+    @property
+    def times_products(self) -> float | None:
+        """Our time, in those of the products alone."""
+        return None if self.products_alone is None else self.ours.seconds / self.products_alone.seconds
+
+    @property
+    def bytes_a_row(self) -> float:
+        """Our extra peak memory for each sample."""
+        return self.ours.extra_bytes / self.num_rows
+
+    def as_row(self) -> dict[str, Any]:
+        """Costs and ratios as plain values."""
+        ratios = {
+            "times_faster": self.times_faster,
+            "share_of_memory": self.share_of_memory,
+            "times_products": self.times_products,
+            "bytes_a_row": self.bytes_a_row,
+        }
+        return {**asdict(self), **ratios}
+
+    def print(self) -> None:
+        """One line."""
+        cells = (
+            self.name,
+            _seconds(self.literal),
+            _seconds(self.ours),
+            "" if self.times_faster is None else f"{self.times_faster:.0f}x",
+            _seconds(self.products_alone),
+            "" if self.times_products is None else f"{self.times_products:.2f}x",
+            _mebibytes(self.literal),
+            _mebibytes(self.ours),
+            f"{self.bytes_a_row / 1024:.1f} KiB",
+        )
+        print_row(cells, widths=_WIDTHS)
+
+
+def print_header() -> None:
+    """The line above those of `Comparison.print`."""
+    print_row(_HEADER, widths=_WIDTHS)
+
+
+def _seconds(cost: Cost | None) -> str:
+    return "" if cost is None else f"{cost.seconds:.3f} s"
+
+
+def _mebibytes(cost: Cost | None) -> str:
+    return "" if cost is None else f"{cost.extra_bytes / _MEBIBYTE:.0f} MiB"

@@ -1,0 +1,110 @@
+"""A training step as one would write it down: literal latents, and nothing done for speed.
+
+The same networks, solver, losses and clipping as in `lzn.training`; but the flow as its formulas are written, Adam
+with its defaults, averages parameter by parameter, losses read in every step, tensors in the default memory format,
+and no loading ahead.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.literal import literal_alignment, literal_flow, literal_latents
+from benchmarks.measuring import backward
+from lzn.data import ImageSet, dequantise
+from lzn.rectified_flow import interpolate, rectified_flow_loss, sample_times
+from stages.runs import GenerationRun, JointRun
+
+
+class LossOf(Protocol):
+    """The loss of a model on a batch."""
+
+    def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """A scalar, of images (b, c, h, w) in [-1, 1] and labels (b,)."""
+
+
+@dataclass(frozen=True)
+class PlainGeneration:
+    """Rectified flow with latents (algorithm 2)."""
+
+    run: GenerationRun
+
+    def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """The rectified flow loss."""
+        assert self.run.latent is not None
+        anchors = model.encoder(images)
+        noise = torch.randn(anchors.shape, generator=generator)
+        latents = literal_latents(
+            anchors, noise, alpha=self.run.latent.alpha, solver=self.run.latent.solver.build()
+        )
+        return _rectified_flow(model.decoder, images, latents, None, generator)
+
+
+@dataclass(frozen=True)
+class PlainJoint:
+    """Alignment of latents with their labels' anchors, and conditional rectified flow (algorithm 6)."""
+
+    run: JointRun
+
+    def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Both losses together."""
+        run = self.run
+        anchors = model.encoder(images)
+        noise = torch.randn(anchors.shape, generator=generator)
+        latents = literal_latents(anchors, noise, alpha=run.latent.alpha, solver=run.latent.solver.build())
+        points = model.label_anchors.points
+        one_hot = functional.one_hot(labels, len(points)).float()
+        arrival = literal_flow(
+            latents, points, targets=labels, weights=one_hot.mean(dim=0), solver=run.alignment.solver.build()
+        )
+        assert arrival.target_log_probability is not None
+        alignment = literal_alignment(
+            arrival.target_log_probability, num_skipped_steps=run.alignment.num_skipped_steps, log=False
+        )
+        alignment.item()
+        rectified_flow = _rectified_flow(model.decoder, images, latents, one_hot, generator)
+        return run.alignment_weight * alignment + rectified_flow
+
+
+def seconds_of_plain_steps(run: GenerationRun | JointRun, data: ImageSet, *, num_steps: int) -> list[float]:
+    """Train for a few steps; the seconds of each."""
+    model = run.build_model(num_classes=10).train()
+    compute_loss: LossOf = PlainGeneration(run) if isinstance(run, GenerationRun) else PlainJoint(run)
+    training = run.training
+    groups = [
+        {"params": list(model.get_submodule(name).parameters()), "lr": rate}
+        for name, rate in training.learning_rates.items()
+    ]
+    optimizer = torch.optim.Adam(groups)
+    averages = [p.detach().clone() for p in model.parameters()]
+    generator = torch.Generator().manual_seed(run.seed)
+    seconds = []
+    for _ in range(num_steps):
+        start = time.perf_counter()
+        chosen = torch.randperm(len(data), generator=generator)[: training.batch_size].numpy()
+        images, labels = dequantise(data.images[chosen]), torch.from_numpy(data.labels[chosen])
+        loss = compute_loss(model, images, labels, generator)
+        optimizer.zero_grad()
+        backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), training.max_gradient_norm)
+        optimizer.step()
+        with torch.no_grad():
+            for average, parameter in zip(averages, model.parameters(), strict=True):
+                average.mul_(training.ema_decay).add_(parameter, alpha=1 - training.ema_decay)
+        if not loss.isfinite().item():
+            raise RuntimeError(f"the plain step's loss is {loss.item()}")
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def _rectified_flow(
+    decoder: nn.Module, images: Tensor, latents: Tensor, one_hot: Tensor | None, generator: torch.Generator
+) -> Tensor:
+    noise = torch.randn(images.shape, generator=generator)
+    t = sample_times(len(images), generator=generator, device=images.device)
+    velocity = decoder(interpolate(images, noise, t), t, latents, one_hot)
+    return rectified_flow_loss(velocity, images, noise)

@@ -1,0 +1,62 @@
+"""How long the runs of a size train on this machine: the time of a step, measured, times their number.
+
+python -m stages.prepare --params scales/fashion/params.yaml --run fashion
+python -m benchmarks.run_times scales/fashion/params.yaml [--runs rf joint]
+"""
+
+import argparse
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from lzn.training import train
+from stages.check import Params, read_params
+from stages.dataset_files import read_description, read_split
+from stages.workspace import Workspace
+
+NUM_STEPS = 24
+NUM_LEFT_OUT = 6
+"""The first steps, which are slower."""
+
+
+def seconds_a_step(params: Params, name: str) -> float:
+    """Median over the steps of a training that is cut short."""
+    run: Any = params.runs[name]
+    folder = Workspace(params.size).folder("prepare", run.data)
+    times: list[float] = []
+    train(
+        run.build_model(read_description(folder).num_classes),
+        run.build_step(),
+        read_split(folder, "train"),
+        replace(run.training, num_steps=NUM_STEPS, snapshot_steps=()),
+        seed=run.seed,
+        views=run.build_views(),
+        on_step=lambda step: times.append(time.perf_counter()),
+    )
+    times = times[NUM_LEFT_OUT:]
+    return median(after - before for before, after in pairwise(times))
+
+
+def main() -> None:
+    """Print a line a run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.run_times", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument("params", type=Path, help="params.yaml of a size whose data are prepared")
+    parser.add_argument("--runs", nargs="+", help="default: all")
+    arguments = parser.parse_args()
+    params = read_params(arguments.params)
+    torch.set_num_threads(params.hardware.num_threads)
+    for name in arguments.runs or params.runs:
+        seconds = seconds_a_step(params, name)
+        minutes = seconds * params.runs[name].training.num_steps / 60
+        print(f"{name:20} {1000 * seconds:6.0f} ms a step  {minutes:5.1f} min", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Sampling with the digits U-Net, and its inverse: images a second and network evaluations; RK45 beside SciPy's.
+
+python -m benchmarks.sampling [--num-images 500]
+
+Weights are those of the digits pipeline's run ``rf`` where it has been run, else untrained ones.
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+from torch import Tensor
+
+from benchmarks.machine import ROOT
+from benchmarks.measuring import in_own_process
+from benchmarks.reports import Finding, Report, print_row
+from lzn.ode import EulerSampler, RK45Sampler, Sampler
+from lzn.rectified_flow import T_MIN, Velocity
+from lzn.studies import velocity_of
+from stages.check import read_params
+from stages.trained import read_trained
+from stages.workspace import Workspace
+
+NUM_IMAGES = 500
+NUM_REPETITIONS = 3
+TOLERANCE = 1e-5
+SAMPLERS: dict[str, Sampler] = {
+    "Euler 50": EulerSampler(num_steps=50),
+    "RK45 1e-5": RK45Sampler(rtol=TOLERANCE, atol=TOLERANCE),
+}
+SCIPY = "SciPy RK45 1e-5"
+DIRECTIONS = {"noise to images": (T_MIN, 1.0), "images to noise": (1.0, T_MIN)}
+_WIDTHS = (36, 12, 14)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Median seconds of the whole batch, and evaluations of the network, each for the whole batch."""
+
+    seconds: float
+    num_evaluations: int
+
+
+Solve = Callable[[Velocity, Tensor, float, float], int]
+"""Solves the image ODE from one time to another; the number of evaluations."""
+
+
+def ours(sampler: Sampler, velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> int:
+    """The library's solvers."""
+    return sampler.integrate(velocity, x, t_start=t_start, t_end=t_end).num_evaluations
+
+
+def scipy_rk45(velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> int:
+    """SciPy's, on the batch as one vector, with a trip through NumPy at each evaluation."""
+
+    def right_hand_side(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
+        state = torch.from_numpy(y).to(x.dtype).view_as(x)
+        v = velocity(state, torch.full((len(x),), t, dtype=x.dtype))
+        return v.numpy().astype(np.float64).ravel()
+
+    y = x.numpy().astype(np.float64).ravel()
+    solution = solve_ivp(right_hand_side, (t_start, t_end), y, method="RK45", rtol=TOLERANCE, atol=TOLERANCE)
+    return int(solution.nfev)
+
+
+@torch.no_grad()
+def measure_one(solve: Solve, direction: str, num_images: int) -> Sampling:
+    """Seconds and evaluations of one solver in one direction."""
+    velocity, shape = _digits_velocity()
+    noise = torch.randn(num_images, *shape, generator=torch.Generator().manual_seed(0))
+    t_start, t_end = DIRECTIONS[direction]
+    start = noise
+    if t_start > t_end:
+        start = EulerSampler(50).integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x
+    velocity(start, torch.full((num_images,), 0.5))
+    seconds = []
+    num_evaluations = 0
+    for _ in range(NUM_REPETITIONS):
+        begun = time.perf_counter()
+        num_evaluations = solve(velocity, start, t_start, t_end)
+        seconds.append(time.perf_counter() - begun)
+    return Sampling(median(seconds), num_evaluations)
+
+
+def measure(num_images: int) -> list[dict[str, Any]]:
+    """A row for each solver and direction, printed as soon as it is there."""
+    solvers: dict[str, Solve] = {name: partial(ours, sampler) for name, sampler in SAMPLERS.items()}
+    solvers[SCIPY] = scipy_rk45
+    print_row(("", "images/s", "evaluations"), widths=_WIDTHS)
+    rows = []
+    for direction in DIRECTIONS:
+        for name, solve in solvers.items():
+            found = in_own_process(measure_one, solve, direction, num_images)
+            images_a_second = num_images / found.seconds
+            row = {"direction": direction, "solver": name, "num_images": num_images, **asdict(found)}
+            rows.append({**row, "images_a_second": images_a_second})
+            cells = (f"{direction}, {name}", f"{images_a_second:.1f}", str(found.num_evaluations))
+            print_row(cells, widths=_WIDTHS)
+    return rows
+
+
+def findings(rows: Sequence[dict[str, Any]]) -> list[Finding]:
+    """What it comes to."""
+    found = [
+        Finding.large(
+            f"digits, {row['direction']}, {row['solver']} ({row['num_evaluations']} evaluations): images a second",
+            row["images_a_second"],
+        )
+        for row in rows
+        if row["solver"] in SAMPLERS
+    ]
+    for direction in DIRECTIONS:
+        of = {row["solver"]: row for row in rows if row["direction"] == direction}
+        our_row, other = of["RK45 1e-5"], of[SCIPY]
+        difference = 100 * abs(our_row["num_evaluations"] / other["num_evaluations"] - 1)
+        found.append(
+            Finding.small(f"{direction}: RK45's evaluations, difference to SciPy's in %", difference, 5.0)
+        )
+        faster = other["seconds"] / our_row["seconds"]
+        found.append(Finding.large(f"{direction}: RK45, times faster than SciPy's", faster))
+    return found
+
+
+def main() -> None:
+    """Measure all solvers in both directions."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
+    parser.add_argument("--num-images", type=int, default=NUM_IMAGES, help="in one batch")
+    arguments = parser.parse_args()
+    weights = "trained" if _trained_folder().exists() else "untrained"
+    title = f"Sampling, digits U-Net ({weights}), {arguments.num_images} images at once; median of {NUM_REPETITIONS}"
+    print(title)
+    rows = measure(arguments.num_images)
+    Report("sampling", title, rows, findings(rows)).publish()
+
+
+def _trained_folder() -> Any:
+    return ROOT / Workspace("digits").folder("train", "rf")
+
+
+def _digits_velocity() -> tuple[Velocity, tuple[int, int, int]]:
+    """The velocity of the run ``rf``, and the shape of an image."""
+    run: Any = read_params(ROOT / "params.yaml").runs["rf"]
+    if _trained_folder().exists():
+        model = read_trained(_trained_folder()).model
+    else:
+        model = run.build_model(num_classes=10).eval()
+    shape = (run.unet.image_channels, run.unet.image_size, run.unet.image_size)
+    return velocity_of(model.decoder, None, None), shape
+
+
+if __name__ == "__main__":
+    main()
