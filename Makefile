@@ -42,7 +42,8 @@ lint: $(VENV)/installed  ## style, types and import contracts
 	lint-imports
 
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
-	python -m benchmarks.latents
+	@for topic in latents alignment steps sampling accuracy; do python -m benchmarks.$$topic || exit 1; done
+	@python -m benchmarks.table
 
 ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
 	@echo "Runs: http://127.0.0.1:$(UI_PORT)/#/experiments/1/runs    Stop with Ctrl-C"

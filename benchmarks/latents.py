@@ -24,6 +24,7 @@ NUM_CLASSES = 10
 EULER = Euler(num_steps=20, g=1e-4)
 DPM = DPMSolver(num_steps=20, g=1e-3)
 LABEL_SOLVER = Euler(num_steps=100, g=1e-4)
+EULER_NAME = "latents, Euler 20"
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST_LITERAL = 1024
@@ -95,7 +96,7 @@ def measure(sizes: Sequence[int]) -> list[Comparison]:
     for size in sizes:
         products = in_own_process(needed_products, size)
         comparison = Comparison(
-            what="Euler 20",
+            what=EULER_NAME,
             num_rows=size,
             ours=in_own_process(cost_of_latents, ours, EULER, size),
             products=products,
@@ -114,22 +115,15 @@ def findings(comparisons: Sequence[Comparison]) -> list[Finding]:
     """What it comes to."""
     found = []
     for each in comparisons:
-        largest = each.what == "Euler 20" and each.num_rows == LARGEST_LITERAL
-        if each.times_faster is not None:
-            goal = 100.0 if largest else None
+        main = each.what == EULER_NAME and each.num_rows == LARGEST_LITERAL
+        if each.times_faster is not None and (main or each.what != EULER_NAME):
+            goal = 100.0 if main else None
             found.append(Finding.large(f"{each.name}: times faster than literal", each.times_faster, goal))
-        if each.share_of_memory is not None:
-            goal = 1 / 20 if largest else None
-            found.append(
-                Finding.small(f"{each.name}: extra memory, of literal's", each.share_of_memory, goal)
-            )
-        if each.times_products is not None:
-            found.append(
-                Finding.small(
-                    f"{each.name}: time, in times of its matrix products alone", each.times_products, 2.5
-                )
-            )
-    return found + _growth([each for each in comparisons if each.what == "Euler 20" and each.num_rows >= 512])
+        if each.share_of_memory is not None and main:
+            what = f"{each.name}: extra peak memory, of literal's"
+            found.append(Finding.small(what, each.share_of_memory, 1 / 20))
+    euler = [each for each in comparisons if each.what == EULER_NAME]
+    return found + _over_products(euler) + _growth([each for each in euler if each.num_rows >= 512])
 
 
 def main() -> None:
@@ -146,7 +140,9 @@ def main() -> None:
 
 def _compare_dpm() -> Comparison:
     literal_cost, our_cost = (in_own_process(cost_of_latents, f, DPM, DPM_SIZE) for f in (literal, ours))
-    comparison = Comparison(what="DPM-Solver++ 20", num_rows=DPM_SIZE, literal=literal_cost, ours=our_cost)
+    comparison = Comparison(
+        what="latents, DPM-Solver++ 20", num_rows=DPM_SIZE, literal=literal_cost, ours=our_cost
+    )
     comparison.print()
     return comparison
 
@@ -165,13 +161,23 @@ def _compare_label_flow() -> Comparison:
     return comparison
 
 
+def _over_products(comparisons: Sequence[Comparison]) -> list[Finding]:
+    """Our times in those of the bare products."""
+    times = {each.num_rows: each.times_products for each in comparisons if each.times_products is not None}
+    if not times:
+        return []
+    largest = ", ".join(f"{ratio:.2f}" for ratio in times.values())
+    what = f"{EULER_NAME}, n = {', '.join(map(str, times))} ({largest}): time in that of its products alone, most"
+    return [Finding.small(what, max(times.values()), 2.5)]
+
+
 def _growth(comparisons: Sequence[Comparison]) -> list[Finding]:
     """Linear memory: what a row needs does not grow with their number."""
     if len(comparisons) < 2:
         return []
     growth = max(after.bytes_a_row / before.bytes_a_row for before, after in pairwise(comparisons))
     first, last = comparisons[0].num_rows, comparisons[-1].num_rows
-    what = f"Euler 20, n = {first} to {last}: largest growth of memory per row from one size to the next"
+    what = f"{EULER_NAME}, n = {first} to {last}: largest growth of memory per row from one size to the next"
     return [Finding.small(what, growth, 1.1)]
 
 
