@@ -1,17 +1,15 @@
 """Sampling with the digits U-Net, and its inverse: images a second and network evaluations; RK45 beside SciPy's.
 
-python -m benchmarks.sampling [--num-images 500]
+python -m benchmarks.sampling [--num-images 100]
 
 Weights are those of the digits pipeline's run ``rf`` where it has been run, else untrained ones.
 """
 
 import argparse
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from benchmarks.machine import ROOT
-from benchmarks.measuring import in_own_process
+from benchmarks.measuring import cost_of, in_own_process
 from benchmarks.reports import Finding, Report, print_row
 from lzn.ode import EulerSampler, RK45Sampler, Sampler
 from lzn.rectified_flow import T_MIN, Velocity
@@ -29,8 +27,7 @@ from stages.check import read_params
 from stages.trained import read_trained
 from stages.workspace import Workspace
 
-NUM_IMAGES = 500
-NUM_REPETITIONS = 3
+NUM_IMAGES = 100
 TOLERANCE = 1e-5
 RK45 = "RK45 1e-5"
 SAMPLERS: dict[str, Sampler] = {
@@ -44,7 +41,7 @@ _WIDTHS = (36, 12, 14)
 
 @dataclass(frozen=True)
 class Sampling:
-    """Median seconds of the whole batch, and evaluations of the network, each for the whole batch."""
+    """Seconds of the fastest repetition, and evaluations of the network, each for the whole batch."""
 
     seconds: float
     num_evaluations: int
@@ -73,25 +70,22 @@ def scipy_rk45(velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> i
 
 
 @torch.no_grad()
-def measure_one(solve: Solve, direction: str, num_images: int) -> Sampling:
-    """Seconds and evaluations of one solver in one direction."""
-    velocity, shape = _digits_velocity()
-    noise = torch.randn(num_images, *shape, generator=torch.Generator().manual_seed(0))
+def measure_one(solve: Solve, direction: str, num_images: int, *, trained: Path | None) -> Sampling:
+    """Seconds and evaluations of one solver in one direction, with the weights of a trained run or untrained."""
+    velocity, shape = _digits_velocity(trained)
+    x = torch.randn(num_images, *shape, generator=torch.Generator().manual_seed(0))
     t_start, t_end = DIRECTIONS[direction]
-    start = noise
     if t_start > t_end:
-        start = EulerSampler(50).integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x
-    velocity(start, torch.full((num_images,), 0.5))
-    seconds = []
-    num_evaluations = 0
-    for _ in range(NUM_REPETITIONS):
-        begun = time.perf_counter()
-        num_evaluations = solve(velocity, start, t_start, t_end)
-        seconds.append(time.perf_counter() - begun)
-    return Sampling(median(seconds), num_evaluations)
+        x = EulerSampler(50).integrate(velocity, x, t_start=T_MIN, t_end=1.0).x
+    evaluations: list[int] = []
+    cost = cost_of(
+        lambda: evaluations.append(solve(velocity, x, t_start, t_end)),
+        warm_up=lambda: velocity(x, torch.full((num_images,), 0.5)),
+    )
+    return Sampling(cost.seconds, evaluations[0])
 
 
-def measure(num_images: int) -> list[dict[str, Any]]:
+def measure(num_images: int, *, trained: Path | None) -> list[dict[str, Any]]:
     """A row for each solver and direction, printed as soon as it is there."""
     solvers: dict[str, Solve] = {name: partial(ours, sampler) for name, sampler in SAMPLERS.items()}
     solvers[SCIPY] = scipy_rk45
@@ -99,7 +93,7 @@ def measure(num_images: int) -> list[dict[str, Any]]:
     rows = []
     for direction in DIRECTIONS:
         for name, solve in solvers.items():
-            found = in_own_process(measure_one, solve, direction, num_images)
+            found = in_own_process(measure_one, solve, direction, num_images, trained=trained)
             images_a_second = num_images / found.seconds
             row = {"direction": direction, "solver": name, "num_images": num_images, **asdict(found)}
             rows.append({**row, "images_a_second": images_a_second})
@@ -129,24 +123,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
     parser.add_argument("--num-images", type=int, default=NUM_IMAGES, help="in one batch")
     arguments = parser.parse_args()
-    weights = "trained" if _trained_folder().exists() else "untrained"
-    title = f"Sampling, digits U-Net ({weights}), {arguments.num_images} images at once; median of {NUM_REPETITIONS}"
+    folder = ROOT / Workspace("digits").folder("train", "rf")
+    trained = folder if folder.exists() else None
+    weights = "trained" if trained else "untrained"
+    title = f"Sampling, digits U-Net ({weights}), {arguments.num_images} images at once; fastest repetition"
     print(title)
-    rows = measure(arguments.num_images)
+    rows = measure(arguments.num_images, trained=trained)
     Report("sampling", title, rows, findings(rows)).publish()
 
 
-def _trained_folder() -> Path:
-    return ROOT / Workspace("digits").folder("train", "rf")
-
-
-def _digits_velocity() -> tuple[Velocity, tuple[int, int, int]]:
+def _digits_velocity(trained: Path | None) -> tuple[Velocity, tuple[int, int, int]]:
     """The velocity of the run ``rf``, and the shape of an image."""
     run: Any = read_params(ROOT / "params.yaml").runs["rf"]
-    if _trained_folder().exists():
-        model = read_trained(_trained_folder()).model
-    else:
-        model = run.build_model(num_classes=10).eval()
+    model = run.build_model(num_classes=10).eval() if trained is None else read_trained(trained).model
     shape = (run.unet.image_channels, run.unet.image_size, run.unet.image_size)
     return lambda x, t: model.decoder(x, t, None, None), shape
 
