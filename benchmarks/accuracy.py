@@ -23,7 +23,7 @@ from benchmarks.machine import ROOT
 from benchmarks.measuring import in_own_process
 from benchmarks.reports import FOLDER, Finding, Report, print_row
 from lzn.data import dequantise
-from lzn.flow import DPMSolver, Euler, Solver, compute_latents
+from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents
 from stages.dataset_files import read_split
 from stages.figures import STYLE
 from stages.trained import read_trained
@@ -37,6 +37,7 @@ PAPER_STEPS = 20
 SOLVERS: dict[str, Callable[[int], Solver]] = {
     "Euler": lambda num_steps: Euler(num_steps=num_steps, g=1e-4),
     "DPM-Solver++": lambda num_steps: DPMSolver(num_steps=num_steps, g=1e-3),
+    "Adams": lambda num_steps: Adams(num_steps=num_steps, g=1e-4),
 }
 
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.comparison import Comparison, print_header
-from benchmarks.literal import literal_flow, literal_latents, noise_levels
+from benchmarks.literal import PaperSolver, literal_flow, literal_latents, noise_levels
 from benchmarks.measuring import Cost, backward, cost_of, in_own_process
 from benchmarks.products import Products, count_straight_steps, products_of_latents, time_products
 from benchmarks.reports import Finding, Report
-from lzn.flow import Arrival, DPMSolver, Euler, Solver, compute_latents, flow_to_anchors
+from lzn.flow import Arrival, DPMSolver, Euler, compute_latents, flow_to_anchors
 
 LATENT_DIM = 200
 NUM_CLASSES = 10
@@ -33,18 +33,18 @@ DPM_SIZE = 512
 LABEL_FLOW_SIZE = 2000
 
 
-def literal(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
+def literal(anchors: Tensor, noise: Tensor, solver: PaperSolver) -> Tensor:
     """The formula as it is written."""
     return literal_latents(anchors, noise, solver=solver)
 
 
-def ours(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
+def ours(anchors: Tensor, noise: Tensor, solver: PaperSolver) -> Tensor:
     """What the library does."""
     return compute_latents(anchors, noise, solver=solver)
 
 
 def cost_of_latents(
-    version: Callable[[Tensor, Tensor, Solver], Tensor], solver: Solver, num_anchors: int
+    version: Callable[[Tensor, Tensor, PaperSolver], Tensor], solver: PaperSolver, num_anchors: int
 ) -> Cost:
     """Of unit Gaussian anchors, forward plus backward, float32."""
     anchors, noise = _unit_problem(num_anchors)

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lzn.flow import Arrival, DPMSolver, Euler, Solver
+from lzn.flow import Arrival, DPMSolver, Euler
 
 Velocity = Callable[[Tensor, float], Tensor]
+PaperSolver = Euler | DPMSolver
 
 
 def literal_latents(
-    anchors: Tensor, noise: Tensor, *, solver: Solver, alpha: float = 1.0, num_steps: int | None = None
+    anchors: Tensor, noise: Tensor, *, solver: PaperSolver, alpha: float = 1.0, num_steps: int | None = None
 ) -> Tensor:
     """Latents (n, q) of anchors (n, q) with noise (n, q) (Eq. 1); only the first ``num_steps`` steps, if given."""
     state = (1.0 - solver.g) * anchors + solver.g * alpha * noise
@@ -37,7 +38,7 @@ def literal_flow(
     anchors: Tensor,
     *,
     targets: Tensor,
-    solver: Solver,
+    solver: PaperSolver,
     weights: Tensor | None = None,
     num_steps: int | None = None,
 ) -> Arrival:
@@ -84,7 +85,7 @@ def _velocity(
     return towards.sum(dim=1) / tau, own
 
 
-def noise_levels(solver: Solver, *, towards_anchors: bool) -> list[float]:
+def noise_levels(solver: PaperSolver, *, towards_anchors: bool) -> list[float]:
     """Noise levels: Euler's from g to 1 or from 1 to 0, DPM-Solver's between g and 1 - g."""
     match solver:
         case Euler():
@@ -98,7 +99,7 @@ def _stop(num_steps: int | None) -> int | None:
     return None if num_steps is None else num_steps + 1
 
 
-def _integrate(solver: Solver, state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
+def _integrate(solver: PaperSolver, state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
     match solver:
         case Euler():
             return _euler(state, levels, velocity)

@@ -16,7 +16,10 @@ from torch.nn import functional
 from benchmarks.literal import literal_alignment, literal_flow, literal_latents
 from benchmarks.measuring import backward
 from lzn.data import ImageSet, dequantise
+from lzn.flow import Adams
+from lzn.randomness import SampleDraws
 from lzn.rectified_flow import interpolate, rectified_flow_loss, sample_times
+from lzn.studies import LatentDraw
 from stages.runs import GenerationRun, JointRun
 
 
@@ -38,9 +41,7 @@ class PlainGeneration:
         assert self.run.latent is not None
         anchors = model.encoder(images)
         noise = torch.randn(anchors.shape, generator=generator)
-        latents = literal_latents(
-            anchors, noise, alpha=self.run.latent.alpha, solver=self.run.latent.solver.build()
-        )
+        latents = _latents(anchors, noise, self.run.latent.build())
         return _rectified_flow(model.decoder, images, latents, None, generator)
 
 
@@ -55,12 +56,12 @@ class PlainJoint:
         run = self.run
         anchors = model.encoder(images)
         noise = torch.randn(anchors.shape, generator=generator)
-        latents = literal_latents(anchors, noise, alpha=run.latent.alpha, solver=run.latent.solver.build())
+        latents = _latents(anchors, noise, run.latent.build())
+        solver = run.alignment.solver.build()
+        assert not isinstance(solver, Adams)
         points = model.label_anchors.points
         one_hot = functional.one_hot(labels, len(points)).float()
-        arrival = literal_flow(
-            latents, points, targets=labels, weights=one_hot.mean(dim=0), solver=run.alignment.solver.build()
-        )
+        arrival = literal_flow(latents, points, targets=labels, weights=one_hot.mean(dim=0), solver=solver)
         assert arrival.target_log_probability is not None
         alignment = literal_alignment(
             arrival.target_log_probability, num_skipped_steps=run.alignment.num_skipped_steps, log=False
@@ -101,10 +102,15 @@ def seconds_of_plain_steps(run: GenerationRun | JointRun, data: ImageSet, *, num
     return seconds
 
 
+def _latents(anchors: Tensor, noise: Tensor, draw: LatentDraw) -> Tensor:
+    assert not isinstance(draw.solver, Adams)  # there is no literal version of it: it is not in the paper
+    return literal_latents(anchors, noise, alpha=draw.alpha, solver=draw.solver)
+
+
 def _rectified_flow(
     decoder: nn.Module, images: Tensor, latents: Tensor, one_hot: Tensor | None, generator: torch.Generator
 ) -> Tensor:
     noise = torch.randn(images.shape, generator=generator)
-    t = sample_times(len(images), generator=generator, device=images.device)
+    t = sample_times(SampleDraws.for_whole_batch(len(images), generator))
     velocity = decoder(interpolate(images, noise, t), t, latents, one_hot)
     return rectified_flow_loss(velocity, images, noise)

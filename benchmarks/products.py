@@ -21,7 +21,7 @@ class Products:
     """How many products, forward plus backward, by the precision that they need.
 
     Attributes:
-        start: in float64, to see how long assignments are one-hot.
+        start: in float32, to see how long assignments are one-hot.
         early: evaluated steps in float64: 2 products forward, 5 backward each.
         late: evaluated steps in float32: likewise.
     """
@@ -39,9 +39,8 @@ class Products:
 def products_of_latents(levels: list[float], num_straight_steps: int) -> Products:
     """The products of latents (n, q) among as many anchors, forward plus backward.
 
-    - The straight start finds, with three products (logits, distances between anchors, tilt), over how many of the
-      first steps each state moves straight towards its anchor. Those steps need nothing more. Where there are none,
-      it looks at one block of rows alone, which is not counted.
+    - The straight start finds, with two products (distances between anchors, tilt), over how many of the first steps
+      each state moves straight away from its anchor. Those steps need nothing more.
     - Each other step is evaluated at its first level: ``s a^T`` and ``p a`` forward; ``s a^T``, ``p^T g``, ``g a^T``,
       ``l a`` and ``l^T s`` backward, where ``g`` is the gradient of ``D`` and ``l`` that of the logits. It is done
       in float64 where ``tau < 0.3``, and in float32 from there on.
@@ -52,7 +51,7 @@ def products_of_latents(levels: list[float], num_straight_steps: int) -> Product
     """
     evaluated = levels[num_straight_steps:-1]
     early = sum(tau < EARLY_NOISE_LEVEL for tau in evaluated)
-    return Products(start=3 if num_straight_steps else 0, early=early, late=len(evaluated) - early)
+    return Products(start=2, early=early, late=len(evaluated) - early)
 
 
 def count_straight_steps(anchors: Tensor, noise: Tensor, levels: list[float]) -> int:
@@ -84,7 +83,7 @@ def time_products(num_anchors: int, latent_dim: int, products: Products) -> Cost
 
     def compute() -> None:
         early, late = operands
-        early.start(products.start)
+        late.start(products.start)
         for _ in range(products.early):
             early.step()
         for _ in range(products.late):

@@ -5,15 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import nn
 
-from lzn.data import AffineViews, SampleViews, SimCLRCrops, SimCLRDistortions, SimCLRViews
-from lzn.flow import DPMSolver, Euler
+from lzn.data import SampleViews
 from lzn.label_anchors import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.randomness import SampleDraws, derive_seed
+from lzn.randomness import derive_seed
 from lzn.studies import (
-    Augmentation,
     GenerationStep,
     GenerativeModel,
     JointModel,
@@ -24,34 +22,9 @@ from lzn.studies import (
     RepresentationStep,
 )
 from lzn.training import Compute, TrainingSchedule, TrainingStep
+from stages.augmentations import AugmentationParams
 from stages.params import Section
-
-
-class EulerParams(Section):
-    """Euler's method for the flow between latents and anchors."""
-
-    kind: Literal["euler"]
-    num_steps: Annotated[int, Field(ge=1)]
-    g: Annotated[float, Field(gt=0, lt=1)] = 1e-4
-
-    def build(self) -> Euler:
-        """The solver."""
-        return Euler(num_steps=self.num_steps, g=self.g)
-
-
-class DPMSolverParams(Section):
-    """DPM-Solver++ for the flow between latents and anchors."""
-
-    kind: Literal["dpm"]
-    num_steps: Annotated[int, Field(ge=1)]
-    g: Annotated[float, Field(gt=0, lt=0.5)] = 1e-3
-
-    def build(self) -> DPMSolver:
-        """The solver."""
-        return DPMSolver(num_steps=self.num_steps, g=self.g)
-
-
-SolverParams = Annotated[EulerParams | DPMSolverParams, Field(discriminator="kind")]
+from stages.solvers import SolverParams
 
 
 class LatentParams(Section):
@@ -85,80 +58,6 @@ class AlignmentParams(Section):
         if self.num_skipped_steps >= self.solver.num_steps:
             raise ValueError(f"num_skipped_steps must be below solver.num_steps, {self.solver.num_steps}")
         return self
-
-
-class AffineViewsParams(Section):
-    """Augmentation of digits: see `lzn.data.AffineViews`."""
-
-    kind: Literal["affine"]
-    max_rotation: float
-    max_scale: float
-    max_shear: float
-    max_shift: float
-    min_contrast: float
-    noise: float
-
-    def build_on_load(self) -> SampleViews | None:
-        """Nothing is done to single images as they are loaded."""
-        return None
-
-    def build_on_device(self) -> Augmentation:
-        """The augmentation of a batch."""
-        return AffineViews(**self.model_dump(exclude={"kind"}))
-
-
-class _SimCLRParams(Section):
-    """The paper's augmentation of ImageNet, that of SimCLR (section 8 of the method; D.2)."""
-
-    size: Annotated[int, Field(ge=8)] = 224
-    min_area: Annotated[float, Field(gt=0, le=1)] = 0.08
-    jitter: Annotated[float, Field(ge=0)] = 0.8
-    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    jitter_probability: Annotated[float, Field(ge=0, le=1)] = 0.8
-    grey_probability: Annotated[float, Field(ge=0, le=1)] = 0.2
-    blur_kernel: Annotated[int, Field(ge=1)] = 23
-    blur_probability: Annotated[float, Field(ge=0, le=1)] = 1.0
-
-    @property
-    def _distortions(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"kind", "size", "min_area"})
-
-
-class SimCLRParams(_SimCLRParams):
-    """All of it by the processes that load images, one image at a time."""
-
-    kind: Literal["simclr"]
-
-    def build_on_load(self) -> SampleViews:
-        """Two whole views of an image."""
-        return SimCLRViews(size=self.size, min_area=self.min_area, **self._distortions)
-
-    def build_on_device(self) -> Augmentation:
-        """Nothing is left to do."""
-        return _as_they_are
-
-
-class SimCLROnDeviceParams(_SimCLRParams):
-    """Crops by the processes that load images; the rest on the device, a batch at a time."""
-
-    kind: Literal["simclr_on_device"]
-
-    def build_on_load(self) -> SampleViews:
-        """Two crops of an image."""
-        return SimCLRCrops(size=self.size, min_area=self.min_area)
-
-    def build_on_device(self) -> Augmentation:
-        """The flips, colours and blur of a batch."""
-        return SimCLRDistortions(**self._distortions)
-
-
-def _as_they_are(images: Tensor, draws: SampleDraws) -> Tensor:
-    return images
-
-
-AugmentationParams = Annotated[
-    AffineViewsParams | SimCLRParams | SimCLROnDeviceParams, Field(discriminator="kind")
-]
 
 
 class ResNetParams(Section):

@@ -22,7 +22,8 @@ from lzn.studies import (
 from stages.dataset_files import read_split, write_json
 from stages.entry import StageCall, run_stage
 from stages.params import ParamsError, Section, load_section
-from stages.runs import JointRun, SolverParams
+from stages.runs import JointRun
+from stages.solvers import SolverParams
 from stages.tracking import Tracker
 from stages.trained import TrainedRun, read_trained
 

@@ -49,9 +49,9 @@ def test_unit_anchors_start_straight_and_close_ones_soon_bend():
 
 def test_evaluated_steps_are_counted_by_their_precision():
     levels = noise_levels(EULER, towards_anchors=False)
-    assert products_of_latents(levels, 0) == Products(start=0, early=6, late=14)
-    assert products_of_latents(levels, 8) == Products(start=3, early=0, late=12)
-    assert products_of_latents(levels, 8).total == 3 + 7 * 12
+    assert products_of_latents(levels, 0) == Products(start=2, early=6, late=14)
+    assert products_of_latents(levels, 8) == Products(start=2, early=0, late=12)
+    assert products_of_latents(levels, 8).total == 2 + 7 * 12
 
 
 def test_products_alone_are_those_that_were_counted():

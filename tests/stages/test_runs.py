@@ -196,7 +196,7 @@ def test_a_wrong_value_of_a_run_is_told_what_is_allowed(path: str, value: Any, m
         ("rf.unet.image_size", ""),
         ("joint.alignment.solver.num_steps", ""),
         ("joint.study", ", one of generation, joint, representation"),
-        ("rf_lzn.latent.solver.kind", ", one of dpm, euler"),
+        ("rf_lzn.latent.solver.kind", ", one of adams, dpm, euler"),
     ],
 )
 def test_a_missing_key_of_a_run_is_named(path: str, allowed: str) -> None:
