@@ -219,9 +219,9 @@ def _draw_errors(axes: Any, row: Mapping[str, Any], what: str) -> None:
     axes.axhline(row["euler_500_float64"][what], color="grey", linewidth=0.8, linestyle=":")
     axes.annotate(
         "500 Euler steps, float64",
-        (1.0, row["euler_500_float64"][what]),
+        (0.02, row["euler_500_float64"][what]),
         xycoords=("axes fraction", "data"),
-        ha="right",
+        ha="left",
         va="bottom",
         color="grey",
         fontsize=7,

@@ -186,7 +186,7 @@ def main() -> None:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['case'].partition('_')[0]} {row['run'].partition('_')[2] or row['run']}"
+    return f"{row['case'].partition('_')[0]} {row['run'].removeprefix('cifar10_')}"
 
 
 def _label_flow_share(row: dict[str, Any]) -> Finding:
