@@ -164,6 +164,7 @@ def test_a_validation_image_of_no_class_is_named(tmp_path: Path) -> None:
             r"meta\.mat cannot be read",
         ),
     ],
+    ids=["other files", "unknown class", "damaged"],  # the bytes hold the time they were made at
 )
 def test_another_development_kit_is_refused(tmp_path: Path, devkit: bytes, message: str) -> None:
     write_archives(tmp_path)
