@@ -1,6 +1,8 @@
 """A folder with a small data set, in which a small training is started, watched and disturbed."""
 
+import functools
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +48,10 @@ class TrainFolder(StageFolder):
 
     def __init__(self, folder: Path, *, num_steps: int) -> None:
         super().__init__(folder, PARAMS.format(num_steps=num_steps))
-        self.run("prepare", "digits")
+        for name, content in _prepared_files().items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
     def start_training(self, **settings: str) -> "subprocess.Popen[str]":
         return self.start("train", "rf", **settings)
@@ -72,6 +77,16 @@ class TrainFolder(StageFolder):
     def status(self) -> str:
         status: str = only_run(self.uri, "lzn-tiny").info.status
         return status
+
+
+@functools.cache
+def _prepared_files() -> dict[str, bytes]:
+    """The data set by file name: preparing it takes seconds, too long for every folder."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = StageFolder(Path(parent) / "prepared", PARAMS.format(num_steps=1))
+        folder.run("prepare", "digits")
+        files = [file for file in (folder.folder / "outputs").rglob("*") if file.is_file()]
+        return {file.relative_to(folder.folder).as_posix(): file.read_bytes() for file in files}
 
 
 @dataclass(frozen=True)
