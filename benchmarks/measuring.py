@@ -54,7 +54,7 @@ def cost_of(
     *,
     warm_up: Callable[[], object],
     max_seconds: float = 3.0,
-    max_repetitions: int = 5,
+    max_repetitions: int = 20,
 ) -> Cost:
     """Repeat ``compute`` until either limit is reached; at least once.
 

@@ -21,6 +21,7 @@ from lzn.flow.assignment import (
     check_weights,
     in_full_precision,
     row_blocks,
+    without_subnormals_,
     working_dtype,
 )
 from lzn.flow.latent_computation import DEFAULT_SOLVER
@@ -153,7 +154,7 @@ class AnchorBank:
             logits = torch.addmm(bias, state, points.T, alpha=scale)
             raised = torch.maximum(peak, logits.amax(dim=1))
             shrink = (peak - raised).exp_()
-            share = logits.sub_(raised[:, None]).exp_()
+            share = without_subnormals_(logits.sub_(raised[:, None]).exp_())
             total = total * shrink + share.sum(dim=1)
             weighted = weighted.mul_(shrink[:, None]).addmm_(share, points)
             peak = raised

@@ -48,7 +48,7 @@ def test_a_failed_stage_says_so_in_its_own_words(toy_repository, runner, monkeyp
 
 
 def test_a_stage_over_its_time_fails_and_dvc_releases_its_locks(toy_repository, monkeypatch):
-    root = toy_repository(slow=("sleep 600; echo > slow.txt", [], ["slow.txt"]))
+    root = toy_repository(slow=("sleep 600 && echo > slow.txt", [], ["slow.txt"]))
     stage = stages_of(root, monkeypatch)["slow"]
     runner = StageRunner(limits=Limits(timeout=2.5, grace=60.0), stop=StopRequest())
 

@@ -10,6 +10,7 @@ from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative
 from torch import Tensor
 
 from lzn.flow import DPMSolver, Euler, Solver, alignment_loss, compute_latents, flow_to_anchors
+from lzn.flow.assignment import without_subnormals_
 
 SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
@@ -164,3 +165,12 @@ def test_second_derivatives_are_refused_rather_than_wrong():
     z = compute_latents(anchors, normal(24, 5, 3))
     with pytest.raises(RuntimeError, match="first derivatives"):
         torch.autograd.grad(z.square().sum(), anchors, create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_probabilities_that_slow_processors_down_are_zero_and_others_stay(dtype: torch.dtype):
+    smallest_normal = torch.finfo(dtype).tiny
+    before = torch.tensor([1.0, 1e-20, smallest_normal, smallest_normal / 8, 0.0], dtype=dtype)
+    after = without_subnormals_(before.clone())
+    assert after[:2].tolist() == before[:2].tolist()
+    assert after[2:].tolist() == [0.0, 0.0, 0.0]
