@@ -33,7 +33,7 @@ test: $(VENV)/installed  ## run the tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/stages/test_pipeline.py tests  # the longest file first
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	pytest -m slow tests
+	pytest -n 2 --dist loadfile -m slow tests
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .
