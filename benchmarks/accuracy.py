@@ -38,6 +38,7 @@ SOLVERS: dict[str, Callable[[int], Solver]] = {
     "Euler": lambda num_steps: Euler(num_steps=num_steps, g=1e-4),
     "DPM-Solver++": lambda num_steps: DPMSolver(num_steps=num_steps, g=1e-3),
     "Adams": lambda num_steps: Adams(num_steps=num_steps, g=1e-4),
+    "Adams from 0.4": lambda num_steps: Adams(num_steps=num_steps, g=1e-4, straight_until=0.4),
 }
 
 

@@ -38,7 +38,7 @@ class AdamsParams(Section):
     kind: Literal["adams"]
     num_steps: Annotated[int, Field(ge=2)]
     g: Annotated[float, Field(gt=0, lt=1)] = 1e-4
-    straight_until: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    straight_until: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
     @model_validator(mode="after")
     def _begins_before_it_bends(self) -> "AdamsParams":

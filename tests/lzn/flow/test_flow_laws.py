@@ -153,17 +153,26 @@ def test_adams_converges_with_order_two():
     assert orders(errors) == pytest.approx([2, 2], abs=0.1)
 
 
-@pytest.mark.parametrize("spread", [0.3, 1.0])
-def test_adams_halves_euler_s_error_in_half_of_the_steps(spread: float):
-    centres = normal(20, 8, 60)
-    anchors = centres.repeat_interleave(8, dim=0) + spread * normal(21, 64, 60)
+def error_in_clusters(spread: float, solver: Solver) -> float:
+    """Relative error of latents among 8 clusters of 8 anchors in 60 dimensions."""
+    anchors = normal(20, 8, 60).repeat_interleave(8, dim=0) + spread * normal(21, 64, 60)
     noise = normal(22, 64, 60)
-    exact = compute_latents(anchors, noise, solver=Adams(400, straight_until=0.1))
+    exact = compute_latents(anchors, noise, solver=Adams(400))
+    return relative_error(compute_latents(anchors, noise, solver=solver), exact)
 
-    def error(solver: Solver) -> float:
-        return relative_error(compute_latents(anchors, noise, solver=solver), exact)
 
-    assert error(Adams(10)) < error(Euler(20)) / 2
+@pytest.mark.parametrize("spread", [0.3, 1.0])
+def test_adams_is_closer_than_euler_in_fewer_steps(spread: float):
+    euler = error_in_clusters(spread, Euler(20))
+    assert error_in_clusters(spread, Adams(20)) < euler / 4
+    assert error_in_clusters(spread, Adams(10, straight_until=0.3)) < euler / 2
+
+
+def test_more_steps_do_not_help_a_grid_that_begins_behind_the_bend():
+    # Neighbours are about 0.3 sqrt(120) = 3.3 apart: straight until 1 / (1 + 12 / 3.3) = 0.2.
+    late = [error_in_clusters(0.3, Adams(num_steps, straight_until=0.6)) for num_steps in (20, 80)]
+    assert late[1] > 0.9 * late[0]
+    assert late[1] > 10 * error_in_clusters(0.3, Adams(80, straight_until=0.2))
 
 
 @pytest.mark.parametrize("g", [0.4, 0.5, 0.6])
