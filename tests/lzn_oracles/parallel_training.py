@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from lzn_oracles.tiny_models import tiny_generative, tiny_joint, tiny_representation
 from lzn_oracles.toy_training import ToyModel, ToyStep, toy_images, toy_model, toy_schedule
-from torch import Tensor, nn
+from torch import Tensor, nn, serialization
 
 from lzn.data import AffineViews, ImageSet
 from lzn.flow import DPMSolver, Euler
@@ -58,6 +58,9 @@ class Trained:
     curve: list[tuple[int, dict[str, float]]]
     num_skipped_steps: int
     reports: list[str] = field(default_factory=list)
+
+
+serialization.add_safe_globals([Trained])  # processes give it back in files
 
 
 def trained(model: nn.Module, result: TrainingResult, reports: list[str] | None = None) -> Trained:

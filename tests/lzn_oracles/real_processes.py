@@ -19,7 +19,8 @@ _PRELOADED = ["torch._dynamo", "lzn_oracles.real_processes", "lzn_oracles.parall
 def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, folder: Path) -> list[Any]:
     """``function(processes, *arguments)`` in ``count`` processes; what each returns, by rank.
 
-    Results are saved as files below ``folder`` with `torch.save`. An error of any of them is an error here.
+    Results are saved as files below ``folder`` with `torch.save`: tensors and plain values, and what
+    `torch.serialization.add_safe_globals` was told of. An error of any process is an error here.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
@@ -37,7 +38,7 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, 
     ]
     assert not failures, "\n".join(failures)
     assert [worker.exitcode for worker in workers] == [0] * count
-    return [torch.load(folder / f"result_{rank}_of_{count}", weights_only=False) for rank in range(count)]
+    return [torch.load(folder / f"result_{rank}_of_{count}", weights_only=True) for rank in range(count)]
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
