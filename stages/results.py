@@ -1,12 +1,12 @@
-"""What the stages before measured, by run."""
+"""What the stages before measured, by run, as quantities over its seeds."""
 
 import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from stages.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
 from stages.workspace import Workspace
 
 CURVE_TAIL = 0.1
@@ -19,54 +19,65 @@ class Results:
 
     workspace: Workspace
 
-    def measured(self, run: str) -> Mapping[str, float]:
-        """What ``measure`` wrote."""
-        return self._read("measure", run)
+    def measured(self, run: str) -> Mapping[str, Quantity]:
+        """What ``measure`` found, by dotted names."""
+        return flatten_quantities(self.of("measure", run))
 
     def classifies(self, run: str) -> bool:
         """Whether the run went through ``classify``."""
-        return self.workspace.metrics("classify", run).exists()
+        return self.has("classify", run)
 
-    def accuracy(self, run: str) -> float:
+    def accuracy(self, run: str) -> Quantity:
         """Test accuracy that ``classify`` found, in percent like the paper's."""
-        return 100.0 * float(self._read("classify", run)["accuracy"])
+        return flatten_quantities(self.of("classify", run))["accuracy"].times(100)
 
-    def probes(self, run: str) -> Mapping[str, Mapping[str, Mapping[str, float]]]:
-        """Accuracies that ``probe`` found, by encoder and representation."""
-        return self._read("probe", run)
+    def has(self, stage: str, run: str) -> bool:
+        """Whether the stage has measured the run."""
+        return bool(self.workspace.seeds(stage, run))
 
-    def zones(self, run: str) -> Mapping[str, Mapping[str, float]]:
-        """What ``zones`` measured, by what the zones are made of."""
-        return self._read("zones", run)
+    def of(self, stage: str, run: str) -> NestedQuantities:
+        """What a measuring stage found of a run."""
+        found = {
+            seed: json.loads(self.workspace.measured(stage, run, seed).read_text())
+            for seed in self.workspace.seeds(stage, run)
+        }
+        return combine_seeds(found)
 
     def features(self) -> Mapping[str, Mapping[str, float]]:
         """What ``features`` measured of each data set's classifier, where there is one."""
         folder = self.workspace.metrics("features", "any").parent
-        names = sorted(file.stem for file in folder.glob("*.json"))
-        measured = {name: self._read("features", name) for name in names}
+        measured = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
         return {name: numbers for name, numbers in measured.items() if numbers}
+
+    def configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
+        """What each seed's ``run.json`` says; `stages.trained` reads it as what it is, and imports the method for it."""
+        files = {seed: self.workspace.configuration(run, seed) for seed in self.workspace.seeds("train", run)}
+        return {seed: json.loads(file.read_text()) for seed, file in files.items()}
 
     def data_of(self, run: str) -> str:
         """Name of the run's data set."""
-        file = self.workspace.folder("train", run) / "run.json"
-        name: str = json.loads(file.read_text())["run"]["data"]
-        return name
+        first: str = next(iter(self.configurations(run).values()))["run"]["data"]
+        return first
 
     def is_trained(self, run: str) -> bool:
         """Whether the run was trained here; an imported one has no training curve."""
-        return self._curve(run).exists()
+        return self.workspace.plot("train", f"{run}.csv").exists()
 
-    def end_of_training(self, run: str) -> Mapping[str, float]:
-        """Means over the last tenth of the training curve, and the number of steps and of skipped steps."""
-        with self._curve(run).open(newline="") as stream:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
-        tail = rows[-max(1, round(CURVE_TAIL * len(rows))) :]
-        means = {name: sum(row[name] for row in tail) / len(tail) for name in rows[0]}
-        return {**means, "step": rows[-1]["step"], "skipped_steps": rows[-1]["skipped_steps"]}
+    def end_of_training(self, run: str) -> Mapping[str, Quantity]:
+        """Means over the last tenth of each seed's training curve, and the number of steps and of skipped steps."""
+        by_seed = {seed: _end_of(self._curve(run, seed)) for seed in self.workspace.seeds("train", run)}
+        return flatten_quantities(combine_seeds(by_seed))
 
-    def _curve(self, run: str) -> Path:
-        return self.workspace.plot("train", f"{run}.csv")
+    def curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
+        """Each seed's training curve: rows with a ``step`` and the values there."""
+        return {seed: self._curve(run, seed) for seed in self.workspace.seeds("train", run)}
 
-    def _read(self, stage: str, item: str) -> dict[str, Any]:
-        content: dict[str, Any] = json.loads(self.workspace.metrics(stage, item).read_text())
-        return content
+    def _curve(self, run: str, seed: int) -> list[dict[str, float]]:
+        with self.workspace.curve(run, seed).open(newline="") as stream:
+            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+
+
+def _end_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    tail = rows[-max(1, round(CURVE_TAIL * len(rows))) :]
+    means = {name: sum(row[name] for row in tail) / len(tail) for name in rows[0]}
+    return {**means, "step": rows[-1]["step"], "skipped_steps": rows[-1]["skipped_steps"]}

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from lzn.data import SampleViews
@@ -75,7 +75,8 @@ class Run(Section, ABC):
 
     data: str
     """Its data set, a key of the section ``data``."""
-    seed: Annotated[int, Field(ge=0)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    """The run is trained once with each; what is measured is reported as mean and deviation over them."""
     training: TrainingSchedule
     compute: Compute = Compute()
 
@@ -104,6 +105,28 @@ class Run(Section, ABC):
                 f"got {', '.join(sorted(self.training.learning_rates))}"
             )
         return self
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must be different, got {', '.join(map(str, seeds))}")
+        return seeds
+
+    def of_seed(self, seed: int) -> Self:
+        """The same run with this one of its seeds only: what one training is made of.
+
+        Raises:
+            ValueError: the run has other seeds.
+        """
+        if seed not in self.seeds:
+            raise ValueError(f"the run has no seed {seed}; its seeds are {', '.join(map(str, self.seeds))}")
+        return self.model_copy(update={"seeds": (seed,)})
+
+    @property
+    def seed(self) -> int:
+        """The seed of a run of one; of a run of several the first."""
+        return self.seeds[0]
 
     def seed_initial_weights(self) -> None:
         """Make the weights that are built next depend on the run's seed alone."""

@@ -1,4 +1,4 @@
-"""A trained run on disk: averaged weights as safetensors, and beside them what rebuilds the model."""
+"""One seed of a trained run on disk: averaged weights as safetensors, and beside them what rebuilds the model."""
 
 import json
 from dataclasses import dataclass
@@ -21,8 +21,9 @@ CONFIGURATION = "run.json"
 class TrainedConfiguration(Section):
     """Content of ``run.json``.
 
-    ``key`` is the hash of configuration, code and data: the run's identity in MLflow. ``checkpoint_sha256`` is
-    that of the released checkpoint from which the weights were read, None where they were trained here.
+    ``run`` has the one seed of this training. ``key`` is the hash of configuration, code and data: the run's identity
+    in MLflow. ``checkpoint_sha256`` is that of the released checkpoint from which the weights were read, None where
+    they were trained here.
     """
 
     name: str
@@ -35,7 +36,9 @@ class TrainedConfiguration(Section):
     @property
     def identity(self) -> RunIdentity:
         """The run's identity in MLflow."""
-        return RunIdentity(experiment=f"lzn-{self.size}", name=self.name, key=self.key)
+        return RunIdentity(
+            experiment=f"lzn-{self.size}", name=f"{self.name}, seed {self.run.seed}", key=self.key
+        )
 
     def build_model(self) -> nn.Module:
         """The model with its initial weights, in evaluation mode and in the memory layout that convolutions like."""

@@ -15,8 +15,29 @@ class Workspace:
         folder = Path("outputs") / self.size / stage
         return folder if run is None else folder / run
 
+    def seed_folder(self, stage: str, run: str, seed: int) -> Path:
+        """What a stage reads or writes for one seed of a run."""
+        return self.folder(stage, run) / f"seed_{seed}"
+
+    def seeds(self, stage: str, run: str) -> list[int]:
+        """Seeds of which a stage has left something, in order."""
+        found = self.folder(stage, run).glob("seed_*")
+        return sorted({int(path.stem.removeprefix("seed_")) for path in found})
+
+    def configuration(self, run: str, seed: int) -> Path:
+        """What rebuilds the model of one seed of a run; beside it are its weights."""
+        return self.seed_folder("train", run, seed) / "run.json"
+
+    def curve(self, run: str, seed: int) -> Path:
+        """The training curve of one seed of a run; imported runs have none."""
+        return self.seed_folder("train", run, seed) / "curve.csv"
+
+    def measured(self, stage: str, run: str, seed: int) -> Path:
+        """Numbers that a stage found with one seed of a run."""
+        return self.folder(stage, run) / f"seed_{seed}.json"
+
     def metrics(self, stage: str, item: str) -> Path:
-        """Numbers that a stage found of a run or a data set: all stages' are in one folder, which ``tables`` reads."""
+        """Numbers that a stage found of a run (mean and deviation over seeds) or of a data set; for ``dvc metrics``."""
         return Path("outputs") / self.size / "metrics" / stage / f"{item}.json"
 
     def plot(self, stage: str, file_name: str) -> Path:

@@ -1,0 +1,82 @@
+"""Stages that turn a trained run into numbers: each seed's are written, summed up over seeds, and told to MLflow."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from stages.dataset_files import write_json
+from stages.entry import StageCall, run_stage_of_seeds
+from stages.params import ParamsError
+from stages.quantity import Nested, NestedQuantities, combine_seeds, flatten_quantities, means_and_deviations
+from stages.tracking import Tracker
+from stages.trained import read_configuration
+
+Extras = Callable[[StageCall, NestedQuantities], Mapping[str, Path]]
+"""Writes what a stage makes of all seeds together; returns pictures for MLflow by artifact name."""
+
+
+def run_measuring_stage(stage: str, measure: Callable[[StageCall], Nested], *, extras: Extras | None = None) -> None:
+    """Run the stage: ``measure`` once for every seed that the run was trained with.
+
+    Writes ``<stage>/<run>/seed_<n>.json`` with what ``measure`` returned, and ``metrics/<stage>/<run>.json`` with means
+    and standard deviations; MLflow's run of each seed gets its numbers as ``<stage>.<name>``.
+    """
+    start = time.monotonic()
+
+    def of_one_seed(call: StageCall) -> None:
+        write_json(call.workspace.measured(stage, call.item, call.of_seed), measure(call))
+
+    def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
+        measured = {
+            seed: json.loads(call.workspace.measured(stage, call.item, seed).read_text()) for seed in seeds
+        }
+        combined = combine_seeds(measured)
+        write_json(call.workspace.metrics(stage, call.item), means_and_deviations(combined))
+        pictures = {} if extras is None else extras(call, combined)
+        track_measured(call, stage, combined, seeds, pictures=pictures, seconds=time.monotonic() - start)
+        print_measured(call.item, combined)
+
+    run_stage_of_seeds(stage, of_one_seed, seeds_of=trained_seeds, sum_up=sum_up)
+
+
+def trained_seeds(call: StageCall) -> list[int]:
+    """The seeds that the run was trained with.
+
+    Raises:
+        ParamsError: there are none: it was not trained.
+    """
+    seeds = call.workspace.seeds("train", call.item)
+    if not seeds:
+        raise ParamsError(f"run {call.item} is not trained: run dvc repro train@{call.item}")
+    return seeds
+
+
+def track_measured(
+    call: StageCall,
+    stage: str,
+    combined: NestedQuantities,
+    seeds: Sequence[int],
+    *,
+    seconds: float,
+    pictures: Mapping[str, Path],
+) -> None:
+    """Tell MLflow's run of each seed its numbers, pictures, and its share of the stage's wall time."""
+    flat = flatten_quantities(combined)
+    for seed in seeds:
+        identity = read_configuration(call.workspace.seed_folder("train", call.item, seed)).identity
+        numbers = {f"{stage}.{name}": found.by_seed[seed] for name, found in flat.items() if seed in found.by_seed}
+        with Tracker.join(identity, tags={}) as tracker:
+            tracker.log_summary({**numbers, f"seconds.{stage}": seconds / len(seeds)})
+            for artifact, file in pictures.items():
+                tracker.log_image(file, artifact)
+
+
+def print_measured(run: str, combined: NestedQuantities) -> None:
+    """One line with all numbers."""
+    flat = flatten_quantities(combined)
+    print(f"{run}: " + ", ".join(f"{name} {found.mean:.4g}{_deviation(found.std)}" for name, found in flat.items()))
+
+
+def _deviation(std: float | None) -> str:
+    return "" if std is None else f" ± {std:.2g}"
