@@ -46,9 +46,9 @@ def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[2, 1])
         left.imshow(grid)
-        left.set_title("Images drawn from the zones of the classes, a column each")
+        left.set_title("Drawn from the zones of the classes, a column each")
         right.imshow(colours(zones % colours.N), interpolation="nearest")
-        right.set_title("The zones, in a plane through the latent space")
+        right.set_title("The zones, in a plane")
         for label in np.unique(zones):
             row, column = _inside(zones == label)
             right.text(

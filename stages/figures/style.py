@@ -38,6 +38,9 @@ STYLE: dict[Any, Any] = {
 }
 
 
+WIDE_INCHES = 7.0
+
+
 class Look(NamedTuple):
     """How one of several series is told from the others, by more than its colour."""
 
@@ -79,6 +82,11 @@ class Drawing:
     alt: str
     figure: Figure
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether it needs the page's whole width."""
+        return bool(self.figure.get_figwidth() >= WIDE_INCHES)
+
     def save(self, folder: Path) -> None:
         """Write it as SVG and as PNG."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,9 +99,8 @@ def panels(count: int, *, width: float = 3.6, height: float = 2.9) -> tuple[Figu
     """A figure with panels side by side, two a row at most; sizes of one in inches."""
     columns = min(count, 2)
     rows = -(-count // columns)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
     axes = list(grid.flat)
     for unused in axes[count:]:
         unused.remove()

@@ -21,8 +21,6 @@ SYMBOLS = {
     Verdict.NOT_MEASURABLE.value: "–",
 }
 RELATION_SYMBOLS = {"better": "▲", "worse": "▼", "within the noise": "≈"}
-WIDE = 7
-"""Tables with more columns than this are printed across the page."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ class Page:
         """Tables as ``tables`` ordered them, reasons for empty cells numbered."""
         ordered = sorted(self.tables.items(), key=lambda item: item[1]["position"])
         return [
-            {"name": name, "wide": len(table["columns"]) > WIDE, **_numbered(table)}
+            {"name": name, **_numbered(table)}
             for name, table in ordered
         ]
 
@@ -95,4 +93,5 @@ def _numbered(table: Mapping[str, Any]) -> dict[str, Any]:
                 cell = {**cell, "note": reasons.index(cell["reason"]) + 1}
             cells[column["key"]] = cell
         rows.append({**row, "cells": cells})
-    return {**table, "rows": rows, "reasons": reasons}
+    compares = any(cell.get("relation") for row in rows for cell in row["cells"].values())
+    return {**table, "rows": rows, "reasons": reasons, "compares": compares}

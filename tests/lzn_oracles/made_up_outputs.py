@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,11 @@ class MadeUpOutputs:
         """What a measuring stage found."""
         for seed, measured in by_seed.items():
             self.path(self.workspace.measured(stage, run, seed)).write_text(json.dumps(measured))
+
+    def remove(self, stage: str) -> None:
+        """As if the stage had never run."""
+        shutil.rmtree(self.root / self.workspace.folder(stage))
+        shutil.rmtree(self.root / self.workspace.plot(stage, "any").parent, ignore_errors=True)
 
     def key(self, run: str, seed: int) -> str:
         """Of the run in MLflow."""
