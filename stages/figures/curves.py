@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from stages.figures.style import LOOKS, Drawing, Look, panels
+from stages.figures.style import LOOKS, Drawing, Look, panels, plain_log_labels
 from stages.results import Results
 
 PANELS = {"rectified_flow": "rectified flow loss", "alignment_accuracy": "alignment accuracy, %"}
@@ -37,6 +37,7 @@ def _of_data_set(data: str, runs: Sequence[str], results: Results) -> Drawing:
         one.legend(fontsize=7.5, handlelength=2.6)
         if name == "rectified_flow":
             one.set_yscale("log")
+            plain_log_labels(one.yaxis)
     seeds = max(len(results.curves(run)) for run in runs)
     band = (
         "Lines are means over seeds, bands reach from the lowest to the highest seed. " if seeds > 1 else ""

@@ -29,7 +29,13 @@ def representations_figure(run: str, results: Results) -> Drawing | None:
             places, [one.mean for one in values], width * 0.94, yerr=[one.std or 0.0 for one in values], label=label,
             color=colour, hatch=hatch, edgecolor="white", ecolor=INK, capsize=2,
         )  # fmt: skip
-        axes.bar_label(bars, [f"{one.mean:.1f}" for one in values], padding=2, size=7.5)
+        axes.bar_label(
+            bars,
+            [f"{one.mean:.1f}" for one in values],
+            padding=2,
+            size=7.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4},
+        )
         words += [
             f"{label} {REPRESENTATIONS[name]} {_text(one)}" for name, one in zip(names, values, strict=True)
         ]

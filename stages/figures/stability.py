@@ -21,13 +21,13 @@ def stability_figure(runs: Iterable[str], results: Results, *, paper_percent: fl
     }
     if not measured:
         return None
-    figure, (axes,) = panels(1, width=6.0, height=1.3 + 0.36 * len(measured))
+    figure, (axes,) = panels(1, width=6.0, height=1.4 + 0.42 * len(measured))
     words = []
-    for kind, (label, look) in KINDS.items():
+    for shift, (kind, (label, look)) in zip((0.18, 0.0, -0.18), KINDS.items(), strict=True):
         found = {run: values[f"{kind}.share"].times(100) for run, values in measured.items()}
         axes.errorbar(
             [one.mean for one in found.values()],
-            range(len(found)),
+            [place + shift for place in range(len(found))],
             xerr=[one.std or 0.0 for one in found.values()],
             color=look.colour,
             marker=look.marker,
@@ -45,7 +45,7 @@ def stability_figure(runs: Iterable[str], results: Results, *, paper_percent: fl
         label=f"paper {paper_percent:g} %",
     )
     axes.set_yticks(range(len(measured)), list(measured))
-    axes.invert_yaxis()
+    axes.set_ylim(len(measured) - 0.5, -0.5)
     axes.set_xlim(0, 104)
     axes.set_xlabel("latents that stay in their sample's zone, %")
     axes.grid(visible=True, axis="x")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 
-from stages.figures.style import Drawing, look_of, panels
+from stages.figures.style import Drawing, look_of, panels, plain_log_labels
 from stages.number_format import with_deviation
 from stages.paper_tables.names import DATA_SETS, METHODS, own_column
 from stages.quantity import Quantity
@@ -80,8 +80,7 @@ def _draw(axes: Axes, series: Series) -> None:
     axes.set_xticks(steps, [str(num) for num in steps])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(LogFormatter())
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    plain_log_labels(axes.yaxis)
     axes.set_xlabel("Euler steps")
     axes.grid(visible=True, axis="y")
     axes.legend()

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 mpl.use("Agg")
 
@@ -58,6 +60,8 @@ LOOKS = (
     Look("#00795c", "D", (0, (6, 1, 1, 1))),
     Look("#8a4f9e", "v", (0, (3, 1))),
     Look("#a67c00", "P", (0, (5, 2, 1, 2, 1, 2))),
+    Look("#16a0c4", "X", (0, (8, 2))),
+    Look("#b03a6f", "p", (0, (2, 3))),
 )
 """Colours that also people who do not see red or green tell apart; darker and lighter in grey."""
 
@@ -105,6 +109,12 @@ def panels(count: int, *, width: float = 3.6, height: float = 2.9) -> tuple[Figu
     for unused in axes[count:]:
         unused.remove()
     return figure, axes[:count]
+
+
+def plain_log_labels(axis: Axis) -> None:
+    """Numbers as they are on a logarithmic axis, and not only at powers of ten where it is short."""
+    axis.set_major_formatter(LogFormatter())
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
 
 
 def look_of(method: str) -> Look:

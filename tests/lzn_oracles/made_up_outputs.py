@@ -71,7 +71,7 @@ class MadeUpOutputs:
 
     def remove(self, stage: str) -> None:
         """As if the stage had never run."""
-        shutil.rmtree(self.root / self.workspace.folder(stage))
+        shutil.rmtree(self.root / self.workspace.folder(stage), ignore_errors=True)
         shutil.rmtree(self.root / self.workspace.plot(stage, "any").parent, ignore_errors=True)
 
     def key(self, run: str, seed: int) -> str:
