@@ -139,7 +139,7 @@ class Params(Section):
             "conditional": (set(self.tables.conditional.values()), families.generative),
             "cutoff": (set(self.tables.cutoff.values()), families.generative),
             "classification": (set(self.tables.classification.values()), families.classifying),
-            **{name: ({run} - {None}, families.representing) for name, run in probed.items()},
+            **{name: ({run} if run else set(), families.representing) for name, run in probed.items()},
         }
         for table, (listed, family) in needed.items():
             unknown = sorted(listed - set(family))

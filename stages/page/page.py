@@ -53,10 +53,7 @@ class Page:
     def tables_in_order(self) -> list[dict[str, Any]]:
         """Tables as ``tables`` ordered them, reasons for empty cells numbered."""
         ordered = sorted(self.tables.items(), key=lambda item: item[1]["position"])
-        return [
-            {"name": name, **_numbered(table)}
-            for name, table in ordered
-        ]
+        return [{"name": name, **_numbered(table)} for name, table in ordered]
 
 
 def render(page: Page) -> str:

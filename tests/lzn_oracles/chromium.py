@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 MISSING = "the report is tested in Chromium: apt-get install chromium chromium-driver"
 ARGUMENTS = (
@@ -53,3 +55,44 @@ def requests(window: Chrome) -> list[str]:
         if message["method"] == "Network.requestWillBeSent"
     ]
     return [address for address in asked if not address.startswith(("data:", "chrome:"))]
+
+
+def find(window: Chrome, css: str) -> list[WebElement]:
+    """Elements of the page."""
+    return window.find_elements(By.CSS_SELECTOR, css)
+
+
+def column(window: Chrome, table: str, position: int) -> list[str]:
+    """First lines of a column's cells, from top to bottom; columns count from 1."""
+    cells = find(window, f"{table} tbody tr > :nth-child({position})")
+    return [cell.text.splitlines()[0] for cell in cells]
+
+
+def click(window: Chrome, element: WebElement) -> None:
+    """With the mouse, where nothing that stays in place lies over it."""
+    window.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
+    element.click()
+
+
+def press(window: Chrome, *keys: str) -> None:
+    """On the keyboard."""
+    ActionChains(window).send_keys(*keys).perform()
+
+
+def contrast(window: Chrome, css: str) -> float:
+    """WCAG's contrast between an element's text and what is behind it."""
+    ratio: float = window.execute_script(
+        """
+        const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);
+        const lum = c => rgb(c).slice(0, 3).map(v => v / 255)
+          .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+          .reduce((s, v, i) => s + v * [0.2126, 0.7152, 0.0722][i], 0);
+        let e = document.querySelector(arguments[0]);
+        const text = lum(getComputedStyle(e).color);
+        while (rgb(getComputedStyle(e).backgroundColor)[3] === 0) e = e.parentElement;
+        const back = lum(getComputedStyle(e).backgroundColor);
+        return (Math.max(text, back) + 0.05) / (Math.min(text, back) + 0.05);
+        """,
+        css,
+    )
+    return ratio

@@ -96,6 +96,7 @@ def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, se
     ("tables", "message"),
     [
         ({"linear_probe": "rf"}, "tables.linear_probe names rf; its runs are representation"),
+        ({"figure19": "joint"}, "tables.figure19 names joint; its runs are representation"),
         (
             {"conditional": {"rf": "joint_no_gen"}},
             "tables.conditional names joint_no_gen; its runs are joint",
