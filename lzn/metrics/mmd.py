@@ -54,7 +54,10 @@ def mmd_squared(
         raise ValueError(f"sigma must be positive, got {sigma}")
     # Distances are the same seen from the centre, and the matrix product keeps their digits.
     kernel = _Kernel(centre=_mean(real, block_size), sigma=sigma, block_size=block_size, device=device)
-    within_real, within_generated = kernel.mean_minus_one(real, real), kernel.mean_minus_one(generated, generated)
+    within_real, within_generated = (
+        kernel.mean_minus_one(real, real),
+        kernel.mean_minus_one(generated, generated),
+    )
     return max(0.0, within_real + within_generated - 2 * kernel.mean_minus_one(real, generated))
 
 
