@@ -9,6 +9,7 @@ row, and read memory-mapped; beside it lie its size and checksum.
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import os
@@ -111,12 +112,20 @@ def trim(folder: Path, *, max_bytes: int) -> list[Path]:
     return removed
 
 
+_code_fingerprint = functools.cache(code_fingerprint)  # reads dozens of files, which do not change meanwhile
+
+
 def _key(images: str, extractor: FeatureExtractor, workers: Workers) -> str:
     # Rounding depends on the device, and on the CPU on the order of sums that the number of threads decides.
     rounding = [torch.__version__, workers.device.type]
     rounding += [str(torch.get_num_threads())] if workers.device.type == "cpu" else []
-    code = code_fingerprint(type(extractor).__module__)
-    content = [images, extractor.identity, extractor.batch_size, dict(extractor.columns), code, rounding]
+    made_by = [
+        extractor.identity,
+        code_fingerprint(extractor.code),
+        extractor.batch_size,
+        dict(extractor.columns),
+    ]
+    content = [images, *made_by, *rounding]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

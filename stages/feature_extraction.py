@@ -54,6 +54,7 @@ class _Work:
     images: ImageArray
     extractor: FeatureExtractor
     growing: GrowingFeatures
+    batches: Sequence[int]
     workers: Workers
     num_threads: int
     deterministic: bool
@@ -67,11 +68,12 @@ def extract_features(
         images,
         extractor,
         growing,
+        growing.unfinished(),
         workers,
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
+        num_threads=torch.get_num_threads(),
+        deterministic=torch.are_deterministic_algorithms_enabled(),
     )
-    count = min(workers.count, len(growing.unfinished()))
+    count = min(workers.count, len(work.batches))
     if count <= 1:
         _make_share(0, 1, work)
         return
@@ -103,7 +105,7 @@ def _work_in_own_process(rank: int, count: int, work: _Work) -> None:
 def _make_share(rank: int, count: int, work: _Work) -> None:
     extractor, growing = work.extractor, work.growing
     extractor.to(work.workers.device_of(rank))
-    batches = growing.unfinished()[rank::count]
+    batches = work.batches[rank::count]
     bar = tqdm(total=len(batches), desc=extractor.name, unit="batch", disable=True if rank else None)
 
     def read(batch: int) -> torch.Tensor:

@@ -25,6 +25,10 @@ class FeatureExtractor(Protocol):
         """Hash of the network's weights, and the preprocessing: with the same the same images get the same features."""
 
     @property
+    def code(self) -> str:
+        """Name of the module whose code, with all that it imports of this project, makes the features."""
+
+    @property
     def columns(self) -> Mapping[str, int]:
         """Which features there are, and how many numbers each has."""
 
@@ -49,6 +53,7 @@ class ClassifierExtractor:
     classifier: ImageClassifier
     weights_sha256: str
     name: str = "classifier"
+    code: str = __name__
     batch_size: int = 1000
 
     @property

@@ -19,8 +19,8 @@ class InceptionComparison(Comparison):
     """FID in three preprocessings, sFID, Inception Score, precision and recall, and CMMD (section 9 of the method).
 
     ``fid`` is that of the consistency-models evaluator, the paper's main column. With other weights than the released
-    ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is called ``mmd_clip``, and there
-    is no Inception Score. Without ``clip`` there is no CMMD.
+    ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is called ``mmd_clip``, and
+    there is no Inception Score. Without ``clip`` there is no CMMD.
     """
 
     network: InceptionNetwork

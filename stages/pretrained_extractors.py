@@ -31,6 +31,7 @@ class InceptionExtractor:
 
     network: InceptionNetwork
     preprocessing: Preprocessing
+    code: str = __name__
     batch_size: int = 64
 
     @property
@@ -68,6 +69,7 @@ class ClipExtractor:
 
     network: ClipNetwork
     name: str = "CLIP"
+    code: str = __name__
     batch_size: int = 32
 
     @property
