@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
 from tqdm import tqdm
 
 from lzn.data import ChosenImages, ImageArray, PixelShards
@@ -80,7 +80,7 @@ def extract_features(
     extractor.to(torch.device("cpu"))
     work = replace(work, images=_without_copying(images))
     # A forked process can use neither CUDA nor the parent's threads. Tensors are shared, not copied.
-    multiprocessing.spawn(_work_in_own_process, args=(count, work), nprocs=count)
+    spawn(_work_in_own_process, args=(count, work), nprocs=count)  # type: ignore[no-untyped-call]
 
 
 def read_ahead(read: Callable[[int], Read], numbers: Sequence[int]) -> Iterator[tuple[int, Read]]:
