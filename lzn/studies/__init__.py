@@ -8,6 +8,7 @@ from lzn.studies.joint import (
     JointModel,
     JointStep,
     LabelAlignment,
+    LatentsInBatch,
     classify_images,
     decode_labels,
     draw_label_latents,
@@ -17,6 +18,8 @@ from lzn.studies.representation import (
     Augmentation,
     RepresentationModel,
     RepresentationStep,
+    backbone_outputs,
+    represent_batch,
     represent_images,
 )
 from lzn.studies.zone_stability import (
@@ -39,10 +42,12 @@ __all__ = [
     "JointStep",
     "LabelAlignment",
     "LatentDraw",
+    "LatentsInBatch",
     "RepresentationModel",
     "RepresentationStep",
     "ZoneQuestion",
     "ZoneStability",
+    "backbone_outputs",
     "bank_zone_stability",
     "batch_zone_stability",
     "classify_images",
@@ -50,5 +55,6 @@ __all__ = [
     "draw_label_latents",
     "encode_images",
     "generate_images",
+    "represent_batch",
     "represent_images",
 ]

@@ -10,6 +10,7 @@ from lzn.data import ImageArray, dequantise
 from lzn.flow import Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
 from lzn.networks import ResNetEncoder
 from lzn.randomness import SampleDraws
+from lzn.studies.encoding import encode_images
 from lzn.studies.generation import LatentDraw
 from lzn.training import Batch, Losses
 
@@ -75,6 +76,35 @@ def _two_of_each(images: Tensor) -> Sequence[Tensor]:
 
 
 @torch.no_grad()
+def represent_batch(
+    encoder: ResNetEncoder,
+    images: Tensor,
+    *,
+    solver: Solver,
+    generator: torch.Generator,
+    encoding_batch_size: int | None = None,
+) -> dict[str, Tensor]:
+    """The four `REPRESENTATIONS` of one batch of images (b, c, h, w), each (b, d); latents are among its anchors.
+
+    Args:
+        encoder: in evaluation mode.
+        images: in [-1, 1], on the encoder's device.
+        solver: of the latents.
+        generator: of their noise, on the same device.
+        encoding_batch_size: images that are encoded at once; None for all. Latents are of the whole batch in any case.
+    """
+    parts = torch.split(images, encoding_batch_size or max(1, len(images)))
+    representation = torch.cat([encoder(part, with_head=False) for part in parts])
+    anchors = encoder.head(representation)
+    noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
+    latents = {
+        name: compute_latents(anchors, noise, alpha=alpha, solver=solver)
+        for name, alpha in (("with_latent", 1.0), ("with_latent_alpha_0", 0.0))
+    }
+    return {"without_head": representation, "with_head": anchors, **latents}
+
+
+@torch.no_grad()
 def represent_images(
     encoder: ResNetEncoder,
     images: ImageArray,
@@ -93,12 +123,19 @@ def represent_images(
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
         batch = dequantise(images[max(0, stop - batch_size) : stop]).to(device)
-        new = slice(len(batch) - (stop - start), None)
-        representation = encoder(batch, with_head=False)
-        anchors = encoder.head(representation)
-        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
-        parts["without_head"].append(representation[new].cpu())
-        parts["with_head"].append(anchors[new].cpu())
-        for name, alpha in (("with_latent", 1.0), ("with_latent_alpha_0", 0.0)):
-            parts[name].append(compute_latents(anchors, noise, alpha=alpha, solver=solver)[new].cpu())
+        represented = represent_batch(encoder, batch, solver=solver, generator=generator)
+        for name, represented_so in represented.items():
+            parts[name].append(represented_so[start - stop :].cpu())
     return {name: torch.cat(part) for name, part in parts.items()}
+
+
+@torch.no_grad()
+def backbone_outputs(
+    encoder: ResNetEncoder, images: ImageArray, *, batch_size: int, device: torch.device | str = "cpu"
+) -> Tensor:
+    """The representation ``without_head`` (n, d) alone, on the CPU, of uint8 images (n, c, h, w)."""
+
+    def encode(batch: Tensor) -> Tensor:
+        return encoder(batch, with_head=False).cpu()  # type: ignore[no-any-return]
+
+    return encode_images(encode, images, batch_size=batch_size, device=device)
