@@ -32,6 +32,9 @@ class Comparison(Protocol):
     ) -> dict[str, float]:
         """Numbers by name; ``num_neighbours`` is that of precision and recall."""
 
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """The main distance alone, by its name."""
+
 
 def read_comparison(folder: Path, *, device: torch.device) -> Comparison:
     """The comparison for the network that the stage ``features`` left in ``folder``.
@@ -50,13 +53,21 @@ def read_comparison(folder: Path, *, device: torch.device) -> Comparison:
             return InceptionComparison.load(inception_weights(description), device=device)
         except ValueError as error:  # of a damaged file, or of another network's weights
             raise ParamsError(str(error)) from error
-    return _compare_nothing
+    return NoComparison()
 
 
-def _compare_nothing(
-    real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-) -> dict[str, float]:
-    return {}
+class NoComparison:
+    """That of data without a network: there are no numbers."""
+
+    def __call__(
+        self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
+    ) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """Nothing."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -79,9 +90,9 @@ class ClassifierComparison:
             "recall": shares.recall,
         }
 
-    def distance(self, images: ImageArray, others: ImageArray) -> float:
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
         """Frechet distance between two sets of images."""
-        return distance_between(self.features(images), self.features(others))
+        return {f"fd_{data_name}": distance_between(self.features(real), self.features(generated))}
 
     @torch.no_grad()
     def features(self, images: ImageArray) -> NDArray[np.float32]:

@@ -71,8 +71,8 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
     measured = {
         "accuracy": _accuracy(classifier, test_set, call.device),
         "fd_of_test_images": ClassifierComparison(classifier, call.device).distance(
-            train_set.images, test_set.images
-        ),
+            train_set.images, test_set.images, data_name=call.item
+        )[f"fd_{call.item}"],
     }
     print(f"features {call.item}: test accuracy {measured['accuracy']:.4f}")
     return measured

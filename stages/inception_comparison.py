@@ -52,6 +52,12 @@ class InceptionComparison:
             distances["is"] = inception_score(ours.logits)
         return {**distances, "precision": shares.precision, "recall": shares.recall}
 
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """FID as the paper's main column has it."""
+        self.network.to(self.device)
+        name = "fid" if self.network.has_released_weights else "fd_inception"
+        return {name: self._distance(real, generated, "cm")}
+
     def _distance(self, real: ImageArray, generated: ImageArray, preprocessing: Preprocessing) -> float:
         return distance_between(
             self._features(real, preprocessing).pool, self._features(generated, preprocessing).pool

@@ -3,6 +3,7 @@
 from lzn.metrics.adamw_probe import (
     AdamWProbeResult,
     AdamWSettings,
+    EpochFeatures,
     LabelledFeatures,
     adamw_probe,
     fixed_features,
@@ -20,6 +21,7 @@ __all__ = [
     "AdamWProbeResult",
     "AdamWSettings",
     "ClassSpreads",
+    "EpochFeatures",
     "Gaussian",
     "LabelledFeatures",
     "PrecisionRecall",

@@ -16,10 +16,11 @@ from lzn.studies.joint import (
 from lzn.studies.representation import (
     REPRESENTATIONS,
     Augmentation,
+    BackboneOutput,
+    BatchRepresentation,
+    FourRepresentations,
     RepresentationModel,
     RepresentationStep,
-    backbone_outputs,
-    represent_batch,
     represent_images,
 )
 from lzn.studies.zone_stability import (
@@ -33,9 +34,12 @@ from lzn.studies.zone_stability import (
 __all__ = [
     "REPRESENTATIONS",
     "Augmentation",
+    "BackboneOutput",
+    "BatchRepresentation",
     "BatchZoneStability",
     "CentresInBank",
     "CentresInBatch",
+    "FourRepresentations",
     "GenerationStep",
     "GenerativeModel",
     "JointModel",
@@ -47,7 +51,6 @@ __all__ = [
     "RepresentationStep",
     "ZoneQuestion",
     "ZoneStability",
-    "backbone_outputs",
     "bank_zone_stability",
     "batch_zone_stability",
     "classify_images",
@@ -55,6 +58,5 @@ __all__ = [
     "draw_label_latents",
     "encode_images",
     "generate_images",
-    "represent_batch",
     "represent_images",
 ]
