@@ -12,11 +12,11 @@ UI_PORT ?= 5000
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print the tables, ours beside the paper's
+repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
 	python -m stages.check $(SIZE_PARAMS)
 	dvc repro
-	@cat outputs/digits/tables/tables.md
-	@echo "Report: outputs/digits/report/report.md    Runs: make ui"
+	@cat outputs/digits/tables/claims.md
+	@echo "Report: outputs/digits/report/index.html    Tables: outputs/digits/tables/tables.md    Runs: make ui"
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	python -m stages.check $(SIZE_PARAMS)

@@ -167,7 +167,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _tables_are_of_the_families(self) -> "Params":
         families = self.families
-        linear_probe = set() if self.tables.linear_probe is None else {self.tables.linear_probe}
+        probed = {"linear_probe": self.tables.linear_probe, "figure19": self.tables.figure19}
         needed: dict[str, tuple[set[str], dict[str, str]]] = {
             "unconditional": (
                 {run for methods in self.tables.unconditional.values() for run in methods.values()},
@@ -176,7 +176,7 @@ class Params(Section):
             "conditional": (set(self.tables.conditional.values()), families.generative),
             "cutoff": (set(self.tables.cutoff.values()), families.generative),
             "classification": (set(self.tables.classification.values()), families.classifying),
-            "linear_probe": (linear_probe, families.representing),
+            **{name: ({run}, families.representing) for name, run in probed.items() if run is not None},
         }
         for table, (listed, family) in needed.items():
             unknown = sorted(listed - set(family))
