@@ -27,7 +27,7 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
     m=st.integers(4, 60),
     d=st.integers(1, 12),
     num_neighbours=st.integers(1, 3),
-    block_size=st.integers(1, 70),
+    block_size=st.integers(7, 70),
 )
 def test_blocked_result_is_the_literal_one(
     *, seed: int, n: int, m: int, d: int, num_neighbours: int, block_size: int
