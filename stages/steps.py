@@ -55,7 +55,11 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
         device=call.device,
     )
     labels = random_labels(torch.from_numpy(train.labels), params.num_images, seed=params.seed)
-    comparison = read_comparison(call.workspace.folder("features", data_name), device=call.device)
+    comparison = read_comparison(
+        call.workspace.folder("features", data_name),
+        device=call.device,
+        cache=call.workspace.feature_cache(),
+    )
     distances: dict[str, dict[str, float]] = {}
     with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
         for num_steps in params.num_steps:

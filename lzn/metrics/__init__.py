@@ -11,7 +11,7 @@ from lzn.metrics.adamw_probe import (
 )
 from lzn.metrics.frechet import Gaussian, fit_gaussian, frechet_distance
 from lzn.metrics.inception_score import inception_score
-from lzn.metrics.mmd import median_bandwidth, mmd_squared
+from lzn.metrics.mmd import cmmd, median_bandwidth, mmd_squared
 from lzn.metrics.precision_recall import PrecisionRecall, precision_recall
 from lzn.metrics.probe import ProbeResult, accuracy, linear_probe
 from lzn.metrics.reconstruction import reconstruction_error
@@ -30,6 +30,7 @@ __all__ = [
     "accuracy",
     "adamw_probe",
     "class_spreads",
+    "cmmd",
     "fit_gaussian",
     "fixed_features",
     "frechet_distance",
