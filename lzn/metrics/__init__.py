@@ -1,4 +1,4 @@
-"""The numbers that judge images and representations: pure functions of arrays, computed in float64."""
+"""The numbers that judge images and representations: functions of arrays, in float64 (the trained probe: float32)."""
 
 from lzn.metrics.adamw_probe import (
     AdamWProbeResult,
