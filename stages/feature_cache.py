@@ -121,7 +121,7 @@ def _key(images: str, extractor: FeatureExtractor, workers: Workers) -> str:
     rounding += [str(torch.get_num_threads())] if workers.device.type == "cpu" else []
     made_by = [
         extractor.identity,
-        code_fingerprint(extractor.code),
+        _code_fingerprint(extractor.code),
         extractor.batch_size,
         dict(extractor.columns),
     ]
