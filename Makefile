@@ -51,7 +51,7 @@ ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf outputs .checkpoints .features .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'

@@ -16,7 +16,9 @@ Extras = Callable[[StageCall, NestedQuantities], Mapping[str, Path]]
 """Writes what a stage makes of all seeds together; returns pictures for MLflow by artifact name."""
 
 
-def run_measuring_stage(stage: str, measure: Callable[[StageCall], Nested], *, extras: Extras | None = None) -> None:
+def run_measuring_stage(
+    stage: str, measure: Callable[[StageCall], Nested], *, extras: Extras | None = None
+) -> None:
     """Run the stage: ``measure`` once for every seed that the run was trained with.
 
     Writes ``<stage>/<run>/seed_<n>.json`` with what ``measure`` returned, and ``metrics/<stage>/<run>.json`` with means
@@ -28,14 +30,12 @@ def run_measuring_stage(stage: str, measure: Callable[[StageCall], Nested], *, e
         write_json(call.workspace.measured(stage, call.item, call.of_seed), measure(call))
 
     def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
-        measured = {
-            seed: json.loads(call.workspace.measured(stage, call.item, seed).read_text()) for seed in seeds
-        }
-        combined = combine_seeds(measured)
+        files = {seed: call.workspace.measured(stage, call.item, seed) for seed in seeds}
+        combined = combine_seeds({seed: json.loads(file.read_text()) for seed, file in files.items()})
         write_json(call.workspace.metrics(stage, call.item), means_and_deviations(combined))
         pictures = {} if extras is None else extras(call, combined)
         track_measured(call, stage, combined, seeds, pictures=pictures, seconds=time.monotonic() - start)
-        print_measured(call.item, combined)
+        _print(call.item, combined)
 
     run_stage_of_seeds(stage, of_one_seed, seeds_of=trained_seeds, sum_up=sum_up)
 
@@ -65,17 +65,22 @@ def track_measured(
     flat = flatten_quantities(combined)
     for seed in seeds:
         identity = read_configuration(call.workspace.seed_folder("train", call.item, seed)).identity
-        numbers = {f"{stage}.{name}": found.by_seed[seed] for name, found in flat.items() if seed in found.by_seed}
+        numbers = {
+            f"{stage}.{name}": found.by_seed[seed] for name, found in flat.items() if seed in found.by_seed
+        }
         with Tracker.join(identity, tags={}) as tracker:
             tracker.log_summary({**numbers, f"seconds.{stage}": seconds / len(seeds)})
             for artifact, file in pictures.items():
                 tracker.log_image(file, artifact)
 
 
-def print_measured(run: str, combined: NestedQuantities) -> None:
+def _print(run: str, combined: NestedQuantities) -> None:
     """One line with all numbers."""
     flat = flatten_quantities(combined)
-    print(f"{run}: " + ", ".join(f"{name} {found.mean:.4g}{_deviation(found.std)}" for name, found in flat.items()))
+    print(
+        f"{run}: "
+        + ", ".join(f"{name} {found.mean:.4g}{_deviation(found.std)}" for name, found in flat.items())
+    )
 
 
 def _deviation(std: float | None) -> str:
