@@ -1,7 +1,6 @@
 """What a measurement was made on."""
 
 import os
-import platform
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import psutil
 import torch
 
 from benchmarks.measuring import NUM_THREADS
+from stages.provenance import processor_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,20 +29,13 @@ class Machine:
 def describe_machine() -> Machine:
     """The machine, and the code, of this process."""
     return Machine(
-        processor=_processor(),
+        processor=processor_name(),
         cores=os.cpu_count() or 1,
         threads=NUM_THREADS,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         torch=torch.__version__,
         commit=_commit(),
     )
-
-
-def _processor() -> str:
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

@@ -1,5 +1,7 @@
 """Classify the test images with a run of case study 3, and cut a slice through its latent zones."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -12,11 +14,12 @@ from lzn.data import dequantise
 from lzn.flow import Euler
 from lzn.metrics import accuracy
 from lzn.studies import CentresInBatch, classify_images, decode_labels, draw_label_latents
-from stages.dataset_files import read_split, write_json
-from stages.entry import StageCall, run_stage
+from stages.dataset_files import read_split
+from stages.entry import StageCall
+from stages.measuring import run_measuring_stage, trained_seeds
 from stages.params import ParamsError, Section, load_section
-from stages.runs import JointRun
-from stages.tracking import Tracker
+from stages.quantity import NestedQuantities
+from stages.runs import AnyRun, JointRun
 from stages.trained import read_trained
 
 
@@ -30,35 +33,40 @@ class ClassifyParams(Section):
     """Points a side of the picture of the zones."""
 
 
-def classify(call: StageCall) -> None:
-    """Write the accuracy, and for a picture the class of each point of a plane through the latent space."""
-    trained = read_trained(call.workspace.folder("train", call.item))
+def classify(call: StageCall) -> dict[str, float]:
+    """The accuracy on the test images."""
+    trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, JointRun):
         raise ParamsError(
             f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
         )
-    data_name = trained.run.data
-    params: ClassifyParams = load_section(call.params_file, f"classify.{data_name}", ClassifyParams)
-    test = read_split(call.workspace.folder("prepare", data_name), "test")
-    images = dequantise(test.images[:]).to(call.device)
-    label_solver = Euler(num_steps=params.label_solver_steps)
+    params = _params(call, trained.run)
+    test = read_split(call.workspace.folder("prepare", trained.run.data), "test")
     model = trained.model.to(call.device)
     predicted = classify_images(
-        images,
+        dequantise(test.images[:]).to(call.device),
         CentresInBatch(model.encoder, trained.run.latent.solver.build()),
         model.label_anchors.points,
-        label_solver=label_solver,
+        label_solver=Euler(num_steps=params.label_solver_steps),
         batch_size=params.batch_size,
     )
-    measured = {"accuracy": accuracy(predicted.cpu().numpy(), test.labels)}
-    write_json(call.workspace.metrics("classify", call.item), measured)
-    zones = _slice_of_zones(model.label_anchors.points, label_solver, num_points=params.slice_points)
-    file = call.workspace.plot("classify", f"{call.item}.npy")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    np.save(file, zones)
-    with Tracker.join(trained.configuration.identity, tags={}) as tracker:
-        tracker.log_summary({f"classify.{name}": value for name, value in measured.items()})
-    print(f"{call.item}: test accuracy {measured['accuracy']:.4f}")
+    return {"accuracy": accuracy(predicted.cpu().numpy(), test.labels)}
+
+
+def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
+    """For a picture: the class of each point of a plane through the latent space of the run's first seed."""
+    trained = read_trained(call.workspace.seed_folder("train", call.item, trained_seeds(call)[0]))
+    params = _params(call, trained.run)
+    points = trained.model.label_anchors.points.to(call.device)
+    solver = Euler(num_steps=params.label_solver_steps)
+    folder = call.workspace.folder("classify", call.item)
+    np.save(folder / "zones.npy", _slice_of_zones(points, solver, num_points=params.slice_points))
+    return {}
+
+
+def _params(call: StageCall, run: AnyRun) -> ClassifyParams:
+    params: ClassifyParams = load_section(call.params_file, f"classify.{run.data}", ClassifyParams)
+    return params
 
 
 @torch.no_grad()
@@ -83,4 +91,4 @@ def _slice_of_zones(label_anchors: Tensor, label_solver: Euler, *, num_points: i
 
 
 if __name__ == "__main__":
-    run_stage("classify", classify, of_a_run=True)
+    run_measuring_stage("classify", classify, extras=write_slice)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Never
 
 import torch
 from pydantic import Field
@@ -59,7 +59,7 @@ class StageCall:
         assert self.seed is not None
         return self.seed
 
-    def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[None]":
+    def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[Never]":
         """A progress bar on stderr, if that is a terminal; named after run and seed."""
         name = self.item if self.seed is None else f"{self.item} seed {self.seed}"
         disable = None if self.shows_progress else True  # None: where stderr is no terminal
@@ -112,7 +112,7 @@ def run_stage_of_seeds(
             f"{stage}: {one.item}, seed {one.seed}": partial(_run_body, stage, body, one) for one in calls
         }
         run_side_by_side(tasks, at_once=hardware.seeds_at_once)
-    _run_body(stage, partial(sum_up, seeds=seeds), call)
+    _run_body(stage, lambda call: sum_up(call, seeds), call)
 
 
 def _parser(stage: str) -> argparse.ArgumentParser:

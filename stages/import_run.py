@@ -40,6 +40,12 @@ class ImportParams(Section):
             raise ValueError("give either the path of the checkpoint or its url")
         return self
 
+    @model_validator(mode="after")
+    def _is_of_one_seed(self) -> Self:
+        if len(self.run.seeds) > 1:
+            raise ValueError("run.seeds: a checkpoint is one training, with one seed")
+        return self
+
 
 def import_run(call: StageCall) -> None:
     """Write weights and configuration as ``train`` does, and an MLflow run tagged ``source: released``."""
@@ -61,7 +67,7 @@ def import_run(call: StageCall) -> None:
         fill_from_released(checkpoint, _parts_of(model), ema=params.ema)
     except (ValueError, DownloadError) as error:
         raise ParamsError(f"{call.params_file}: {where}: {error}") from error
-    folder = call.workspace.folder("train", call.item)
+    folder = call.workspace.seed_folder("train", call.item, params.run.seed)
     write_trained(folder, configuration, model)
     _track(params, configuration, model, data_sha256=data.sha256, weights=folder / WEIGHTS)
     print(f"{call.item}: {count_parameters(model)} parameters from {checkpoint}")
@@ -127,6 +133,7 @@ def _track(
         "stage": "import",
         "source": params.source,
         "size": configuration.size,
+        "run": configuration.name,
         "git_commit": git_commit(),
         "data_sha256": data_sha256,
         "checkpoint_sha256": params.sha256,
@@ -135,7 +142,7 @@ def _track(
     settings: dict[str, Any] = params.model_dump(mode="json", include={"ema"})
     parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
     with Tracker.open(configuration.identity, tags=tags) as tracker:
-        tracker.log_params(flatten(settings | params.run.model_dump(mode="json")) | parts)
+        tracker.log_params(flatten(settings | params.run.model_dump(mode="json", exclude={"seeds"})) | parts)
         tracker.finish()
 
 

@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -25,12 +24,12 @@ from torch.distributed.elastic.rendezvous import RendezvousError
 
 from stages.interruption import StopRequest
 from stages.params import ParamsError
+from stages.side_by_side import PASSED_ON, end_with_parent
 
 PROCESSES = "LZN_PROCESSES"
 """Environment variable: processes on this machine that train together; unset, one for each CUDA device."""
 
 ON_ONE_MACHINE = ["--standalone", "--local-addr", "127.0.0.1"]
-PASSED_ON = (signal.SIGTERM, signal.SIGINT)
 STOPPED = {128 + number for number in PASSED_ON}
 """Exit codes of workers that were asked to stop and did, a checkpoint being safe."""
 
@@ -41,7 +40,7 @@ def processes_to_start(*, batch_size: int) -> int | None:
     Raises:
         ParamsError: ``LZN_PROCESSES`` is no positive integer, or there are too few devices or samples of a batch.
     """
-    if _is_worker():
+    if is_worker():
         return None
     count, num_nodes = _num_processes_here(), _num_nodes()
     if count * num_nodes > batch_size:
@@ -86,15 +85,16 @@ def run_workers(module: str, arguments: Sequence[str], *, count: int, num_thread
 
 def place_of_worker(device: torch.device, *, num_threads: int) -> torch.device:
     """Takes this worker's share of the machine: of its threads, and one device. Without a launcher: all of it."""
-    if not _is_worker():
+    if not is_worker():
         return device
     torch.set_num_threads(_threads_each(num_threads, int(os.environ["LOCAL_WORLD_SIZE"])))
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device.type == "cuda" else device
 
 
-def _is_worker() -> bool:
-    return "RANK" in os.environ  # as torchrun sets it, ours or one that was started by hand
+def is_worker() -> bool:
+    """Whether torchrun started this process, ours or one that was called by hand."""
+    return "RANK" in os.environ
 
 
 def _num_processes_here() -> int:
@@ -193,10 +193,3 @@ def _end_of(rank: int, exit_code: int) -> str:
     if exit_code < 0:
         return f"process {rank} was killed by {signal.Signals(-exit_code).name}"
     return f"process {rank} ended with exit code {exit_code}"
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ends this worker when the launcher is gone, killed where it could not end its workers."""
-    while os.getppid() == parent:
-        time.sleep(1.0)
-    os._exit(1)

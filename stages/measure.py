@@ -1,25 +1,21 @@
-"""Turn a run's images into numbers: distances to the real images, precision and recall, reconstruction error.
-
-The numbers, and the grid of samples that they belong to, go to the run in MLflow.
-"""
+"""Turn a run's images into numbers: distances to the real images, precision and recall, reconstruction error."""
 
 from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
-from tqdm import tqdm
 
 from lzn.data import ChosenImages, dequantise, random_subset
 from lzn.metrics import reconstruction_error
 from lzn.randomness import SampleDraws, generator_for
 from lzn.studies.generation import velocity_of
 from stages.comparisons import read_comparison
-from stages.dataset_files import read_split, write_json
-from stages.entry import StageCall, run_stage
+from stages.dataset_files import read_split
+from stages.entry import StageCall
+from stages.measuring import run_measuring_stage
 from stages.params import Section, load_section
 from stages.samplers import SamplerParams
-from stages.tracking import Tracker
 from stages.trained import TrainedRun, read_configuration, read_trained
 
 
@@ -41,28 +37,22 @@ class MeasureParams(Section):
     reconstruction: ReconstructionParams
 
 
-def measure(call: StageCall) -> None:
-    """Write the numbers; the real set is the training set, all runs see the same of it (C.3)."""
-    train_folder = call.workspace.folder("train", call.item)
-    configuration = read_configuration(train_folder)
-    data_name = configuration.run.data
+def measure(call: StageCall) -> dict[str, float]:
+    """The numbers of one seed; the real set is the training set, all runs see the same of it (C.3)."""
+    data_name = read_configuration(call.trained_folder).run.data
     params: MeasureParams = load_section(call.params_file, f"measure.{data_name}", MeasureParams)
-    measured = {
+    return {
         **_compare_with_real(call, data_name, params),
-        "reconstruction": _reconstruct(call, params, read_trained(train_folder)),
+        "reconstruction": _reconstruct(call, params, read_trained(call.trained_folder)),
     }
-    write_json(call.workspace.metrics("measure", call.item), measured)
-    with Tracker.join(configuration.identity, tags={}) as tracker:
-        tracker.log_summary({f"measure.{name}": value for name, value in measured.items()})
-        tracker.log_image(call.workspace.plot("sample", f"{call.item}.png"), "samples/grid.png")
-    print(f"{call.item}: " + ", ".join(f"{name} {value:.4g}" for name, value in measured.items()))
 
 
 def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> dict[str, float]:
     """As many real images as generated ones, chosen at random where there are more."""
     compare = read_comparison(call.workspace.folder("features", data_name), device=call.device)
     real = read_split(call.workspace.folder("prepare", data_name), "train").images
-    generated = np.load(call.workspace.folder("sample", call.item) / "images.npy", mmap_mode="r")
+    folder = call.workspace.seed_folder("sample", call.item, call.of_seed)
+    generated = np.load(folder / "images.npy", mmap_mode="r")
     if len(generated) < len(real):
         real = ChosenImages(real, random_subset(len(real), len(generated), seed=params.seed).numpy())
     return compare(real, generated, data_name=data_name, num_neighbours=params.num_neighbours)
@@ -80,20 +70,28 @@ def _reconstruct(call: StageCall, params: MeasureParams, trained: TrainedRun) ->
     errors = []
     # Without latents nothing is drawn: every draw would be the same.
     num_draws = 1 if trained.run.latent is None else settings.num_draws
-    for draw in tqdm(range(num_draws), desc=f"reconstruct {call.item}", unit="draw", disable=None):
-        latents = None
-        if trained.run.latent is not None:
-            generator = generator_for(params.seed, "reconstruction", draw, device=call.device)
-            anchors = torch.cat([model.encoder(batch) for batch in torch.split(images, settings.batch_size)])
-            latents = trained.run.latent.build().with_alpha(1.0)(
-                anchors, SampleDraws.for_whole_batch(len(anchors), generator)
-            )
-        for start in range(0, len(images), settings.batch_size):
-            rows = slice(start, start + settings.batch_size)
-            velocity = velocity_of(model.decoder, None if latents is None else latents[rows], labels[rows])
-            errors.append(reconstruction_error(images[rows], velocity, sampler=settings.sampler.build()))
+    with call.progress(total=num_draws, unit="draw") as bar:
+        for draw in range(num_draws):
+            latents = None
+            if trained.run.latent is not None:
+                generator = generator_for(
+                    params.seed, "reconstruction", trained.run.seed, draw, device=call.device
+                )
+                anchors = torch.cat(
+                    [model.encoder(batch) for batch in torch.split(images, settings.batch_size)]
+                )
+                latents = trained.run.latent.build().with_alpha(1.0)(
+                    anchors, SampleDraws.for_whole_batch(len(anchors), generator)
+                )
+            for start in range(0, len(images), settings.batch_size):
+                rows = slice(start, start + settings.batch_size)
+                velocity = velocity_of(
+                    model.decoder, None if latents is None else latents[rows], labels[rows]
+                )
+                errors.append(reconstruction_error(images[rows], velocity, sampler=settings.sampler.build()))
+            bar.update(1)
     return float(torch.cat(errors).mean())
 
 
 if __name__ == "__main__":
-    run_stage("measure", measure, of_a_run=True)
+    run_measuring_stage("measure", measure)

@@ -16,7 +16,9 @@ Extras = Callable[[StageCall, NestedQuantities], Mapping[str, Path]]
 """Writes what a stage makes of all seeds together; returns pictures for MLflow by artifact name."""
 
 
-def run_measuring_stage(stage: str, measure: Callable[[StageCall], Nested], *, extras: Extras | None = None) -> None:
+def run_measuring_stage(
+    stage: str, measure: Callable[[StageCall], Nested], *, extras: Extras | None = None
+) -> None:
     """Run the stage: ``measure`` once for every seed that the run was trained with.
 
     Writes ``<stage>/<run>/seed_<n>.json`` with what ``measure`` returned, and ``metrics/<stage>/<run>.json`` with means
@@ -65,7 +67,9 @@ def track_measured(
     flat = flatten_quantities(combined)
     for seed in seeds:
         identity = read_configuration(call.workspace.seed_folder("train", call.item, seed)).identity
-        numbers = {f"{stage}.{name}": found.by_seed[seed] for name, found in flat.items() if seed in found.by_seed}
+        numbers = {
+            f"{stage}.{name}": found.by_seed[seed] for name, found in flat.items() if seed in found.by_seed
+        }
         with Tracker.join(identity, tags={}) as tracker:
             tracker.log_summary({**numbers, f"seconds.{stage}": seconds / len(seeds)})
             for artifact, file in pictures.items():
@@ -75,7 +79,10 @@ def track_measured(
 def print_measured(run: str, combined: NestedQuantities) -> None:
     """One line with all numbers."""
     flat = flatten_quantities(combined)
-    print(f"{run}: " + ", ".join(f"{name} {found.mean:.4g}{_deviation(found.std)}" for name, found in flat.items()))
+    print(
+        f"{run}: "
+        + ", ".join(f"{name} {found.mean:.4g}{_deviation(found.std)}" for name, found in flat.items())
+    )
 
 
 def _deviation(std: float | None) -> str:

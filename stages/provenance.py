@@ -2,6 +2,8 @@
 
 import ast
 import hashlib
+import os
+import platform
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +54,22 @@ def git_commit() -> str:
     except (subprocess.CalledProcessError, FileNotFoundError):
         return "unknown"
     return f"{commit}-dirty" if changed else commit
+
+
+def describe_hardware() -> str:
+    """Processor and number of cores, and the CUDA devices where there are some."""
+    import torch  # noqa: PLC0415 - what asks only for code and commit need not wait for it
+
+    count = torch.cuda.device_count()
+    devices = f", {count} x {torch.cuda.get_device_name()}" if count else ""
+    return f"{processor_name()}, {os.cpu_count()} cores{devices}"
+
+
+def processor_name() -> str:
+    """The processor's model, as far as the system says it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _git(*arguments: str) -> str:

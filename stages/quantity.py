@@ -32,7 +32,9 @@ class Quantity:
         """Sample standard deviation over seeds (divided by n - 1); None with one seed, which shows no scatter."""
         if len(self.values) < 2:
             return None
-        return math.sqrt(math.fsum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1))
+        return math.sqrt(
+            math.fsum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1)
+        )
 
     def interval(self, *, confidence: float = 0.95) -> tuple[float, float] | None:
         """Student's confidence interval of the mean; None with one seed."""
@@ -52,7 +54,9 @@ class Quantity:
         None where they have no seed in common.
         """
         common = self.by_seed.keys() & other.by_seed.keys()
-        return Quantity({seed: self.by_seed[seed] - other.by_seed[seed] for seed in common}) if common else None
+        return (
+            Quantity({seed: self.by_seed[seed] - other.by_seed[seed] for seed in common}) if common else None
+        )
 
 
 Nested = Mapping[str, "float | Nested"]

@@ -1,26 +1,26 @@
 """What a training leaves: its MLflow run, progress bar, snapshots, curve and weights, by one process for all."""
 
-import csv
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Never
 
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from lzn.parallel import Processes
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.curves import write_curve
+from stages.entry import StageCall
 from stages.flat_params import flatten
-from stages.provenance import git_commit
+from stages.provenance import describe_hardware, git_commit
 from stages.runs import count_parameters
 from stages.tracking import MetricRow, Tracker
 from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
 from stages.weights import save_tensors
-from stages.workspace import Workspace
 
 SNAPSHOTS = "snapshots"
 """Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
@@ -51,7 +51,7 @@ class Recorder:
 @contextmanager
 def recording(
     configuration: TrainedConfiguration,
-    workspace: Workspace,
+    call: StageCall,
     checkpoints: CheckpointFolder,
     *,
     processes: Processes,
@@ -62,20 +62,23 @@ def recording(
     if not processes.is_first:
         yield Recorder()
         return
-    folder = workspace.folder("train", configuration.name)
+    folder = call.trained_folder
     tags = {
         "stage": "train",
         "size": configuration.size,
+        "run": configuration.name,
         "git_commit": git_commit(),
+        "hardware": describe_hardware(),
         "data_sha256": data_sha256,
         "weights": (folder / WEIGHTS).as_posix(),
         "processes": str(processes.count),
     }
-    params = {**configuration.run.model_dump(mode="json"), "num_threads": num_threads}
-    bar = tqdm(total=configuration.run.training.num_steps, desc=configuration.name, unit="step", disable=None)
+    settings = configuration.run.model_dump(mode="json", exclude={"seeds"})
+    params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
+    bar = call.progress(total=configuration.run.training.num_steps, unit="step")
     with Tracker.open(configuration.identity, tags=tags) as tracker, bar:
         tracker.log_params(flatten(params))
-        curve = workspace.plot("train", f"{configuration.name}.csv")
+        curve = call.workspace.curve(call.item, call.of_seed)
         yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
 
 
@@ -85,7 +88,7 @@ class _FirstRecorder(Recorder):
 
     configuration: TrainedConfiguration
     tracker: Tracker
-    bar: "tqdm[NoReturn]"
+    bar: "tqdm[Never]"
     folder: Path
     curve: Path
     kept_snapshots: Path
@@ -114,20 +117,12 @@ class _FirstRecorder(Recorder):
         snapshots.mkdir(parents=True, exist_ok=True)
         for file in sorted(self.kept_snapshots.glob("*.safetensors")):
             shutil.copyfile(file, snapshots / file.name)
-        _write_curve(self.curve, result.curve)
+        write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
         self.tracker.finish()
         last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
-        print(f"{self.configuration.name}: step {result.curve[-1].step}: {last}")
+        print(f"{self.configuration.identity.name}: step {result.curve[-1].step}: {last}")
 
     def interrupted(self, interruption: TrainingInterruptedError) -> None:
         self.bar.close()
         self.tracker.kill()
         print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
-
-
-def _write_curve(file: Path, curve: tuple[CurvePoint, ...]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["step", *curve[0].values])
-        writer.writerows([point.step, *map(repr, point.values.values())] for point in curve)

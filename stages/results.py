@@ -1,11 +1,11 @@
 """What the stages before measured, by run, as quantities over its seeds."""
 
-import csv
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stages.curves import read_curve
 from stages.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
 from stages.workspace import Workspace
 
@@ -50,7 +50,7 @@ class Results:
         return {name: numbers for name, numbers in measured.items() if numbers}
 
     def configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
-        """What each seed's ``run.json`` says; `stages.trained` reads it as what it is, and imports the method for it."""
+        """What each seed's ``run.json`` says, as plain data: its types (`stages.trained`) import the method."""
         files = {seed: self.workspace.configuration(run, seed) for seed in self.workspace.seeds("train", run)}
         return {seed: json.loads(file.read_text()) for seed, file in files.items()}
 
@@ -73,8 +73,7 @@ class Results:
         return {seed: self._curve(run, seed) for seed in self.workspace.seeds("train", run)}
 
     def _curve(self, run: str, seed: int) -> list[dict[str, float]]:
-        with self.workspace.curve(run, seed).open(newline="") as stream:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        return read_curve(self.workspace.curve(run, seed))
 
 
 def _end_of(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,10 +23,11 @@ from lzn.training import (
     TrainingStep,
     train,
 )
+from stages.curves import mean_curve, read_curve, write_curve
 from stages.dataset_files import DataDescription, read_description, read_split
-from stages.entry import Hardware, StageCall, run_stage
+from stages.entry import Hardware, StageCall, run_stage_of_seeds
 from stages.interruption import StopRequest, stop_requests
-from stages.launch import place_of_worker, processes_to_start, run_workers
+from stages.launch import is_worker, place_of_worker, processes_to_start, run_workers
 from stages.params import ParamsError, load_section
 from stages.provenance import code_fingerprint
 from stages.recording import Recorder, recording
@@ -33,14 +35,33 @@ from stages.runs import AnyRun
 from stages.trained import TrainedConfiguration
 
 
-def train_run(call: StageCall) -> None:
-    """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
+def seeds_of(call: StageCall) -> Sequence[int]:
+    """The seeds of the run.
+
+    Raises:
+        ParamsError: this process was started by torchrun, which trains one seed, and the call does not say which.
+    """
     run = load_section(call.params_file, f"runs.{call.item}", AnyRun)
+    if is_worker() and len(run.seeds) > 1:
+        raise ParamsError(
+            f"run {call.item} has {len(run.seeds)} seeds: under torchrun say which, with --seed"
+        )
+    return tuple(run.seeds)
+
+
+def train_seed(call: StageCall) -> None:
+    """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
+    family: AnyRun = load_section(call.params_file, f"runs.{call.item}", AnyRun)
+    try:
+        run = family.of_seed(call.of_seed)
+    except ValueError as error:
+        raise ParamsError(f"{call.params_file}: runs.{call.item}: {error}") from error
     hardware = load_section(call.params_file, "hardware", Hardware)
     count = processes_to_start(batch_size=run.training.batch_size)
     data = read_description(call.workspace.folder("prepare", run.data))
     if count is not None:
-        run_workers("stages.train", sys.argv[1:], count=count, num_threads=hardware.num_threads)
+        arguments = ["--params", str(call.params_file), "--run", call.item, "--seed", str(call.seed)]
+        run_workers("stages.train", arguments, count=count, num_threads=hardware.num_threads)
         return
     configuration = TrainedConfiguration(
         name=call.item,
@@ -58,6 +79,12 @@ def train_run(call: StageCall) -> None:
         sys.exit(stop.exit_code)
 
 
+def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
+    """Write the training curve for ``dvc plots``, means over seeds."""
+    curves = [read_curve(call.workspace.curve(call.item, seed)) for seed in seeds]
+    write_curve(call.workspace.plot("train", f"{call.item}.csv"), mean_curve(curves))
+
+
 def _train_and_record(
     call: StageCall,
     configuration: TrainedConfiguration,
@@ -71,7 +98,7 @@ def _train_and_record(
     checkpoints = CheckpointFolder(call.workspace.checkpoints(configuration.name, configuration.key))
     with recording(
         configuration,
-        call.workspace,
+        call,
         checkpoints,
         processes=processes,
         num_threads=hardware.num_threads,
@@ -147,4 +174,4 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
 
 
 if __name__ == "__main__":
-    run_stage("train", train_run, of_a_run=True)
+    run_stage_of_seeds("train", train_seed, seeds_of=seeds_of, sum_up=sum_up)

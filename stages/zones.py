@@ -1,5 +1,6 @@
 """Measure how many latents keep their zones, in minibatches and in a bank of the training set; classify in both."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
@@ -19,12 +20,13 @@ from lzn.studies import (
     classify_images,
     encode_images,
 )
-from stages.dataset_files import read_split, write_json
-from stages.entry import StageCall, run_stage
+from stages.dataset_files import read_split
+from stages.entry import StageCall
+from stages.measuring import run_measuring_stage
 from stages.params import ParamsError, Section, load_section
+from stages.quantity import Nested
 from stages.runs import JointRun
 from stages.solvers import SolverParams
-from stages.tracking import Tracker
 from stages.trained import TrainedRun, read_trained
 
 
@@ -67,9 +69,9 @@ class ZonesParams(Section):
     """For runs of case study 3; may be left out where there are none."""
 
 
-def measure_zones(call: StageCall) -> None:
-    """Write the shares of latents that stay in their zones; for a run with labels, accuracies in batch and bank."""
-    trained = read_trained(call.workspace.folder("train", call.item))
+def measure_zones(call: StageCall) -> Nested:
+    """The shares of latents that stay in their zones; for a run with labels, accuracies in batch and bank."""
+    trained = read_trained(call.trained_folder)
     if trained.run.latent is None:
         raise ParamsError(
             f"{call.params_file}: run {call.item} has no encoder: take it out of families.encoding"
@@ -81,25 +83,23 @@ def measure_zones(call: StageCall) -> None:
     anchors = encode_images(encoder, images, batch_size=params.encoding_batch_size, device=call.device)
     bank = AnchorBank(anchors)
     batch_size = trained.run.training.batch_size
-    measured: dict[str, dict[str, float]] = {"num_anchors": {"batch": batch_size, "bank": bank.num_anchors}}
+    measured: dict[str, Mapping[str, float]] = {
+        "num_anchors": {"batch": batch_size, "bank": bank.num_anchors}
+    }
     try:
-        measured |= _stability(params.stability, anchors, bank, batch_size=batch_size)
+        measured |= _stability(
+            params.stability, anchors, bank, batch_size=batch_size, run_seed=trained.run.seed
+        )
     except ValueError as error:  # more samples or larger batches than there are images
         raise ParamsError(f"{call.params_file}: zones.{data_name}.stability: {error}") from error
     if isinstance(trained.run, JointRun) and params.classification is not None:
         measured["accuracy"] = _accuracies(params.classification, trained, trained.run, bank, call)
-    write_json(call.workspace.metrics("zones", call.item), measured)
-    summary = {
-        f"zones.{group}.{name}": value for group, values in measured.items() for name, value in values.items()
-    }
-    with Tracker.join(trained.configuration.identity, tags={}) as tracker:
-        tracker.log_summary(summary)
-    print(f"{call.item}: " + ", ".join(f"{name} {value:.4g}" for name, value in summary.items()))
+    return measured
 
 
 def _stability(
-    params: StabilityParams, anchors: Tensor, bank: AnchorBank, *, batch_size: int
-) -> dict[str, dict[str, float]]:
+    params: StabilityParams, anchors: Tensor, bank: AnchorBank, *, batch_size: int, run_seed: int
+) -> dict[str, Mapping[str, float]]:
     """Shares that stay where the batch is redrawn, where it is the same, and in the bank."""
     batches = batch_zone_stability(
         anchors,
@@ -107,14 +107,14 @@ def _stability(
         batch_size=batch_size,
         num_pairs=params.num_pairs,
         samples_per_pair=params.samples_per_pair,
-        generator=generator_for(params.seed, "zones of batches", device=anchors.device),
+        generator=generator_for(params.seed, "zones of batches", run_seed, device=anchors.device),
     )
     chosen = random_subset(len(anchors), params.bank_samples, seed=params.seed).to(anchors.device)
     of_bank = bank_zone_stability(
         bank,
         anchors[chosen],
         params.question,
-        generator=generator_for(params.seed, "zones of the bank", device=anchors.device),
+        generator=generator_for(params.seed, "zones of the bank", run_seed, device=anchors.device),
     )
     return {
         "redrawn_batch": asdict(batches.redrawn),
@@ -147,4 +147,4 @@ def _accuracies(
 
 
 if __name__ == "__main__":
-    run_stage("zones", measure_zones, of_a_run=True)
+    run_measuring_stage("zones", measure_zones)
