@@ -1,4 +1,4 @@
-"""What a run says of given images: labels, representations, reconstructions.
+"""What a run says of given images: labels and representations.
 
 Images are answered one at a time, so that an answer is the same, to the last bit, whatever else is asked together.
 """
@@ -13,16 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lzn.data import dequantise, quantise
-from lzn.ode import OdeError
+from lzn.data import dequantise
 from lzn.randomness import generator_for
-from lzn.rectified_flow import T_MIN
 from lzn.studies import REPRESENTATIONS, decode_labels
-from lzn.studies.generation import velocity_of
 from stages.inference.abilities import Ability
-from stages.inference.sampling import OdeSettings, OnProgress, check_classes
+from stages.inference.sampling import OnProgress
 from stages.inference.usable_run import LABEL_SOLVER, UsableRun
-from stages.user_error import UserError
 
 Answer = TypeVar("Answer")
 Images = NDArray[np.uint8]
@@ -48,21 +44,6 @@ class Classification:
     shares: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Reconstruction:
-    """Images after the flow to noise and back.
-
-    Attributes:
-        images: uint8 (n, c, h, w).
-        errors: L2 distance of each to its original, in units of [-1, 1] (n,): appendix C.3's, for one draw of z.
-        labels: the class that the decoder was told (n,), None where it takes none.
-    """
-
-    images: Images
-    errors: NDArray[np.float64]
-    labels: NDArray[np.int64] | None
-
-
 @torch.no_grad()
 def classify(run: UsableRun, images: Images, *, on_progress: OnProgress = lambda _: None) -> Classification:
     """Classify images (section 5); zones are those among the run's companions: see `stages.inference.usable_run`.
@@ -71,7 +52,9 @@ def classify(run: UsableRun, images: Images, *, on_progress: OnProgress = lambda
         UnableError: the run has no label anchors.
     """
     run.facts.require(Ability.CLASSIFY)
-    noise = torch.randn(NUM_ZONE_DRAWS, run.trained.run.latent.dim, generator=generator_for(0, "zone shares"))
+    anchors_of_labels = run.trained.model.label_anchors.points
+    generator = generator_for(0, "zone shares")
+    noise = torch.randn(NUM_ZONE_DRAWS, anchors_of_labels.shape[1], generator=generator)
     alone = torch.cat([torch.zeros_like(noise[:1]), noise]).to(run.device)
 
     def ask(_: int, image: Tensor) -> Tensor:
@@ -118,67 +101,10 @@ def embeddings_of(study: str) -> tuple[str, ...]:
     return REPRESENTATIONS if study == "representation" else EMBEDDINGS
 
 
-@torch.no_grad()
-def reconstruct(
-    run: UsableRun,
-    images: Images,
-    *,
-    label: int | None = None,
-    seed: int = 0,
-    ode: OdeSettings = OdeSettings(),  # noqa: B008 - immutable
-    on_progress: OnProgress = lambda _: None,
-) -> Reconstruction:
-    """Solve the flow from images to noise and back, with z drawn from each image's zone (appendix C.3).
-
-    Args:
-        run: has a decoder.
-        images: to reconstruct.
-        label: the class that the decoder is told; None: the one that the run itself says.
-        seed: of the draw of z.
-        ode: how both directions are solved.
-        on_progress: told of finished images.
-
-    Raises:
-        UserError: the run has no decoder, needs a class and cannot say it, or the ODE could not be solved.
-    """
-    run.facts.require(Ability.RECONSTRUCT)
-    check_classes(run, () if label is None else (label,))
-    if label is None and run.facts.takes_class and not run.facts.has_labels:
-        raise UserError(
-            f"run {run.facts.name} needs to be told the class of the images, and cannot classify: give it"
-        )
-    labels = None
-    if run.facts.takes_class:
-        labels = classify(run, images).labels if label is None else np.full(len(images), label)
-    sampler = ode.build()
-
-    def ask(index: int, image: Tensor) -> Tensor:
-        latents = _latent_of(run, image, seed)
-        told = None if labels is None else torch.from_numpy(labels[index : index + 1]).to(run.device)
-        velocity = velocity_of(run.trained.model.decoder, latents, told)
-        noise = sampler.integrate(velocity, image, t_start=1.0, t_end=T_MIN).x
-        return sampler.integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x
-
-    try:
-        back = torch.cat(_one_by_one(run, images, ask, on_progress)).cpu()
-    except OdeError as error:
-        raise UserError(f"the image ODE could not be solved: {error}") from error
-    errors = (back - dequantise(images)).double().flatten(1).norm(dim=1)
-    return Reconstruction(quantise(back), errors.numpy(), labels)
-
-
 def _anchor_and_latents(run: UsableRun, anchor: Tensor, image: Tensor, seed: int) -> list[Tensor]:
     """The anchor (1, q), a draw from its zone, and the zone's centre."""
     noise = _noise_for(image, seed, anchor.shape[1])
     return [anchor, run.latents(anchor, noise, alpha=1.0), run.latents(anchor, noise, alpha=0.0)]
-
-
-def _latent_of(run: UsableRun, image: Tensor, seed: int) -> Tensor | None:
-    """A draw (1, q) from the image's zone; None for plain rectified flow."""
-    if not run.facts.has_encoder:
-        return None
-    anchor = run.trained.model.encoder(image)
-    return run.latents(anchor, _noise_for(image, seed, anchor.shape[1]), alpha=1.0)
 
 
 def _noise_for(image: Tensor, seed: int, dim: int) -> Tensor:
