@@ -9,7 +9,6 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from lzn.data.decoding import (
     image_mode,
 )
 from lzn.preparation import Fit
+from stages.image_fitting import Fitting
 from stages.user_error import UserError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -31,13 +31,6 @@ MAX_PIXELS = 50_000_000
 """Of one image, as its header declares it: 150 MB once it is decoded."""
 MAX_ASPECT = 100
 """Of the longer side to the shorter one, where an image is fitted."""
-
-
-class Fitting(StrEnum):
-    """How an image of any size is brought to the model's: see `lzn.preparation.Fit`."""
-
-    CROP = "crop"
-    PAD = "pad"
 
 
 class ImageInputError(UserError):

@@ -9,7 +9,6 @@ next to one companion about 70 %.
 """
 
 import functools
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,26 +127,11 @@ def open_seed(folder: Path, *, prepared: Callable[[str], Path], device: torch.de
     data = _DataOnDemand(name=trained.run.data, folder_of=prepared)
     return UsableRun(
         trained=trained,
-        facts=read_facts(folder),
+        facts=RunFacts.of(trained.configuration.model_dump(mode="json")),
         image_shape=_shape_by_network(trained.run) or data.image_shape(),
         device=device,
         companions=functools.cache(lambda: companion_anchors(trained, data.training_images(), device=device)),
     )
-
-
-def read_facts(folder: Path) -> RunFacts:
-    """What a seed's folder says of it.
-
-    Raises:
-        UserError: it holds no configuration, or another version's.
-    """
-    file = folder / CONFIGURATION
-    try:
-        return RunFacts.of(json.loads(file.read_text()))
-    except FileNotFoundError as error:
-        raise UserError(f"{file} is missing: {folder} is not the folder of a trained seed") from error
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{file} is damaged, or written by another version: train the run again") from error
 
 
 def companion_anchors(trained: TrainedRun, images: ImageArray, *, device: torch.device) -> Tensor:
