@@ -79,7 +79,7 @@ def clustered_anchors() -> Tensor:
 def trained_anchors() -> Tensor | None:
     """Training images of digits as the trained encoder of the run ``rf_lzn`` sees them, or None before it has run."""
     workspace = Workspace("digits")
-    folder = ROOT / workspace.folder("train", "rf_lzn")
+    folder = ROOT / workspace.seed_folder("train", "rf_lzn", 0)
     if not folder.exists():
         return None
     images = read_split(ROOT / workspace.folder("prepare", "digits"), "train").images[:NUM_ANCHORS]

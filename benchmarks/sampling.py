@@ -123,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
     parser.add_argument("--num-images", type=int, default=NUM_IMAGES, help="in one batch")
     arguments = parser.parse_args()
-    folder = ROOT / Workspace("digits").folder("train", "rf")
+    folder = ROOT / Workspace("digits").seed_folder("train", "rf", 0)
     trained = folder if folder.exists() else None
     weights = "trained" if trained else "untrained"
     title = f"Sampling, digits U-Net ({weights}), {arguments.num_images} images at once; fastest repetition"

@@ -29,7 +29,8 @@ class Cost:
     """Estimated A100 hours of a training.
 
     Attributes:
-        gpu_hours: the paper's for this data set and study, times the share of its iterations and of its batch.
+        gpu_hours: the paper's for this data set and study, times the share of its iterations and of its batch, times
+            the number of seeds.
         is_bound: the run leaves out a part of what the paper's number is for, so it costs less.
     """
 
@@ -41,7 +42,7 @@ class Cost:
 
 
 def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
-    """A run's cost, from the paper's own figures; None for data or studies that the paper does not have."""
+    """The cost of a run's trainings, one a seed, from the paper's own figures; None for data or studies that the paper does not have."""
     costs: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(PAPER_COSTS)
     paper = costs.get(data_kind, {}).get(run.study)
     if paper is None:
@@ -50,7 +51,8 @@ def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
     leaves_out = (isinstance(run, GenerationRun) and run.latent is None) or (
         isinstance(run, JointRun) and not run.generate
     )
-    return Cost(gpu_hours=paper["hours"] * paper["gpus"] * share, is_bound=leaves_out)
+    hours = paper["hours"] * paper["gpus"] * share * len(run.seeds)
+    return Cost(gpu_hours=hours, is_bound=leaves_out)
 
 
 def count_parts(run: AnyRun, num_classes: int) -> dict[str, int]:
@@ -75,7 +77,7 @@ def plan_of(dvc_file: Path) -> str:
     return "\n".join(lines)
 
 
-HEADINGS = ("run", "data", "study", "parameters", "images/step", "steps", "A100 hours")
+HEADINGS = ("run", "data", "study", "parameters", "images/step", "steps", "seeds", "A100 hours")
 COST_REMARK = (
     "A100 hours: the paper's figures (C.3, D.3, E.3), scaled by iterations and batch; ≤ where the run leaves out\n"
     "a part of what was counted there, - where the paper has no figure. Evaluation is not counted."
@@ -112,15 +114,16 @@ def _rows_of_runs(params: Params) -> Iterator[list[str]]:
             counted,
             f"{run.training.batch_size:,}",
             "imported" if imported else f"{run.training.num_steps:,}",
+            str(len(run.seeds)),
             str(cost or "-"),
         ]
     if total:
-        yield ["all runs", "", "", "", "", "", f"≤ {total:,.0f}"]
+        yield ["all runs", "", "", "", "", "", "", f"≤ {total:,.0f}"]
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    numbers = {len(widths) - 3, len(widths) - 2, len(widths) - 1}
+    numbers = range(len(widths) - 4, len(widths))
     for row in rows:
         cells = [
             cell.rjust(width) if column in numbers else cell.ljust(width)

@@ -30,14 +30,12 @@ def run_measuring_stage(
         write_json(call.workspace.measured(stage, call.item, call.of_seed), measure(call))
 
     def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
-        measured = {
-            seed: json.loads(call.workspace.measured(stage, call.item, seed).read_text()) for seed in seeds
-        }
-        combined = combine_seeds(measured)
+        files = {seed: call.workspace.measured(stage, call.item, seed) for seed in seeds}
+        combined = combine_seeds({seed: json.loads(file.read_text()) for seed, file in files.items()})
         write_json(call.workspace.metrics(stage, call.item), means_and_deviations(combined))
         pictures = {} if extras is None else extras(call, combined)
         track_measured(call, stage, combined, seeds, pictures=pictures, seconds=time.monotonic() - start)
-        print_measured(call.item, combined)
+        _print(call.item, combined)
 
     run_stage_of_seeds(stage, of_one_seed, seeds_of=trained_seeds, sum_up=sum_up)
 
@@ -76,7 +74,7 @@ def track_measured(
                 tracker.log_image(file, artifact)
 
 
-def print_measured(run: str, combined: NestedQuantities) -> None:
+def _print(run: str, combined: NestedQuantities) -> None:
     """One line with all numbers."""
     flat = flatten_quantities(combined)
     print(

@@ -7,6 +7,7 @@ batch are taken in another order. With the same number on CPU they are the same,
 
 import hashlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -80,7 +81,9 @@ def train_seed(call: StageCall) -> None:
 
 
 def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
-    """Write the training curve for ``dvc plots``, means over seeds."""
+    """Write the training curve for ``dvc plots``, means over seeds; of several workers the first does it."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     curves = [read_curve(call.workspace.curve(call.item, seed)) for seed in seeds]
     write_curve(call.workspace.plot("train", f"{call.item}.csv"), mean_curve(curves))
 

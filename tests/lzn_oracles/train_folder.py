@@ -4,6 +4,7 @@ import functools
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ runs:
   rf:
     study: generation
     data: digits
-    seed: 0
+    seeds: {seeds}
     conditional: false
     latent: null
     unet:
@@ -40,14 +41,14 @@ runs:
       log_every: 7
       checkpoint_every: 10
 """
-OUTPUTS = ("weights.safetensors", "run.json", "rf.csv")
+OUTPUTS = ("weights.safetensors", "run.json", "curve.csv", "rf.csv")
 
 
 class TrainFolder(StageFolder):
     """A folder in which the train stage can be started."""
 
-    def __init__(self, folder: Path, *, num_steps: int) -> None:
-        super().__init__(folder, PARAMS.format(num_steps=num_steps))
+    def __init__(self, folder: Path, *, num_steps: int, seeds: Sequence[int] = (0,)) -> None:
+        super().__init__(folder, PARAMS.format(num_steps=num_steps, seeds=list(seeds)))
         for name, content in _prepared_files().items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ class TrainFolder(StageFolder):
 
     def outputs(self) -> dict[str, bytes]:
         outputs = self.folder / "outputs/tiny"
-        files = [*outputs.glob("train/rf/*.*"), *outputs.glob("plots/train/*")]
+        files = [*outputs.glob("train/rf/seed_0/*.*"), *outputs.glob("plots/train/*")]
         return {file.name: file.read_bytes() for file in files}
 
     def status(self) -> str:
@@ -83,7 +84,7 @@ class TrainFolder(StageFolder):
 def _prepared_files() -> dict[str, bytes]:
     """The data set by file name: preparing it takes seconds, too long for every folder."""
     with tempfile.TemporaryDirectory() as parent:
-        folder = StageFolder(Path(parent) / "prepared", PARAMS.format(num_steps=1))
+        folder = StageFolder(Path(parent) / "prepared", PARAMS.format(num_steps=1, seeds=[0]))
         folder.run("prepare", "digits")
         files = [file for file in (folder.folder / "outputs").rglob("*") if file.is_file()]
         return {file.relative_to(folder.folder).as_posix(): file.read_bytes() for file in files}

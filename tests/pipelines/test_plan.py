@@ -52,7 +52,7 @@ def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
     }  # fmt: skip
     (imagenet,) = (line for line in lines if line.split()[:1] == ["imagenet"])
     assert imagenet.split() == [
-        "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "230,400",
+        "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "1", "230,400",
     ]  # fmt: skip
     assert lines[0].endswith(f"{len(read_params(Path('scales/paper/params.yaml')).runs)} runs")
     assert os.linesep.join(lines).count("lsun_bedroom_rf_lzn") == 4  # train, sample, measure, and its row

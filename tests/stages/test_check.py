@@ -122,11 +122,18 @@ def test_zones_of_a_run_with_labels_without_classification_are_found(tmp_path: P
 
 
 def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:
-    run = YAML(typ="safe").load(FILE)["runs"]["rf_lzn"]
+    run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0]}
     imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
     with pytest.raises(ParamsError, match="imports and runs both have rf_lzn"):
         read_params(changed(tmp_path, imports={"rf_lzn": imported}))
     assert "released" in read_params(changed(tmp_path, imports={"released": imported})).all_runs
+
+
+def test_an_import_has_one_seed(tmp_path: Path) -> None:
+    run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0, 1]}
+    imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
+    with pytest.raises(ParamsError, match="run.seeds: a checkpoint is one training, with one seed"):
+        read_params(changed(tmp_path, imports={"released": imported}))
 
 
 def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The import stage: a released checkpoint becomes a run that other stages take for a trained one."""
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -51,7 +50,7 @@ def unet_run(release: TinyRelease) -> dict[str, Any]:
     unet = release.unet
     run = {
         "data": "photos",
-        "seed": 0,
+        "seeds": [0],
         "unet": {
             "image_size": unet.image_size, "image_channels": 3, "base_channels": unet.base_channels,
             "channel_multipliers": list(unet.channel_multipliers), "blocks_per_level": unet.blocks_per_level,
@@ -79,7 +78,6 @@ def unet_run(release: TinyRelease) -> dict[str, Any]:
 REPRESENTATION = {
     "study": "representation",
     "data": "photos",
-    "seed": 0,
     "encoder": {"depth": 14, "base_channels": 8, "stem": "imagenet", "image_channels": 3, "head_layers": 2},
     "latent": {**LATENT, "dim": 16},
     "alignment": {"solver": {"kind": "euler", "num_steps": 5}, "num_skipped_steps": 1},
@@ -134,13 +132,10 @@ class Project:
         prepare(self.call("photos"))
 
     def call(self, item: str) -> StageCall:
-        return StageCall(Path("params.yaml"), item, Workspace(SIZE), torch.device("cpu"))
+        return StageCall(Path("params.yaml"), item, Workspace(SIZE), torch.device("cpu"), seed=0)
 
     def output(self, stage: str, item: str) -> Path:
-        return Workspace(SIZE).folder(stage, item)
-
-    def metrics(self, stage: str, item: str) -> Path:
-        return Workspace(SIZE).metrics(stage, item)
+        return Workspace(SIZE).seed_folder(stage, item, 0)
 
     def write_params(self) -> None:
         yaml = YAML()
@@ -207,9 +202,7 @@ def test_an_imported_run_goes_through_the_stages_without_training(project: Proje
     sample(project.call("joint"))
     images = np.load(project.output("sample", "joint") / "images.npy")
     assert (images.shape, images.dtype) == ((6, 3, 16, 16), np.uint8)
-    classify(project.call("joint"))
-    accuracy = json.loads(project.metrics("classify", "joint").read_text())["accuracy"]
-    assert 0 <= accuracy <= 1
+    assert 0 <= classify(project.call("joint"))["accuracy"] <= 1
 
 
 def test_an_imported_representation_is_probed(project: Project) -> None:
@@ -218,8 +211,7 @@ def test_an_imported_representation_is_probed(project: Project) -> None:
     project.import_as("representation", imported(file, REPRESENTATION, ema=False))
     model = read_trained(project.output("train", "representation")).model
     assert all(torch.equal(value, weights[name]) for name, value in model.encoder.state_dict().items())
-    probe(project.call("representation"))
-    assert "trained" in json.loads(project.metrics("probe", "representation").read_text())
+    assert "trained" in probe(project.call("representation"))
 
 
 def test_what_an_imported_run_is_says_its_file(project: Project) -> None:

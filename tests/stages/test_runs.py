@@ -56,7 +56,7 @@ def test_initial_weights_depend_on_the_runs_seed_alone(name: str) -> None:
     first = run_named(name).build_model(NUM_CLASSES)
     torch.manual_seed(999)
     assert same_weights(run_named(name).build_model(NUM_CLASSES), first)
-    assert not same_weights(run_named(name, seed=1).build_model(NUM_CLASSES), first)
+    assert not same_weights(run_named(name, seeds=[1]).build_model(NUM_CLASSES), first)
 
 
 def test_runs_without_generation_start_with_the_encoder_and_anchors_of_those_with_it() -> None:
@@ -124,7 +124,7 @@ def error_of(path: str, edit: Callable[[dict[str, Any], str], None]) -> str:
         ("joint.alignment.solver.h", "g, kind, num_steps"),
         (
             "joint.generat",
-            "alignment, alignment_weight, compute, data, generate, latent, latent_blocks, seed, study, training",
+            "alignment, alignment_weight, compute, data, generate, latent, latent_blocks, seeds, study, training",
         ),
         (
             "representation.augmentation.flip",
@@ -158,7 +158,9 @@ def test_an_unknown_key_of_a_run_is_told_which_are_allowed(path: str, allowed: s
             "rf.unet: attention_resolutions is (5,): no level has resolution 5",
         ),
         ("rf.study", "diffusion", "rf: Input tag 'diffusion' found using 'study' does not match any of"),
-        ("rf.seed", -1, "rf.seed: Input should be greater than or equal to 0 (got -1)"),
+        ("rf.seeds", [-1], "rf.seeds.0: Input should be greater than or equal to 0 (got -1)"),
+        ("rf.seeds", [1, 1], "rf.seeds: seeds must be different, got 1, 1"),
+        ("rf.seeds", [], "rf.seeds: Tuple should have at least 1 item"),
         ("rf_lzn.latent.solver.kind", "heun", "rf_lzn.latent.solver: Input tag 'heun' found using 'kind'"),
         ("rf_lzn.latent.solver.g", 0.7, "rf_lzn.latent.solver.g: Input should be less than 0.5 (got 0.7)"),
         (

@@ -19,7 +19,7 @@ runs:
   rf_lzn:
     study: generation
     data: digits
-    seed: 0
+    seeds: [0]
     conditional: true
     latent: {dim: 4, alpha: 1.0, solver: {kind: euler, num_steps: 5}}
     latent_blocks: {channels: 2, units: 4}
@@ -83,7 +83,7 @@ def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: 
     assert killed.outputs() == {}
     killed.run("sample", "rf_lzn")
 
-    assert sorted(quiet.outputs()) == ["images.npy", "labels.npy", "rf_lzn.png"]
+    assert sorted(quiet.outputs()) == ["classes.png", "images.npy", "labels.npy", "rf_lzn.png"]
     assert killed.outputs() == quiet.outputs()
     assert killed.num_finished() == 0  # the unfinished work is cleared away
 
