@@ -136,7 +136,7 @@ def _decode(given: GivenImage, rules: ImageRules) -> NDArray[np.uint8]:
 
 
 def _check_header(given: GivenImage, rules: ImageRules) -> None:
-    """Refuse what its header already tells; no pixel is decoded here."""
+    """Refuse what its header already tells. Their number is looked at before any pixels are decoded."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

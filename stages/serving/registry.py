@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -43,12 +44,14 @@ def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registere
     Raises:
         UserError: MLflow does not answer or refuses, or what the run needs is missing.
     """
-    set_client_defaults()
     # Weights of hundreds of megabytes take longer than what stages send.
-    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = os.environ.get("LZN_UPLOAD_TIMEOUT", "600")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    set_client_defaults()
     import mlflow  # noqa: PLC0415 - takes seconds, and reads the environment
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+    from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415
 
     facts = run.facts
     name = f"lzn-{facts.size}-{facts.name}"
@@ -56,6 +59,8 @@ def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registere
         folder = Path(parent)
         pack(run, seed_folder, folder / ARTIFACT)
         try:
+            # MLflow advises type hints for predict, of which it would make a schema; the model has its own.
+            warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
             mlflow.set_tracking_uri(tracking_uri())
             mlflow.set_experiment(f"lzn-{facts.size}-models")
             with mlflow.start_run(run_name=f"register {facts.name}, seed {facts.seed}"):
@@ -72,8 +77,11 @@ def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registere
                 )
             registered = str(info.registered_model_version)
             MlflowClient().set_registered_model_alias(name, alias, registered)
-        except MlflowException as error:
-            raise UserError(f"MLflow refuses to register {name}: {error.message}") from error
+        except FAILURES as error:
+            uri = tracking_uri()
+            raise UserError(
+                f"{name} cannot be registered at {printable(uri)}: {reason(error, uri=uri)}"
+            ) from error
     return Registered(name, registered)
 
 
