@@ -89,11 +89,10 @@ def test_an_image_has_its_zone_among_as_many_anchors_as_a_training_batch(
 
 
 def test_companions_are_anchors_of_random_training_images(
-    opened: dict[str, UsableRun], tmp_path: Path
+    opened: dict[str, UsableRun], project: TrainedProject
 ) -> None:
     run = opened["joint"]
-    project = prepared_project(tmp_path / "p")
-    data = read_split(prepared_folder(project, "digits"), "train").images
+    data = read_split(project.prepared("digits"), "train").images
     chosen = random_subset(len(data), run.trained.run.training.batch_size - 1, seed=0).numpy()
     expected = run.trained.model.encoder(dequantise(data[chosen]))
     torch.testing.assert_close(run.companions(), expected, rtol=1e-5, atol=1e-5)  # other batches: rounding
