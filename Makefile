@@ -15,11 +15,11 @@ SERVE_PORT ?= 5001
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print the tables, ours beside the paper's
+repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
 	python -m stages.check $(SIZE_PARAMS)
 	dvc repro
-	@cat outputs/digits/tables/tables.md
-	@echo "Report: outputs/digits/report/report.md    Runs: make ui"
+	@cat outputs/digits/tables/claims.md
+	@echo "Report: outputs/digits/report/index.html    Tables: outputs/digits/tables/tables.md    Runs: make ui"
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	python -m stages.check $(SIZE_PARAMS)
@@ -61,7 +61,7 @@ serve: $(VENV)/installed  ## register the run RUN=joint and serve it on http://1
 		--model-uri models:/lzn-$(SIZE)-$(firstword $(subst :, ,$(RUN)))@champion
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf outputs .checkpoints .features .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'

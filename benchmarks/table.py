@@ -1,4 +1,4 @@
-"""The README's table of all that the benchmarks found, from the JSON files.
+"""The table in benchmarks/README.md: all that the benchmarks found, from the JSON files.
 
 python -m benchmarks.table
 """

@@ -42,7 +42,7 @@ class Cost:
 
 
 def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
-    """The cost of a run's trainings, one a seed, from the paper's own figures; None for data or studies that the paper does not have."""
+    """The cost of a run's trainings, one a seed, from the paper's own figures; None where the paper has none."""
     costs: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(PAPER_COSTS)
     paper = costs.get(data_kind, {}).get(run.study)
     if paper is None:

@@ -22,7 +22,7 @@ class AffineViewsParams(Section):
     min_contrast: float
     noise: float
 
-    def build_on_load(self) -> SampleViews | None:
+    def build_on_load(self, *, num_views: int = 2) -> SampleViews | None:
         """Nothing is done to single images as they are loaded."""
         return None
 
@@ -53,9 +53,9 @@ class SimCLRParams(_SimCLRParams):
 
     kind: Literal["simclr"]
 
-    def build_on_load(self) -> SampleViews:
-        """Two whole views of an image."""
-        return SimCLRViews(size=self.size, min_area=self.min_area, **self._distortions)
+    def build_on_load(self, *, num_views: int = 2) -> SampleViews:
+        """Whole views of an image; training takes two."""
+        return SimCLRViews(size=self.size, min_area=self.min_area, num_views=num_views, **self._distortions)
 
     def build_on_device(self) -> Augmentation:
         """Nothing is left to do."""
@@ -67,9 +67,9 @@ class SimCLROnDeviceParams(_SimCLRParams):
 
     kind: Literal["simclr_on_device"]
 
-    def build_on_load(self) -> SampleViews:
-        """Two crops of an image."""
-        return SimCLRCrops(size=self.size, min_area=self.min_area)
+    def build_on_load(self, *, num_views: int = 2) -> SampleViews:
+        """Crops of an image; training takes two."""
+        return SimCLRCrops(size=self.size, min_area=self.min_area, num_views=num_views)
 
     def build_on_device(self) -> Augmentation:
         """The flips, colours and blur of a batch."""

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import model_validator
 
@@ -18,6 +19,9 @@ from stages.probe import ProbeParams
 from stages.report import ReportParams
 from stages.runs import AnyRun, GenerationRun, JointRun, RepresentationRun
 from stages.sample import SampleParams
+from stages.settings import SettingsParams
+from stages.steps import StepsParams
+from stages.tsne import TsneParams
 from stages.zones import ZonesParams
 
 
@@ -37,6 +41,12 @@ class Families(Section):
     encoding: dict[str, str]
 
 
+class PlotsParams(Section):
+    """What ``dvc plots`` draws in one picture: files, seen from the size's dvc.yaml, each with the column to draw."""
+
+    steps: dict[str, Literal["distance"]]
+
+
 class Params(Section):
     """A whole parameter file; the settings of a stage are by data set."""
 
@@ -52,7 +62,11 @@ class Params(Section):
     measure: dict[str, MeasureParams]
     classify: dict[str, ClassifyParams]
     probe: dict[str, ProbeParams]
+    steps: dict[str, StepsParams]
+    settings: dict[str, SettingsParams]
+    tsne: dict[str, TsneParams]
     zones: dict[str, ZonesParams]
+    plots: PlotsParams
     tables: TablesParams
     report: ReportParams
 
@@ -103,9 +117,9 @@ class Params(Section):
     @model_validator(mode="after")
     def _stages_have_settings(self) -> "Params":
         stages = {
-            "generative": ("features", "sample", "measure"),
-            "classifying": ("classify",),
-            "representing": ("probe",),
+            "generative": ("features", "sample", "measure", "steps"),
+            "classifying": ("classify", "settings"),
+            "representing": ("probe", "tsne"),
             "encoding": ("zones",),
         }
         for family, sections in stages.items():
@@ -128,9 +142,32 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _probes_of_runs_are_of_the_family(self) -> "Params":
+        for data, params in self.probe.items():
+            able = sorted(run for run, its_data in self.families.representing.items() if its_data == data)
+            unknown = sorted(set(params.of_runs) - set(able))
+            if unknown:
+                raise ValueError(
+                    f"probe.{data}.of_runs names {', '.join(unknown)}; the runs of families.representing on {data} "
+                    f"are {', '.join(able)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _plots_are_of_the_families(self) -> "Params":
+        folder = Path(self.layout.root) / "outputs" / self.size / "plots" / "steps"
+        able = [(folder / f"{run}.csv").as_posix() for run in self.families.generative]
+        unknown = sorted(set(self.plots.steps) - set(able))
+        if unknown:
+            raise ValueError(
+                f"plots.steps names {', '.join(unknown)}; there will be {', '.join(sorted(able))}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tables_are_of_the_families(self) -> "Params":
         families = self.families
-        linear_probe = set() if self.tables.linear_probe is None else {self.tables.linear_probe}
+        probed = {"linear_probe": self.tables.linear_probe, "figure19": self.tables.figure19}
         needed: dict[str, tuple[set[str], dict[str, str]]] = {
             "unconditional": (
                 {run for methods in self.tables.unconditional.values() for run in methods.values()},
@@ -139,7 +176,7 @@ class Params(Section):
             "conditional": (set(self.tables.conditional.values()), families.generative),
             "cutoff": (set(self.tables.cutoff.values()), families.generative),
             "classification": (set(self.tables.classification.values()), families.classifying),
-            "linear_probe": (linear_probe, families.representing),
+            **{name: ({run}, families.representing) for name, run in probed.items() if run is not None},
         }
         for table, (listed, family) in needed.items():
             unknown = sorted(listed - set(family))

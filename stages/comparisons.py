@@ -1,105 +1,142 @@
 """How real and generated images are compared, in the features that suit their data set."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from lzn.data import ImageArray, dequantise
+from lzn.data import ImageArray
 from lzn.metrics import (
+    Gaussian,
     fit_gaussian,
     frechet_distance,
     median_bandwidth,
     mmd_squared,
     precision_recall,
 )
-from lzn.networks import ImageClassifier
-from stages.feature_networks import inception_weights, read_classifier, read_network_description
+from lzn.metrics.feature_arrays import Features
+from stages.feature_cache import FeatureCache
+from stages.feature_extraction import Workers
+from stages.feature_extractors import ClassifierExtractor, FeatureExtractor
+from stages.feature_networks import (
+    classifier_sha256,
+    clip_weights,
+    inception_weights,
+    read_classifier,
+    read_network_description,
+)
 from stages.params import ParamsError
 
-CLASSIFIER_BATCH = 1000
 
-
-class Comparison(Protocol):
+class Comparison(ABC):
     """From real and generated images to numbers by name."""
 
+    @abstractmethod
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
     ) -> dict[str, float]:
-        """Numbers by name; ``num_neighbours`` is that of precision and recall."""
+        """All numbers by name; ``num_neighbours`` is that of precision and recall."""
+
+    @abstractmethod
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """The one main distance by its name; none where images are not compared.
+
+        What is known of the real images is kept for the next call with the same array, which must not have changed.
+        """
 
 
-def read_comparison(folder: Path, *, device: torch.device) -> Comparison:
+def read_comparison(
+    folder: Path, *, device: torch.device, cache: Path, processes: int | None = None
+) -> Comparison:
     """The comparison for the network that the stage ``features`` left in ``folder``.
 
+    Features are made on ``device`` and kept in the folder ``cache``. ``processes`` is how many make them; None: one for
+    each CUDA device, or one.
+
     Raises:
-        ParamsError: Inception's weights are gone, or are not those that ``features`` saw.
+        ParamsError: weights of Inception or CLIP are gone, or are not those that ``features`` saw.
     """
     description = read_network_description(folder)
+    features = FeatureCache(cache, Workers(device, processes))
     if description["kind"] == "classifier":
-        return ClassifierComparison(read_classifier(folder, description), device)
+        classifier = read_classifier(folder, description)
+        return ClassifierComparison(ClassifierExtractor(classifier, classifier_sha256(folder)), features)
     if description["kind"] == "inception":
         # torch_fidelity takes seconds to import, for nothing where a classifier's features are compared.
         from stages.inception_comparison import InceptionComparison  # noqa: PLC0415
 
         try:
-            return InceptionComparison.load(inception_weights(description), device=device)
+            return InceptionComparison.load(
+                inception_weights(description), clip=clip_weights(description), features=features
+            )
         except ValueError as error:  # of a damaged file, or of another network's weights
             raise ParamsError(str(error)) from error
-    return _compare_nothing
+    return NoComparison()
 
 
-def _compare_nothing(
-    real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-) -> dict[str, float]:
-    return {}
+class NoComparison(Comparison):
+    """For data sets without a network to compare images in."""
+
+    def __call__(
+        self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
+    ) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """None."""
+        return {}
 
 
-@dataclass(frozen=True)
-class ClassifierComparison:
+class ClassifierComparison(Comparison):
     """Distances in the features of the data set's own classifier, named after the data set."""
 
-    classifier: ImageClassifier
-    device: torch.device
+    def __init__(self, extractor: ClassifierExtractor, features: FeatureCache) -> None:
+        self._extractor, self._features = extractor, features
+        self._moments = RealMoments(features)
 
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
     ) -> dict[str, float]:
         """Frechet distance, MMD, precision and recall."""
-        features, features_generated = self.features(real), self.features(generated)
-        shares = precision_recall(features, features_generated, num_neighbours=num_neighbours)
+        device = self._features.workers.device
+        ours, theirs = (
+            self._features.of(images).by(self._extractor)["features"] for images in (generated, real)
+        )
+        shares = precision_recall(theirs, ours, num_neighbours=num_neighbours, device=device)
+        mmd = mmd_squared(theirs, ours, sigma=median_bandwidth(theirs), device=device)
         return {
-            f"fd_{data_name}": distance_between(features, features_generated),
-            f"mmd_{data_name}": mmd_squared(features, features_generated, sigma=median_bandwidth(features)),
+            f"fd_{data_name}": distance_between(theirs, ours),
+            f"mmd_{data_name}": mmd,
             "precision": shares.precision,
             "recall": shares.recall,
         }
 
-    def distance(self, images: ImageArray, others: ImageArray) -> float:
-        """Frechet distance between two sets of images."""
-        return distance_between(self.features(images), self.features(others))
-
-    @torch.no_grad()
-    def features(self, images: ImageArray) -> NDArray[np.float32]:
-        """Features (n, d)."""
-        self.classifier.to(self.device)
-        parts = [
-            self.classifier.features(dequantise(batch).to(self.device)).cpu().numpy()
-            for batch in image_batches(images, CLASSIFIER_BATCH)
-        ]
-        return np.concatenate(parts)
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """The Frechet distance."""
+        return {f"fd_{data_name}": self._moments.distance(real, generated, self._extractor, "features")}
 
 
-def image_batches(images: ImageArray, size: int) -> Iterator[NDArray[np.uint8]]:
-    """The images in order, up to ``size`` at a time."""
-    for start in range(0, len(images), size):
-        yield images[start : start + size]
+@dataclass
+class RealMoments:
+    """Frechet distances of many sets of images to one: mean and covariance of the last real set are kept."""
+
+    features: FeatureCache
+    _real: ImageArray | None = None
+    _moments: Gaussian | None = None
+
+    def distance(
+        self, real: ImageArray, generated: ImageArray, extractor: FeatureExtractor, name: str
+    ) -> float:
+        """The distance in the features ``name`` that ``extractor`` makes."""
+        if self._moments is None or self._real is not real:
+            self._moments = fit_gaussian(self.features.of(real).by(extractor)[name])
+            self._real = real
+        ours = fit_gaussian(self.features.of(generated).by(extractor)[name])
+        return frechet_distance(self._moments, ours)
 
 
-def distance_between(features: NDArray[np.float32], others: NDArray[np.float32]) -> float:
+def distance_between(features: Features, others: Features) -> float:
     """Frechet distance between two sets of features (n, d)."""
     return frechet_distance(fit_gaussian(features), fit_gaussian(others))

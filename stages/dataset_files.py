@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lzn.data import DecodedImages, EncodedShards, ImageArray, ImageSet, PixelShards, ResizeAndCrop
 from lzn.data.shard_files import Shard, Storage, labels_file, shard_file
+from stages.json_files import write_json as write_json  # noqa: PLC0414 (stages import it from here)
 from stages.params import ParamsError
 
 SPLITS = ("train", "test")
@@ -143,9 +144,3 @@ def _open_images(folder: Path, description: DataDescription, shards: Sequence[Sh
         return DecodedImages(encoded, shape=shape)
     view = ResizeAndCrop(shorter_side=description.shorter_side, size=shape[1])
     return DecodedImages(encoded, transform=view, shape=shape)
-
-
-def write_json(file: Path, content: object) -> None:
-    """JSON that is the same for the same content, and readable in a diff."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")

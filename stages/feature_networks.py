@@ -1,6 +1,5 @@
 """The network in whose features images of a data set are measured: its own classifier, Inception, or none."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lzn.metrics.inception_weights import MissingWeightsError, find_inception_weights
+from lzn.metrics.clip_weights import CONFIGURATION, find_clip_weights, weights_file
+from lzn.metrics.inception_weights import find_inception_weights
+from lzn.metrics.weights_files import MissingWeightsError, file_sha256
 from lzn.networks import ImageClassifier
 from lzn.training import TrainingSchedule
 from stages.dataset_files import write_json
@@ -30,12 +31,21 @@ class ClassifierFeatures(Section):
     training: TrainingSchedule
 
 
+class ClipFeatures(Section):
+    """CLIP's image network, whose embeddings CMMD compares."""
+
+    weights: str | None = None
+    """Folder of its weights; None: where LZN_CLIP_WEIGHTS says, else Hugging Face's cache, else a download to there."""
+
+
 class InceptionFeatures(Section):
     """The Inception network of FID (section 9); for natural images."""
 
     kind: Literal["inception"]
     weights: str | None = None
-    """File of its weights; None: where LZN_INCEPTION_WEIGHTS says, or the cache of torch.hub."""
+    """File of its weights; None: where LZN_INCEPTION_WEIGHTS says, else torch.hub's cache, else a download to there."""
+    clip: ClipFeatures | None = None
+    """None: CMMD is not measured."""
 
 
 class NoFeatures(Section):
@@ -74,26 +84,51 @@ def read_classifier(folder: Path, description: Mapping[str, Any]) -> ImageClassi
     return load_weights(shape.build().eval(), folder / WEIGHTS)
 
 
-def write_inception(folder: Path, weights: str | None) -> None:
-    """Write which weights are used, as their hash: the file itself stays where it is.
+def classifier_sha256(folder: Path) -> str:
+    """Hash of the classifier's weights."""
+    return file_sha256(folder / WEIGHTS)
+
+
+def write_inception(folder: Path, params: InceptionFeatures) -> None:
+    """Write which weights are used, as their hashes: the files themselves stay where they are.
 
     Raises:
-        ParamsError: there are none; the message says where to get them.
+        ParamsError: there are none, and they cannot be downloaded; the message says where to get them, and what can be
+            measured without.
     """
-    digest = _sha256(_find_weights(weights))
-    write_json(folder / DESCRIPTION, {"kind": "inception", "weights": weights, "sha256": digest})
+    clip = None
+    if params.clip is not None:
+        clip = {"weights": params.clip.weights, **_clip_hashes(_find_clip(params.clip.weights))}
+    digest = file_sha256(_find_inception(params.weights))
+    content = {"kind": "inception", "weights": params.weights, "sha256": digest, "clip": clip}
+    write_json(folder / DESCRIPTION, content)
 
 
 def inception_weights(description: Mapping[str, Any]) -> Path:
-    """The file of the weights that `write_inception` saw.
+    """The file of Inception's weights that `write_inception` saw.
 
     Raises:
         ParamsError: there is none any more, or it has changed.
     """
-    file = _find_weights(description["weights"])
-    if _sha256(file) != description["sha256"]:
+    file = _find_inception(description["weights"])
+    if file_sha256(file) != description["sha256"]:
         raise ParamsError(f"{file} is not the file that the stage 'features' saw: run that stage again")
     return file
+
+
+def clip_weights(description: Mapping[str, Any]) -> Path | None:
+    """The folder of CLIP's weights that `write_inception` saw; None where CMMD is not measured.
+
+    Raises:
+        ParamsError: there is none any more, or it has changed.
+    """
+    clip = description["clip"]
+    if clip is None:
+        return None
+    folder = _find_clip(clip["weights"])
+    if {"weights": clip["weights"], **_clip_hashes(folder)} != clip:
+        raise ParamsError(f"{folder} does not hold what the stage 'features' saw: run that stage again")
+    return folder
 
 
 def write_none(folder: Path) -> None:
@@ -107,13 +142,29 @@ def read_network_description(folder: Path) -> dict[str, Any]:
     return description
 
 
-def _find_weights(weights: str | None) -> Path:
+def _find_inception(weights: str | None) -> Path:
     try:
         return find_inception_weights(None if weights is None else Path(weights))
     except MissingWeightsError as error:
+        raise ParamsError(
+            f"{error} Without them set features to {{kind: none}}: distances between images are then not measured, but "
+            "everything else is."
+        ) from error
+
+
+def _find_clip(weights: str | None) -> Path:
+    try:
+        return find_clip_weights(None if weights is None else Path(weights))
+    except MissingWeightsError as error:
+        raise ParamsError(
+            f"{error} Without them set clip to null: CMMD is then not measured, but everything else is."
+        ) from error
+    except ValueError as error:  # damaged
         raise ParamsError(str(error)) from error
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _clip_hashes(folder: Path) -> dict[str, str]:
+    return {
+        "sha256": file_sha256(weights_file(folder)),
+        "configuration_sha256": file_sha256(folder / CONFIGURATION),
+    }

@@ -9,7 +9,7 @@ from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
 from lzn.randomness import derive_seed
 from lzn.training import ClassifierModel, cross_entropy_step, train
-from stages.comparisons import ClassifierComparison
+from stages.comparisons import read_comparison
 from stages.dataset_files import read_description, read_split, write_json
 from stages.entry import StageCall, run_stage
 from stages.feature_networks import (
@@ -34,7 +34,7 @@ def make_features(call: StageCall) -> None:
     if isinstance(params, ClassifierFeatures):
         measured = _train_classifier(call, params)
     elif isinstance(params, InceptionFeatures):
-        write_inception(folder, params.weights)
+        write_inception(folder, params)
     else:
         write_none(folder)
     write_json(call.workspace.metrics("features", call.item), measured)
@@ -67,13 +67,11 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
             on_step=lambda step: bar.update(step - bar.n),
         )
     classifier = model.classifier.eval()
-    write_classifier(call.workspace.folder("features", call.item), shape, classifier)
-    measured = {
-        "accuracy": _accuracy(classifier, test_set, call.device),
-        "fd_of_test_images": ClassifierComparison(classifier, call.device).distance(
-            train_set.images, test_set.images
-        ),
-    }
+    folder = call.workspace.folder("features", call.item)
+    write_classifier(folder, shape, classifier)
+    compare = read_comparison(folder, device=call.device, cache=call.workspace.feature_cache())
+    (distance,) = compare.distance(train_set.images, test_set.images, data_name=call.item).values()
+    measured = {"accuracy": _accuracy(classifier, test_set, call.device), "fd_of_test_images": distance}
     print(f"features {call.item}: test accuracy {measured['accuracy']:.4f}")
     return measured
 

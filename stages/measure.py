@@ -49,7 +49,8 @@ def measure(call: StageCall) -> dict[str, float]:
 
 def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> dict[str, float]:
     """As many real images as generated ones, chosen at random where there are more."""
-    compare = read_comparison(call.workspace.folder("features", data_name), device=call.device)
+    network = call.workspace.folder("features", data_name)
+    compare = read_comparison(network, device=call.device, cache=call.workspace.feature_cache())
     real = read_split(call.workspace.folder("prepare", data_name), "train").images
     folder = call.workspace.seed_folder("sample", call.item, call.of_seed)
     generated = np.load(folder / "images.npy", mmap_mode="r")

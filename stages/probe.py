@@ -1,103 +1,153 @@
-"""Read classes from the four representations of a run with a linear classifier, beside controls."""
+"""Read classes from a run's representations with a linear classifier, beside controls, and along the training."""
 
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
 from pydantic import Field
+from torch import Tensor
 
-from lzn.data import ImageSet, dequantise
-from lzn.metrics import linear_probe
-from lzn.randomness import generator_for
-from lzn.studies import RepresentationModel, represent_images
-from stages.dataset_files import read_split, write_json
-from stages.entry import StageCall, run_stage
+from lzn.networks import ResNetEncoder
+from lzn.studies import BackboneOutput, BatchRepresentation, FourRepresentations
+from stages.dataset_files import read_split
+from stages.entry import Hardware, StageCall
+from stages.measuring import run_measuring_stage, trained_seeds
 from stages.params import ParamsError, Section, load_section
+from stages.plot_rows import mean_and_std, write_plot_rows
+from stages.probe_methods import Accuracies, AdamWProbe, ProbedData, ProbeMethod
+from stages.quantity import NestedQuantities, flatten_quantities
 from stages.runs import RepresentationRun
-from stages.tracking import Tracker
-from stages.trained import read_trained
-
-Representations = dict[str, NDArray[np.float32]]
+from stages.trained import TrainedRun, read_configuration, read_trained
+from stages.weights import load_weights
 
 
-class ProbeParams(Section):
-    """How representations of a data set are made and probed."""
+class ProbeSettings(Section):
+    """What is probed, and how."""
 
-    batch_size: Annotated[int, Field(ge=1)]
-    """Latents are computed among the anchors of this many images."""
-    max_iterations: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)]
+    method: ProbeMethod
+    """Of the trained run and of the controls."""
     controls: tuple[Literal["raw_pixels", "untrained"], ...]
     """What the representations are compared with; pixels of large images do not fit into memory."""
+    along_training: ProbeMethod | None
+    """How each snapshot of the training is probed, without head (Figure 20); None: not at all."""
 
 
-def probe(call: StageCall) -> None:
-    """Write accuracies of the trained and the untrained encoder's representations and of pixels."""
-    trained = read_trained(call.workspace.folder("train", call.item))
+class ProbeParams(ProbeSettings):
+    """How representations of a data set are made and probed."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """With the run's seed it decides latents, views and the order of images."""
+    batch_size: Annotated[int, Field(ge=1)]
+    """Images that are encoded at once; fixed latents are computed among their anchors."""
+    of_runs: dict[str, ProbeSettings] = Field(default_factory=dict)
+    """Runs that are probed otherwise, by name."""
+
+    def of(self, run: str) -> ProbeSettings:
+        """What is probed of this run."""
+        return self.of_runs.get(run, self)
+
+
+Probed = dict[str, dict[str, Accuracies]]
+
+
+def probe(call: StageCall) -> Probed:
+    """Accuracies of one seed: by encoder and representation, and by snapshot."""
+    trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, RepresentationRun):
         raise ParamsError(
             f"{call.params_file}: run {call.item} is not of the study 'representation': take it out of "
             "families.representing"
         )
-    data_name = trained.run.data
-    params: ProbeParams = load_section(call.params_file, f"probe.{data_name}", ProbeParams)
-    data_folder = call.workspace.folder("prepare", data_name)
-    splits = [read_split(data_folder, split) for split in ("train", "test")]
-    candidates = {}
-    if "raw_pixels" in params.controls:
-        candidates["raw_pixels"] = [{"pixels": _pixels(split)} for split in splits]
-    if "untrained" in params.controls:
+    where = f"probe.{trained.run.data}"
+    params: ProbeParams = load_section(call.params_file, where, ProbeParams)
+    try:
+        return _probe(call, trained, trained.run, params)
+    except ValueError as error:  # batches that are larger than the training set
+        raise ParamsError(f"{call.params_file}: {where}: {error}") from error
+
+
+def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> Probed:
+    settings = params.of(call.item)
+    data = _data(call, trained, run, params)
+
+    def representations(encoder: ResNetEncoder) -> BatchRepresentation:
+        return FourRepresentations(encoder.to(call.device), run.latent.solver.build(), params.batch_size)
+
+    measured = {"trained": _probe_with(call, data, representations(trained.model.encoder), settings.method)}
+    if "untrained" in settings.controls:
         untrained = trained.configuration.build_model()
-        candidates["untrained"] = [
-            _represent(untrained, trained.run, split, params, call) for split in splits
-        ]
-    candidates["trained"] = [_represent(trained.model, trained.run, split, params, call) for split in splits]
-    measured = {
-        owner: {name: _probe(train[name], test[name], splits, params) for name in train}
-        for owner, (train, test) in candidates.items()
-    }
-    write_json(call.workspace.metrics("probe", call.item), measured)
-    with Tracker.join(trained.configuration.identity, tags={}) as tracker:
-        tracker.log_summary(
-            {
-                f"probe.{owner}.{name}.{metric}": value
-                for owner, results in measured.items()
-                for name, result in results.items()
-                for metric, value in result.items()
-            }
-        )
-    for owner, results in measured.items():
-        print(f"{owner}: " + ", ".join(f"{name} {result['top1']:.4f}" for name, result in results.items()))
+        encoder = untrained.encoder
+        assert isinstance(encoder, ResNetEncoder)
+        measured["untrained"] = _probe_with(call, data, representations(encoder), settings.method)
+    if "raw_pixels" in settings.controls:
+        measured["raw_pixels"] = _probe_with(call, data, _pixels, settings.method)
+    if settings.along_training is not None:
+        measured["along_training"] = {
+            str(step): _probe_with(
+                call,
+                data,
+                BackboneOutput(encoder.to(call.device), params.batch_size),
+                settings.along_training,
+            )["without_head"]
+            for step, encoder in _snapshots(call, trained)
+        }
+    return measured
 
 
-def _pixels(split: ImageSet) -> NDArray[np.float32]:
-    pixels: NDArray[np.float32] = dequantise(split.images[:]).flatten(1).numpy()
-    return pixels
-
-
-def _represent(
-    model: object, run: RepresentationRun, split: ImageSet, params: ProbeParams, call: StageCall
-) -> Representations:
-    assert isinstance(model, RepresentationModel)
-    representations = represent_images(
-        model.encoder.to(call.device),
-        split.images,
-        solver=run.latent.solver.build(),
-        generator=generator_for(params.seed, "probe", device=call.device),
+def _data(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> ProbedData:
+    folder = call.workspace.folder("prepare", run.data)
+    hardware: Hardware = load_section(call.params_file, "hardware", Hardware)
+    return ProbedData(
+        run,
+        train=read_split(folder, "train"),
+        test=read_split(folder, "test"),
+        num_classes=trained.configuration.num_classes,
         batch_size=params.batch_size,
+        seed=params.seed,
+        num_workers=hardware.num_workers,
         device=call.device,
     )
-    return {name: tensor.cpu().numpy() for name, tensor in representations.items()}
 
 
-def _probe(
-    train: NDArray[np.float32], test: NDArray[np.float32], splits: list[ImageSet], params: ProbeParams
-) -> dict[str, float]:
-    result = linear_probe(
-        train, splits[0].labels, test, splits[1].labels, max_iterations=params.max_iterations
-    )
-    return {"top1": result.top1, **({} if result.top5 is None else {"top5": result.top5})}
+def _probe_with(
+    call: StageCall, data: ProbedData, represent: BatchRepresentation, method: ProbeMethod
+) -> dict[str, Accuracies]:
+    if not isinstance(method, AdamWProbe):
+        return data.probe(represent, method)
+    with call.progress(total=method.num_epochs, unit="epoch") as bar:
+        return data.probe(represent, method, on_epoch=lambda epoch: bar.update(1))
+
+
+def _pixels(images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    return {"pixels": images.flatten(1)}
+
+
+def _snapshots(call: StageCall, trained: TrainedRun) -> Iterator[tuple[int, ResNetEncoder]]:
+    """Encoders by number of finished steps; imported runs have none."""
+    for file in sorted((call.trained_folder / "snapshots").glob("step_*.safetensors")):
+        model = load_weights(trained.configuration.build_model(), file)
+        encoder = model.encoder
+        assert isinstance(encoder, ResNetEncoder)
+        yield int(re.sub(r"\D", "", file.stem)), encoder
+
+
+def write_curve_along_training(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
+    """For DVC's plot: top-1 accuracy of each snapshot; of a run that is not probed along its training, of its end."""
+    flat = flatten_quantities(measured)
+    along = {
+        int(name.split(".")[1]): found
+        for name, found in flat.items()
+        if name.startswith("along_training.") and name.endswith(".top1")
+    }
+    if not along:
+        first = call.workspace.seed_folder("train", call.item, trained_seeds(call)[0])
+        along = {read_configuration(first).run.training.num_steps: flat["trained.without_head.top1"]}
+    rows = [[step, *mean_and_std(along[step])] for step in sorted(along)]
+    write_plot_rows(call.workspace.plot("probe", f"{call.item}.csv"), ["step", "top1", "std"], rows)
+    return {}
 
 
 if __name__ == "__main__":
-    run_stage("probe", probe, of_a_run=True)
+    run_measuring_stage("probe", probe, extras=write_curve_along_training)

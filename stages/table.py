@@ -1,102 +1,156 @@
-"""Tables whose cells hold a number or say why they hold none, as Markdown and as JSON."""
+"""Tables whose cells hold a number or say why they hold none, and that know which of their numbers is better."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Self
+
+from stages.number_format import with_deviation
+from stages.quantity import Quantity
+from stages.verdict import Better, Verdict, gain, judge
+
+Source = Literal["paper", "ours"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Heading of a column, and which of its numbers are good; None where none is."""
+
+    heading: str
+    better: Better | None = None
+
+    @property
+    def title(self) -> str:
+        """The heading with an arrow."""
+        return self.heading + {"lower": " ↓", "higher": " ↑", None: ""}[self.better]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, or the reason why there is none."""
+    """A number, or the reason why there is none.
+
+    Attributes:
+        value: the number, or its mean over seeds.
+        reason: why there is none.
+        quantity: the number by seed, where it is ours.
+    """
 
     value: float | None
     reason: str = ""
+    quantity: Quantity | None = None
 
     def __post_init__(self) -> None:
         assert (self.value is None) == bool(self.reason), "a cell holds a number or a reason"
 
+    @classmethod
+    def of(cls, quantity: Quantity) -> Self:
+        """One of our numbers."""
+        return cls(quantity.mean, quantity=quantity)
+
+    @classmethod
+    def setting(cls, quantity: Quantity) -> Self:
+        """A number that is set, not measured: where it is the same with every seed it has no deviation."""
+        return cls.of(quantity) if len(set(quantity.values)) > 1 else cls(quantity.mean)
+
+    @property
+    def std(self) -> float | None:
+        """Standard deviation over seeds, where there are several."""
+        return None if self.quantity is None else self.quantity.std
+
+    @property
+    def num_seeds(self) -> int | None:
+        """Number of seeds, of our numbers."""
+        return None if self.quantity is None else len(self.quantity.by_seed)
+
+    @property
+    def text(self) -> str:
+        """The number as people read it."""
+        return "–" if self.value is None else with_deviation(self.value, self.std)
+
 
 @dataclass(frozen=True)
 class Row:
-    """One method's numbers, from the paper or from this pipeline."""
+    """One method's numbers, from the paper or from this pipeline.
+
+    Attributes:
+        label: the method and its data.
+        source: whose numbers they are.
+        cells: by the key of their column.
+        group: rows of one group are comparable: the same source and data. The best of a group is marked.
+        compared_to: label of the row of the same group that this one is to be better than.
+    """
 
     label: str
-    source: Literal["paper", "ours"]
+    source: Source
     cells: Mapping[str, Cell]
+    group: str = ""
+    compared_to: str | None = None
+
+
+class Relation(StrEnum):
+    """What a number is, beside that of the row it is compared to."""
+
+    BETTER = "▲"
+    WORSE = "▼"
+    WITHIN_NOISE = "≈"
+
+    @property
+    def meaning(self) -> str:
+        """In words."""
+        return {"▲": "better", "▼": "worse", "≈": "within the noise"}[self.value]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its headings by column.
+    """A table with its columns by key.
 
     Attributes:
         name: ``table1`` and so on.
         title: what it shows.
-        columns: heading of each column, by the key of its cells.
+        columns: by the key of their cells.
         rows: from top to bottom.
         remarks: sentences below the table.
     """
 
     name: str
     title: str
-    columns: Mapping[str, str]
+    columns: Mapping[str, Column]
     rows: Sequence[Row]
-    remarks: Sequence[str] = field(default_factory=tuple)
+    remarks: Sequence[str] = ()
 
-    def to_json(self) -> dict[str, Any]:
-        """Everything, cells as ``{"value": ...}`` or ``{"value": null, "reason": ...}``."""
-        rows = [
-            {
-                "label": row.label,
-                "source": row.source,
-                "cells": {name: _cell_to_json(row.cells[name]) for name in self.columns},
-            }
-            for row in self.rows
+    def is_best(self, row: Row, column: str) -> bool:
+        """Whether the row's number is the best of its group, in which not all are equal."""
+        better = self.columns[column].better
+        values = [
+            value
+            for other in self.rows
+            if other.group == row.group and (value := other.cells[column].value) is not None
         ]
-        return {
-            "title": self.title, "columns": dict(self.columns), "rows": rows, "remarks": list(self.remarks),
-        }  # fmt: skip
+        if better is None or not row.group or row.cells[column].value is None or len(set(values)) < 2:
+            return False
+        return row.cells[column].value == (min(values) if better == "lower" else max(values))
 
-    def to_markdown(self) -> str:
-        """A table that reads well both rendered and as text; reasons for empty cells stand in notes below it."""
-        notes: list[str] = []
-        lines = [["Method", "Source", *self.columns.values()]]
-        for row in self.rows:
-            emphasis = "**" if row.source == "ours" else ""
-            texts = [_cell_text(row.cells[name], notes) for name in self.columns]
-            lines.append([f"{emphasis}{row.label}{emphasis}", row.source, *texts])
-        below = [*self.remarks, *(f"[{number}] {note}" for number, note in enumerate(notes, start=1))]
-        paragraphs = [f"## {self.title}", "\n".join(_aligned(lines)), *(f"- {line}" for line in below)]
-        head, body, *rest = paragraphs
-        return "\n\n".join([head, body, *(["\n".join(rest)] if rest else [])]) + "\n"
+    def relation(self, row: Row, column: str) -> Relation | None:
+        """How the row's number stands to that of the row it is compared to; None where nothing is compared."""
+        better, baseline = self.columns[column].better, self._baseline(row)
+        if better is None or baseline is None:
+            return None
+        gained = _gain(row.cells[column], baseline.cells[column], better)
+        if gained is None:
+            return None
+        verdict = judge(gained, above=0)
+        return {Verdict.HOLDS: Relation.BETTER, Verdict.FAILS: Relation.WORSE}.get(
+            verdict, Relation.WITHIN_NOISE
+        )
 
-    def to_columns(self) -> dict[str, list[str | float | None]]:
-        """Columns of plain values, as MLflow's tables want them."""
-        columns: dict[str, list[str | float | None]] = {
-            "method": [row.label for row in self.rows],
-            "source": [row.source for row in self.rows],
-        }
-        for name in self.columns:
-            columns[name] = [row.cells[name].value for row in self.rows]
-        return columns
+    def _baseline(self, row: Row) -> Row | None:
+        found = [other for other in self.rows if other.group == row.group and other.label == row.compared_to]
+        return found[0] if found else None
 
 
-def _cell_to_json(cell: Cell) -> dict[str, Any]:
-    return {"value": cell.value} if cell.value is not None else {"value": None, "reason": cell.reason}
-
-
-def _cell_text(cell: Cell, notes: list[str]) -> str:
-    if cell.value is not None:
-        return f"{cell.value:.4g}"
-    if cell.reason not in notes:
-        notes.append(cell.reason)
-    return f"– [{notes.index(cell.reason) + 1}]"
-
-
-def _aligned(lines: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for number, line in enumerate(lines):
-        padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]
-        yield "| " + " | ".join(padded) + " |"
-        if number == 0:
-            yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+def _gain(cell: Cell, baseline: Cell, better: Better) -> Quantity | None:
+    """Numbers of the paper count as those of one seed."""
+    ours, theirs = (
+        one.quantity or (None if one.value is None else Quantity({0: one.value})) for one in (cell, baseline)
+    )
+    return None if ours is None or theirs is None else gain(ours, theirs, better)

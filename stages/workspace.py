@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+FEATURE_CACHE = Path(".features")
+"""Features of images, shared by all sizes, runs and stages; each file is named by what decides its content."""
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -51,3 +54,7 @@ class Workspace:
     def preparation(self, name: str, key: str) -> Path:
         """An unfinished preparation of a data set, told apart by the hash of its settings, code and source."""
         return Path(".prepare") / self.size / f"{name}-{key}"
+
+    def feature_cache(self) -> Path:
+        """Features of images that were made before, by whatever stage; see `stages.feature_cache`."""
+        return FEATURE_CACHE

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Features = NDArray[np.floating]
-"""One row a sample: (n, d), float16, float32 or float64."""
+"""One row a sample: (n, d), float16, float32 or float64. May be memory-mapped: metrics read it in blocks of rows."""
+
+_CHECKED_ROWS = 4096
 
 
 def require_features(name: str, features: Features, *, at_least: int = 1) -> None:
@@ -23,7 +25,7 @@ def require_features(name: str, features: Features, *, at_least: int = 1) -> Non
         )
     if len(features) < at_least:
         raise ValueError(f"{name} must have at least {at_least} rows, got {len(features)}")
-    if not np.isfinite(features).all():
+    if not all(np.isfinite(features[rows]).all() for rows in row_blocks(len(features), _CHECKED_ROWS)):
         raise ValueError(f"{name} holds NaN or infinity: look at the network that made the features")
 
 
@@ -39,9 +41,9 @@ def require_same_width(first: Features, second: Features) -> None:
         )
 
 
-def to_float64(features: Features, device: torch.device | str) -> Tensor:
-    """The features as a float64 tensor (n, d) on `device`."""
-    return torch.from_numpy(np.ascontiguousarray(features, dtype=np.float64)).to(device)
+def to_float64(rows: Features, device: torch.device | str) -> Tensor:
+    """A copy of some rows of features as a float64 tensor (b, d) on `device`."""
+    return torch.from_numpy(np.array(rows, dtype=np.float64, order="C")).to(device)
 
 
 def row_blocks(num_rows: int, block_size: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lzn.metrics.feature_arrays import Features, require_features
+from lzn.metrics.feature_arrays import Features, require_features, row_blocks
 
 Float64Array = NDArray[np.float64]
 
@@ -26,18 +26,29 @@ class Gaussian:
     count: int
 
 
-def fit_gaussian(features: Features) -> Gaussian:
+def fit_gaussian(features: Features, *, block_size: int = 1024) -> Gaussian:
     """Sample mean and unbiased sample covariance (divided by n - 1) of features (n, d).
 
+    Only `block_size` rows at a time are float64. Each block is centred on its own mean, and means and scatter matrices
+    are merged: Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance", equation 2.1.
+
     Raises:
-        ValueError: the features are not finite, not (n, d), or fewer than two.
+        ValueError: the features are not finite, not (n, d), or fewer than two, or `block_size` is less than 1.
     """
     require_features("features", features, at_least=2)
-    features64 = features.astype(np.float64)
-    mean = features64.mean(axis=0)
-    features64 -= mean
-    covariance = features64.T @ features64 / (len(features) - 1)
-    return Gaussian(mean=mean, covariance=covariance, count=len(features))
+    width = features.shape[1]
+    count, mean, scatter = 0, np.zeros(width), np.zeros((width, width))
+    for rows in row_blocks(len(features), block_size):
+        block = features[rows].astype(np.float64)
+        block_mean = block.mean(axis=0)
+        block -= block_mean
+        shift = block_mean - mean
+        share = len(block) / (count + len(block))
+        scatter += block.T @ block
+        scatter += (count * share) * np.outer(shift, shift)
+        mean += share * shift
+        count += len(block)
+    return Gaussian(mean=mean, covariance=scatter / (count - 1), count=count)
 
 
 def frechet_distance(real: Gaussian, generated: Gaussian) -> float:

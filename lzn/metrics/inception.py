@@ -23,31 +23,17 @@ from torch.nn.functional import interpolate
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from lzn.metrics.inception_weights import (
-    MissingWeightsError,
-    WeightsFile,
-    download_advice,
-    find_inception_weights,
-    read_weights,
-)
-
-__all__ = [
-    "IMAGE_SIZE",
-    "InceptionFeatures",
-    "InceptionNetwork",
-    "MissingWeightsError",
-    "Preprocessing",
-    "find_inception_weights",
-    "inception_features",
-    "load_inception",
-    "prepare_images",
-]
+from lzn.metrics.inception_weights import RELEASE, download_advice, read_weights
+from lzn.metrics.weights_files import WeightsFile
 
 Preprocessing = Literal["cm", "rf", "clean"]
 """How an implementation of FID prepares images."""
 
 IMAGE_SIZE: Final = 299
 """Height and width, in pixels, of the images that the network sees."""
+POOL_WIDTH: Final = 2048
+SPATIAL_WIDTH: Final = 2023
+NUM_CLASSES: Final = 1008
 
 # The graph in two parts. What TensorFlow calls mixed_6/conv, a 1x1 convolution after batch norm and ReLU, is the
 # first branch of Mixed_6d: the first 192 of its channels, of which sFID takes 7.
@@ -90,7 +76,7 @@ class InceptionNetwork(nn.Module):
         self.from_there_to_pool = nn.Sequential(*(layers[name] for name in _FROM_THERE_TO_POOL))
         self.classes = nn.Parameter(layers["fc"].get_parameter("weight"), requires_grad=False)  # (1008, 2048)
         self.weights_sha256 = weights.sha256
-        self.has_released_weights = weights.is_released
+        self.has_released_weights = weights.sha256 == RELEASE.sha256
         self.eval()
 
     def forward(self, inputs: Tensor) -> InceptionFeatures:

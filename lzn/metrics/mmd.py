@@ -10,8 +10,11 @@ CMMD is 1000 MMD^2 of L2-normalised CLIP ViT-L/14@336 embeddings with sigma = 10
 for other features take `median_bandwidth` of the real set, and keep it for everything that is compared.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lzn.metrics.feature_arrays import (
@@ -25,6 +28,7 @@ from lzn.metrics.feature_arrays import (
 
 CMMD_SIGMA = 10.0
 """The kernel's bandwidth for CLIP embeddings."""
+CMMD_SCALE = 1000.0
 
 
 def mmd_squared(
@@ -38,7 +42,7 @@ def mmd_squared(
     """MMD^2 between real (n, d) and generated (m, d) features, pairs i = j included (V-statistic: never < 0).
 
     Means of expm1 instead of exp: with CMMD's wide kernel every value is close to 1, and the ones cancel.
-    Memory: a few arrays of block_size x max(n, m).
+    Only two blocks of `block_size` rows at a time are float64.
 
     Raises:
         ValueError: the features are not finite (n, d) and (m, d), or sigma or block_size is not positive.
@@ -48,13 +52,24 @@ def mmd_squared(
     require_same_width(real, generated)
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
-    x, y = to_float64(real, device), to_float64(generated, device)
-    centre = x.mean(dim=0)  # distances are the same seen from here, and the matrix product keeps their digits
-    x, y = x - centre, y - centre
-    within_real = _mean_kernel_minus_one(x, x, sigma=sigma, block_size=block_size)
-    within_generated = _mean_kernel_minus_one(y, y, sigma=sigma, block_size=block_size)
-    between = _mean_kernel_minus_one(x, y, sigma=sigma, block_size=block_size)
-    return max(0.0, within_real + within_generated - 2 * between)
+    # Distances are the same seen from the centre, and the matrix product keeps their digits.
+    kernel = _Kernel(centre=_mean(real, block_size), sigma=sigma, block_size=block_size, device=device)
+    within_real, within_generated = (
+        kernel.mean_minus_one(real, real),
+        kernel.mean_minus_one(generated, generated),
+    )
+    return max(0.0, within_real + within_generated - 2 * kernel.mean_minus_one(real, generated))
+
+
+def cmmd(real: Features, generated: Features, *, device: torch.device | str = "cpu") -> float:
+    """CMMD of CLIP embeddings (n, d) and (m, d) with norm 1: 1000 MMD^2 with sigma = 10 (Jayasumana et al., section 4).
+
+    The number is called CMMD only with the embeddings of CLIP ViT-L/14@336.
+
+    Raises:
+        ValueError: as `mmd_squared`.
+    """
+    return CMMD_SCALE * mmd_squared(real, generated, sigma=CMMD_SIGMA, device=device)
 
 
 def median_bandwidth(features: Features, *, max_samples: int = 2000) -> float:
@@ -79,8 +94,29 @@ def median_bandwidth(features: Features, *, max_samples: int = 2000) -> float:
     return median
 
 
-def _mean_kernel_minus_one(x: Tensor, y: Tensor, *, sigma: float, block_size: int) -> float:
-    total = torch.zeros((), dtype=torch.float64, device=x.device)
-    for rows in row_blocks(len(x), block_size):
-        total += squared_distances(x[rows], y).mul_(-0.5 / sigma**2).expm1_().sum()
-    return float(total) / (len(x) * len(y))
+def _mean(features: Features, block_size: int) -> NDArray[np.float64]:
+    total = np.zeros(features.shape[1])
+    for rows in row_blocks(len(features), block_size):
+        total += features[rows].sum(axis=0, dtype=np.float64)
+    return total / len(features)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kernel:
+    centre: NDArray[np.float64]
+    sigma: float
+    block_size: int
+    device: torch.device | str
+
+    def mean_minus_one(self, x: Features, y: Features) -> float:
+        """Mean over all pairs of k(x_i, y_j) - 1."""
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for rows in row_blocks(len(x), self.block_size):
+            x_block = self._centred(x[rows])
+            for columns in row_blocks(len(y), self.block_size):
+                distances = squared_distances(x_block, self._centred(y[columns]))
+                total += distances.mul_(-0.5 / self.sigma**2).expm1_().sum()
+        return float(total) / (len(x) * len(y))
+
+    def _centred(self, rows: Features) -> Tensor:
+        return to_float64(rows, self.device) - torch.from_numpy(self.centre).to(self.device)

@@ -6,6 +6,7 @@ distance to that sample's k-th nearest neighbour in the set. Precision is the sh
 the support of the real ones; recall is the share of real samples in the support of the generated ones.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +50,7 @@ def precision_recall(
 
     Distances come from one matrix product a block, in float64. Where its rounding could decide, the pair is
     measured again as the sum of squared differences, so the result is that of the definition taken literally.
-    Memory: a few arrays of block_size x max(n, m); never n x n.
+    Only two blocks of `block_size` rows at a time are float64; never n x n.
 
     Raises:
         ValueError: features are not finite (n, d) and (m, d) with more than `num_neighbours` rows each, or
@@ -60,42 +61,79 @@ def precision_recall(
     require_features("real", real, at_least=num_neighbours + 1)
     require_features("generated", generated, at_least=num_neighbours + 1)
     require_same_width(real, generated)
-    x, y = to_float64(real, device), to_float64(generated, device)
-    x_radii = _squared_radii(x, num_neighbours=num_neighbours, block_size=block_size)
-    y_radii = _squared_radii(y, num_neighbours=num_neighbours, block_size=block_size)
+    x, y = (_Blocks(features, block_size, device) for features in (real, generated))
     return PrecisionRecall(
-        precision=_share_inside(y, centres=x, squared_radii=x_radii, block_size=block_size),
-        recall=_share_inside(x, centres=y, squared_radii=y_radii, block_size=block_size),
+        precision=_share_inside(y, centres=x, squared_radii=_squared_radii(x, num_neighbours=num_neighbours)),
+        recall=_share_inside(x, centres=y, squared_radii=_squared_radii(y, num_neighbours=num_neighbours)),
     )
 
 
-def _squared_radii(points: Tensor, *, num_neighbours: int, block_size: int) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Features (n, d) of which some rows at a time are float64 on a device."""
+
+    features: Features
+    block_size: int
+    device: torch.device | str
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
+        for rows in row_blocks(len(self), self.block_size):
+            yield rows, to_float64(self.features[rows], self.device)
+
+    def gather(self, indices: Tensor) -> Tensor:
+        """The rows `indices` (m,), in that order."""
+        return to_float64(self.features[indices.cpu().numpy()], self.device)
+
+
+def _squared_radii(points: _Blocks, *, num_neighbours: int) -> Tensor:
     """Squared distance of every point (n, d) to its k-th nearest other point, (n,)."""
     rank = num_neighbours + 1  # the point itself is the first
     num_candidates = min(rank + _SPARE_CANDIDATES, len(points))
     radii = []
-    for rows in row_blocks(len(points), block_size):
-        block = points[rows]
-        candidates = squared_distances(block, points).topk(num_candidates, largest=False).indices
-        exact = torch.stack([_exact(block, points[column]) for column in candidates.T], dim=1)
+    for _, block in points:
+        candidates = _nearest(block, points, number=num_candidates)
+        exact = torch.stack([_exact(block, points.gather(column)) for column in candidates.T], dim=1)
         radii.append(exact.kthvalue(rank, dim=1).values)
     return torch.cat(radii)
 
 
-def _share_inside(queries: Tensor, *, centres: Tensor, squared_radii: Tensor, block_size: int) -> float:
+def _nearest(block: Tensor, points: _Blocks, *, number: int) -> Tensor:
+    """Indices (b, number) of the points that are nearest to each row of the block (b, d), up to rounding."""
+    distances = block.new_empty(len(block), 0)
+    indices = torch.empty_like(distances, dtype=torch.int64)
+    for columns, others in points:
+        new_indices = torch.arange(columns.start, columns.stop, device=block.device).expand(len(block), -1)
+        distances = torch.cat([distances, squared_distances(block, others)], dim=1)
+        indices = torch.cat([indices, new_indices], dim=1)
+        distances, kept = distances.topk(min(number, distances.shape[1]), largest=False)
+        indices = indices.gather(1, kept)
+    return indices
+
+
+def _share_inside(queries: _Blocks, *, centres: _Blocks, squared_radii: Tensor) -> float:
     """Share of queries (m, d) inside at least one closed ball around `centres` (n, d)."""
     num_inside = 0
     rims = squared_radii * (1 + _TIE)
-    largest_centre = centres.square().sum(1).max()
-    for rows in row_blocks(len(queries), block_size):
-        block = queries[rows]
-        excess = squared_distances(block, centres).sub_(rims)  # (block, n)
-        rounding = _rounding_bound(block.square().sum(1, keepdim=True) + largest_centre, width=block.shape[1])
-        inside = (excess < -rounding).any(dim=1)
-        undecided = (excess.abs_() <= rounding) & ~inside[:, None]
-        inside[_pairs_inside(undecided, block, centres, rims)] = True
+    for _, block in queries:
+        inside = torch.zeros(len(block), dtype=torch.bool, device=block.device)
+        for columns, some_centres in centres:
+            inside |= _inside(block, some_centres, rims[columns])
         num_inside += int(inside.sum())
     return num_inside / len(queries)
+
+
+def _inside(queries: Tensor, centres: Tensor, rims: Tensor) -> Tensor:
+    """Whether each query (m, d) is inside at least one of the balls around `centres` (n, d), (m,)."""
+    excess = squared_distances(queries, centres).sub_(rims)  # (m, n)
+    size = queries.square().sum(1, keepdim=True) + centres.square().sum(1).max()
+    rounding = _rounding_bound(size, width=queries.shape[1])
+    inside = (excess < -rounding).any(dim=1)
+    undecided = (excess.abs_() <= rounding) & ~inside[:, None]
+    inside[_pairs_inside(undecided, queries, centres, rims)] = True
+    return inside
 
 
 def _rounding_bound(size: Tensor, *, width: int) -> Tensor:

@@ -93,7 +93,7 @@ def decode_labels(latents: Tensor, label_anchors: Tensor, *, solver: Solver) -> 
 
 
 LatentsOfImages = Callable[[Tensor], Tensor]
-"""From images (b, c, h, w) in [-1, 1] to latents (b, q) at the centres (alpha = 0) of their zones."""
+"""From images (b, c, h, w) in [-1, 1] to latents (b, q) in their zones; at the centres (alpha = 0) to classify best."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,23 @@ class CentresInBatch:
         """Latents (b, q) of one batch of images (b, c, h, w)."""
         anchors = self.encoder(images)
         return compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=self.solver)
+
+
+@dataclass(frozen=True)
+class LatentsInBatch:
+    """Draws from each image's zone among the images of its batch, as concentrated as ``alpha`` says (Figure 25)."""
+
+    encoder: LatentEncoder
+    solver: Solver
+    alpha: float
+    generator: torch.Generator
+    """Of the noise; on the device of the images."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Latents (b, q) of one batch of images (b, c, h, w)."""
+        anchors = self.encoder(images)
+        noise = torch.randn(anchors.shape, generator=self.generator, device=anchors.device)
+        return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
 
 
 @dataclass(frozen=True)
@@ -132,7 +149,7 @@ def classify_images(
     label_solver: Solver,
     batch_size: int,
 ) -> Tensor:
-    """Labels (n,) of images (n, c, h, w), from latents at their zones' centres (algorithm 9).
+    """Labels (n,) of images (n, c, h, w), from latents in their zones; from their centres it is algorithm 9.
 
     ``latents_of`` gets ``batch_size`` images at a time. The last batch is made full with the images before it: zones
     of a few images alone would be too wide.

@@ -1,6 +1,6 @@
 """Case study 2 (section 4): unsupervised representations by aligning the zones of two views of each image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,31 +74,71 @@ def _two_of_each(images: Tensor) -> Sequence[Tensor]:
     return images.unbind(1)
 
 
-@torch.no_grad()
+BatchRepresentation = Callable[[Tensor, torch.Generator], Mapping[str, Tensor]]
+"""From images (b, c, h, w) in [-1, 1] and a generator, both on one device, to representations (b, d) by name."""
+
+
+@dataclass(frozen=True)
+class FourRepresentations:
+    """The four `REPRESENTATIONS` of a batch; latents are computed among the anchors of the whole batch.
+
+    Attributes:
+        encoder: in evaluation mode.
+        solver: of the latents.
+        encoding_batch_size: images that are encoded at once.
+    """
+
+    encoder: ResNetEncoder
+    solver: Solver
+    encoding_batch_size: int
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Each (b, d); ``generator`` is for the latents' noise."""
+        representation = _backbone_output(self.encoder, images, self.encoding_batch_size)
+        anchors = self.encoder.head(representation)
+        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
+        latents = {
+            name: compute_latents(anchors, noise, alpha=alpha, solver=self.solver)
+            for name, alpha in (("with_latent", 1.0), ("with_latent_alpha_0", 0.0))
+        }
+        return {"without_head": representation, "with_head": anchors, **latents}
+
+
+@dataclass(frozen=True)
+class BackboneOutput:
+    """The representation ``without_head`` alone, which the paper's main result has."""
+
+    encoder: ResNetEncoder
+    encoding_batch_size: int
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """(b, d); nothing is drawn."""
+        return {"without_head": _backbone_output(self.encoder, images, self.encoding_batch_size)}
+
+
+def _backbone_output(encoder: ResNetEncoder, images: Tensor, encoding_batch_size: int) -> Tensor:
+    return torch.cat([encoder(part, with_head=False) for part in torch.split(images, encoding_batch_size)])
+
+
 def represent_images(
-    encoder: ResNetEncoder,
+    represent: BatchRepresentation,
     images: ImageArray,
     *,
-    solver: Solver,
     generator: torch.Generator,
     batch_size: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """The four `REPRESENTATIONS` of images (n, c, h, w), each (n, d), on the CPU.
+    """Representations of uint8 images (n, c, h, w) by name, each (n, d), on the CPU.
 
-    Latents are computed among the anchors of one batch; the last batch is made full with the images before it, so
-    that no zone is wider for want of neighbours. ``encoder`` and ``generator`` are on ``device``.
+    ``represent`` gets ``batch_size`` images at a time, on ``device`` like ``generator``. The last batch is made full
+    with the images before it, so that no latent zone is wider for want of neighbours.
     """
-    parts: dict[str, list[Tensor]] = {name: [] for name in REPRESENTATIONS}
+    parts: dict[str, list[Tensor]] = {}
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
         batch = dequantise(images[max(0, stop - batch_size) : stop]).to(device)
-        new = slice(len(batch) - (stop - start), None)
-        representation = encoder(batch, with_head=False)
-        anchors = encoder.head(representation)
-        noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
-        parts["without_head"].append(representation[new].cpu())
-        parts["with_head"].append(anchors[new].cpu())
-        for name, alpha in (("with_latent", 1.0), ("with_latent_alpha_0", 0.0)):
-            parts[name].append(compute_latents(anchors, noise, alpha=alpha, solver=solver)[new].cpu())
+        for name, represented in represent(batch, generator).items():
+            parts.setdefault(name, []).append(represented[start - stop :].cpu())
     return {name: torch.cat(part) for name, part in parts.items()}

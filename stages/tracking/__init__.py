@@ -7,6 +7,7 @@ with Tracker.open(RunIdentity("lzn-digits", "rf_lzn", key), tags={"stage": "trai
 """
 
 from stages.tracking.entries import MetricRow, RunIdentity, Scalar
+from stages.tracking.lookup import Lookup, TrackedRun, look_up
 from stages.tracking.tracker import Tracker
 
-__all__ = ["MetricRow", "RunIdentity", "Scalar", "Tracker"]
+__all__ = ["Lookup", "MetricRow", "RunIdentity", "Scalar", "TrackedRun", "Tracker", "look_up"]

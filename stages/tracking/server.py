@@ -73,8 +73,13 @@ def printable(uri: str) -> str:
     """``uri`` without user, password, path and query."""
     if uri.startswith("sqlite"):
         return uri
-    parts = urlsplit(_USER_INFO.sub("", uri))
+    parts = urlsplit(without_user_info(uri))
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def without_user_info(uri: str) -> str:
+    """``uri`` without user and password."""
+    return _USER_INFO.sub("", uri)
 
 
 def reason(error: Exception, *, uri: str) -> str:

@@ -36,12 +36,16 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
     for run in [*params["runs"].values(), *params["features"].values()]:
         run["training"] = {
             **run["training"], "num_steps": num_steps, "batch_size": 64, "warmup_steps": 1, "log_every": 1,
-            "checkpoint_every": 1,
+            "checkpoint_every": 1, "snapshot_steps": [],
         }  # fmt: skip
     euler = {"kind": "euler", "num_steps": 2}
     for name in params["data"]:
         params["classify"][name]["slice_points"] = 20
-        params["probe"][name]["max_iterations"] = 20
+        quick = {"kind": "logistic", "max_iterations": 20}
+        params["probe"][name] |= {"method": quick, "along_training": quick}
+        params["steps"][name] |= {"num_images": 20, "num_steps": [2, 3]}
+        params["settings"][name] |= {"batch_sizes": [100, 360], "alphas": [0.0, 1.0], "label_solver_steps": 5}
+        params["tsne"][name] |= {"images_per_class": 4, "perplexity": 5.0}
         params["zones"][name]["stability"] = {
             "seed": 0, "latent_solver": euler, "zone_solver": euler, "num_pairs": 2, "samples_per_pair": 10,
             "bank_samples": 10,

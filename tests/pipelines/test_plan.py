@@ -47,12 +47,14 @@ def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
     lines = plan.splitlines()
     rows = {line.split()[1]: int(line.split()[0]) for line in lines if line[:3].strip().isdigit()}
     assert rows == {
-        "prepare": 1, "features": 2, "train": 2, "sample": 3, "classify": 3, "probe": 3, "zones": 3,
-        "measure": 4, "tables": 5, "report": 6,
+        "prepare": 1, "features": 2, "train": 2, "sample": 3, "classify": 3, "settings": 3, "probe": 3, "tsne": 3,
+        "zones": 3, "steps": 3, "measure": 4, "tables": 5, "report": 6,
     }  # fmt: skip
     (imagenet,) = (line for line in lines if line.split()[:1] == ["imagenet"])
     assert imagenet.split() == [
         "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "1", "230,400",
     ]  # fmt: skip
     assert lines[0].endswith(f"{len(read_params(Path('scales/paper/params.yaml')).runs)} runs")
-    assert os.linesep.join(lines).count("lsun_bedroom_rf_lzn") == 4  # train, sample, measure, and its row
+    assert (
+        os.linesep.join(lines).count("lsun_bedroom_rf_lzn") == 5
+    )  # train, sample, steps, measure, and its row

@@ -86,7 +86,9 @@ def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> N
         read_params(file)
 
 
-@pytest.mark.parametrize("section", ["features", "sample", "measure", "classify", "probe", "zones"])
+@pytest.mark.parametrize(
+    "section", ["features", "sample", "measure", "steps", "classify", "settings", "probe", "tsne", "zones"]
+)
 def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, section: str) -> None:
     with pytest.raises(ParamsError, match=f"{section} has no settings for digits, which families"):
         read_params(changed(tmp_path, **{section: {}}))
@@ -108,6 +110,26 @@ def test_a_table_of_runs_that_did_not_go_through_its_stage_is_found(
 ) -> None:
     with pytest.raises(ParamsError, match=message):
         read_params(changed(tmp_path, tables=tables))
+
+
+def test_a_probe_of_a_run_that_is_not_probed_is_found(tmp_path: Path) -> None:
+    probe = YAML(typ="safe").load(FILE)["probe"]["digits"]
+    own = {name: probe[name] for name in ("method", "controls", "along_training")}
+    file = changed(tmp_path, probe={"digits": {**probe, "of_runs": {"rf": own}}})
+    with pytest.raises(
+        ParamsError, match=r"probe\.digits\.of_runs names rf; the runs of .* are representation"
+    ):
+        read_params(file)
+    good = read_params(changed(tmp_path, probe={"digits": {**probe, "of_runs": {"representation": own}}}))
+    assert good.probe["digits"].of("representation").controls == tuple(own["controls"])
+
+
+def test_a_picture_of_a_file_that_no_stage_writes_is_found(tmp_path: Path) -> None:
+    file = changed(tmp_path, plots={"steps": {"outputs/digits/plots/steps/joint_no_gen.csv": "distance"}})
+    with pytest.raises(
+        ParamsError, match=r"plots\.steps names outputs/.*joint_no_gen\.csv; there will be outputs/"
+    ):
+        read_params(file)
 
 
 def test_zones_of_a_run_with_labels_without_classification_are_found(tmp_path: Path) -> None:
@@ -132,7 +154,7 @@ def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:
 def test_an_import_has_one_seed(tmp_path: Path) -> None:
     run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0, 1]}
     imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
-    with pytest.raises(ParamsError, match="run.seeds: a checkpoint is one training, with one seed"):
+    with pytest.raises(ParamsError, match=r"run\.seeds: a checkpoint is one training, with one seed"):
         read_params(changed(tmp_path, imports={"released": imported}))
 
 

@@ -70,8 +70,14 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
                 "reconstruction": {"num_images": 4, "num_draws": 2, "batch_size": 3, "sampler": EULER},
             }
         },
+        "steps": {
+            "photos": {"seed": 0, "num_images": 8, "batch_size": 5, "num_steps": [1, 2], "label_solver_steps": 5}
+        },
         "classify": {},
+        "settings": {},
         "probe": {},
+        "tsne": {},
+        "plots": {"steps": {}},
         "zones": {"photos": {"encoding_batch_size": 10, "stability": STABILITY}},
         "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}, "released": {"rf_lzn": "released"}}},
         "report": {},

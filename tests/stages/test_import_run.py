@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lzn.released.resnet_names import resnet_names
+from lzn.studies import REPRESENTATIONS
 from stages.classify import classify
 from stages.entry import StageCall
 from stages.import_run import ImportParams, import_run
@@ -85,6 +86,11 @@ REPRESENTATION = {
     "training": training("encoder"),
 }
 
+PROBE = {
+    "seed": 0, "batch_size": 5, "controls": ["untrained", "raw_pixels"], "along_training": None,
+    "method": {"kind": "adamw", "num_epochs": 2, "batch_size": 8, "learning_rate": 1e-2, "augmented": True},
+}  # fmt: skip
+
 
 def sha256_of(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
@@ -125,7 +131,7 @@ class Project:
                 "photos": {"seed": 0, "num_images": 6, "batch_size": 6, "sampler": EULER, "label_solver_steps": 5}
             },
             "classify": {"photos": {"batch_size": 20, "label_solver_steps": 5, "slice_points": 4}},
-            "probe": {"photos": {"batch_size": 20, "max_iterations": 5, "seed": 0, "controls": []}},
+            "probe": {"photos": PROBE},
         }  # fmt: skip
         self._write_photos()
         self.write_params()
@@ -211,7 +217,17 @@ def test_an_imported_representation_is_probed(project: Project) -> None:
     project.import_as("representation", imported(file, REPRESENTATION, ema=False))
     model = read_trained(project.output("train", "representation")).model
     assert all(torch.equal(value, weights[name]) for name, value in model.encoder.state_dict().items())
-    assert "trained" in probe(project.call("representation"))
+    found = probe(
+        project.call("representation")
+    )  # under the run's augmentation, views made as images are loaded
+    assert {owner: set(accuracies) for owner, accuracies in found.items()} == {
+        "trained": set(REPRESENTATIONS),
+        "untrained": set(REPRESENTATIONS),
+        "raw_pixels": {"pixels"},
+    }
+    assert all(
+        0 <= result["top1"] <= result["top5"] <= 1 for owner in found.values() for result in owner.values()
+    )
 
 
 def test_what_an_imported_run_is_says_its_file(project: Project) -> None:

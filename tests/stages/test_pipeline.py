@@ -56,12 +56,15 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     experiment = client.get_experiment_by_name("lzn-digits")
     assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    assert set(runs) == {*read_params(project)["runs"], "tables"}
+    trained = {
+        f"{name}, seed {seed}" for name, run in read_params(project)["runs"].items() for seed in run["seeds"]
+    }
+    assert set(runs) == {*trained, "tables"}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
-    joint = runs["joint"]
+    joint = runs["joint, seed 0"]
     assert joint.data.params["training.num_steps"] == "3"
     assert {
-        "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy",
+        "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy", "seconds.measure",
     } <= set(joint.data.metrics)  # fmt: skip
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
 
@@ -79,7 +82,7 @@ def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project
     result = run_in(project, [*DVC, "repro"])
     assert result.returncode == 0, result.stderr[-3000:]
     ran = {line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage")}
-    of_the_run = {f"{stage}@rf_conditional" for stage in ("train", "sample", "measure")}
+    of_the_run = {f"{stage}@rf_conditional" for stage in ("train", "sample", "measure", "steps")}
     assert ran == of_the_run | {"tables", "report"}
 
 

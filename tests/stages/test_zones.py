@@ -15,12 +15,10 @@ from stages.dataset_files import write_json
 from stages.entry import StageCall
 from stages.params import ParamsError, read_yaml, validate
 from stages.prepare import prepare
-from stages.results import Results
 from stages.runs import AnyRun
 from stages.trained import TrainedConfiguration, write_trained
 from stages.workspace import Workspace
 from stages.zones import measure_zones
-from stages.zones_table import zones_table
 
 DIGITS = read_yaml(Path(__file__).parents[2] / "params.yaml")
 NUM_TRAIN, NUM_TEST = 179, 1618
@@ -123,16 +121,6 @@ def test_the_same_seed_measures_the_same_and_another_seed_does_not() -> None:
     write_params(seed=1)
     assert measure_zones(call("rf_lzn")) != first
     write_params()
-
-
-def test_the_table_sets_our_shares_beside_the_papers() -> None:
-    table = zones_table(Results(Workspace("tiny")), runs=["joint", "rf_lzn"])
-    paper, joint, rf_lzn = (row.cells for row in table.rows)
-    assert paper["redrawn_batch"].value == 49
-    assert joint["redrawn_batch"].value == 100 * measured("joint")["redrawn_batch"]["share"]
-    assert joint["accuracy_bank"].value == 100 * measured("joint")["accuracy"]["bank"]
-    assert rf_lzn["accuracy_bank"].reason == "this method does not classify"
-    assert "| **rf_lzn**" in table.to_markdown()
 
 
 def test_a_run_without_encoder_and_more_samples_than_images_are_errors_in_words() -> None:

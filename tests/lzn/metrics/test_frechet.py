@@ -1,12 +1,17 @@
 import math
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from cleanfid.fid import fid_from_feats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 
-from lzn.metrics import Gaussian, fit_gaussian, frechet_distance
+from lzn.metrics import Gaussian, fit_gaussian, frechet_distance, mmd_squared, precision_recall
 
 
 def diagonal(mean: np.ndarray, deviations: np.ndarray) -> Gaussian:
@@ -49,6 +54,64 @@ def test_fitting_leaves_the_features_unchanged():
     before = features.copy()
     fit_gaussian(features)
     assert np.array_equal(features, before)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10_000), n=st.integers(2, 60), block_size=st.integers(1, 70))
+def test_blocks_are_merged_to_the_moments_of_all(seed: int, n: int, block_size: int):
+    features = normal_features(seed, n, 5, scale=1e-3, shift=1000.0)
+    gaussian = fit_gaussian(features, block_size=block_size)
+    # Features around 1000 are rounded to 1e-13 of a deviation of 1e-3; sums of 60 of them.
+    np.testing.assert_allclose(gaussian.mean, features.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(gaussian.covariance, np.cov(features, rowvar=False), rtol=1e-8, atol=1e-14)
+
+
+@pytest.mark.parametrize("metric", ["moments", "precision and recall", "MMD"])
+def test_features_are_never_copied_whole_to_float64(metric: str, tmp_path: Path):
+    n, d, block_size = 3000, 512, 64
+    np.save(tmp_path / "features.npy", normal_features(14, n, d).astype(np.float32))
+    features = np.load(tmp_path / "features.npy", mmap_mode="r")
+    few = features[:100]
+    tracemalloc.start()
+    if metric == "moments":
+        fit_gaussian(features, block_size=block_size)
+    elif metric == "MMD":
+        mmd_squared(features, few, sigma=1.0, block_size=block_size)
+    else:
+        precision_recall(few, features, block_size=block_size)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # All features would be 12 MB; a block is 0.3 MB, the covariance 2 MB twice, the check for NaN a byte a number.
+    assert peak < n * d * 8 / 2
+
+
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # how clean-fid asks for a root
+@pytest.mark.parametrize(("n", "d"), [(400, 64), (100, 5)])
+def test_distance_is_that_of_torch_fidelity_and_of_clean_fid_on_the_same_features(n: int, d: int):
+    mixing = normal_features(15, d, d)
+    x = (normal_features(16, n, d) @ mixing).astype(np.float32)
+    y = (normal_features(17, n, d, scale=1.1, shift=0.3) @ mixing).astype(np.float32)
+    distance = frechet_distance(fit_gaussian(x), fit_gaussian(y))
+    statistics = [fid_features_to_statistics(torch.from_numpy(features)) for features in (x, y)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID]
+    # Theirs take means in float32.
+    assert distance == pytest.approx(expected, rel=1e-6)
+    assert distance == pytest.approx(fid_from_feats(x, y), rel=1e-6)
+
+
+def test_noise_raises_the_distance_and_a_lost_mode_does_too():
+    rng = np.random.default_rng(18)
+    centres = 5 * np.eye(4)
+    real = centres[rng.integers(0, 4, 800)] + rng.normal(size=(800, 4))
+    moments = fit_gaussian(real)
+    noise = rng.normal(size=real.shape)
+    noisy = [
+        frechet_distance(moments, fit_gaussian(real + deviation * noise)) for deviation in (0, 0.3, 1, 3)
+    ]
+    assert noisy == sorted(noisy)
+    assert noisy[0] < 1e-6 < noisy[1]
+    collapsed = centres[0] + rng.normal(size=(800, 4))
+    assert frechet_distance(moments, fit_gaussian(collapsed)) > noisy[1]
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

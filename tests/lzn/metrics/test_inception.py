@@ -3,22 +3,26 @@
 The released weights are not needed: random ones in the same file format lead all of them to the same features.
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cleanfid.fid import compare_folders
 from cleanfid.inception_pytorch import InceptionV3 as PytorchFidNetwork
+from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
 from lzn_oracles.random_inception import random_inception
+from PIL import Image
 from torch import Tensor, nn
 from torch.testing import assert_close
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from lzn.metrics import inception_score, precision_recall
+from lzn.metrics import fit_gaussian, frechet_distance, inception_score, precision_recall
 from lzn.metrics.inception import (
     InceptionFeatures,
     InceptionNetwork,
@@ -97,20 +101,80 @@ def test_features_of_cm_are_those_of_torch_fidelity(network: InceptionNetwork, w
     assert features.logits.std() > 0.1
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")  # clean-fid asks for the network in an old way
-def test_features_of_rf_are_those_of_pytorch_fid_without_its_resize(
-    network: InceptionNetwork, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """An independent port of the graph, whose inputs are scaled to (x - 127.5) / 127.5; no image is resized."""
+@pytest.fixture
+def pytorch_fid_network(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    """pytorch-fid's independent port of the graph, as clean-fid carries it, which finds the weights by their name."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)
     (cache / "pt_inception-2015-12-05-6726825d.pth").symlink_to(weights)
-    reference = PytorchFidNetwork(output_blocks=[3], resize_input=False).eval()
+    with warnings.catch_warnings(action="ignore"):  # it asks torchvision for the network in an old way
+        network: nn.Module = PytorchFidNetwork(output_blocks=[3], resize_input=False, normalize_input=False)
+    return network.eval()
+
+
+def test_features_of_rf_are_those_of_pytorch_fid_without_its_resize(
+    network: InceptionNetwork, pytorch_fid_network: nn.Module
+):
+    """Inputs are scaled to (x - 127.5) / 127.5; no image is resized."""
     images = random_images(2, 1, 3, 299, 299)
-    expected = reference(images / 255)[0].flatten(1)
+    expected = pytorch_fid_network(images / 127.5 - 1)[0].flatten(1)
     # Inputs rounded at another place, 2e-7 of 1, through 48 layers that keep the size of a deviation.
     assert_close(inception_features(network, images, preprocessing="rf").pool, expected, rtol=1e-4, atol=1e-5)
+
+
+class Layers(nn.Module):
+    """A port's layers up to the pooled features."""
+
+    def __init__(self, port: nn.Module) -> None:
+        super().__init__()
+        self.all = nn.Sequential(*port.blocks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.all(images)
+
+
+class TorchscriptForm(nn.Module):
+    """The form of the torchscript file that clean-fid loads: it calls `layers`."""
+
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")  # how TorchScript files are made
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # how clean-fid asks for a root
+def test_clean_fid_of_png_files_is_that_of_clean_fid(
+    network: InceptionNetwork, pytorch_fid_network: nn.Module, tmp_path: Path
+):
+    """All of clean-fid's own code: reading files, resizing, the torchscript, mean and covariance, root."""
+    traced = torch.jit.trace(Layers(pytorch_fid_network), torch.zeros(1, 3, 299, 299), check_trace=False)
+    torch.jit.script(TorchscriptForm(traced)).save(tmp_path / "inception-2015-12-05.pt")
+    clean_fid_network = InceptionV3W(str(tmp_path), download=False)
+    sets = [random_images(20, 10, 3, 32, 40), random_images(21, 10, 3, 32, 40) // 2 + 50]
+    folders = [tmp_path / "real", tmp_path / "generated"]
+    for folder, images in zip(folders, sets, strict=True):
+        folder.mkdir()
+        for number, image in enumerate(images):
+            Image.fromarray(image.permute(1, 2, 0).numpy()).save(folder / f"{number:02d}.png")
+    pools = [inception_features(network, images, preprocessing="clean").pool.numpy() for images in sets]
+    # Few features, none of them constant: covariances of full rank, as scipy's root needs.
+    columns = np.flatnonzero((pools[0].std(axis=0) > 0.1) & (pools[1].std(axis=0) > 0.1))[:6]
+    expected = compare_folders(
+        *(str(folder) for folder in folders),
+        lambda prepared: clean_fid_network(prepared)[:, columns],
+        mode="clean",
+        device=torch.device("cpu"),
+        verbose=False,
+    )
+    # Grey levels are resized in another precision, by 4e-4 at most; features are float32.
+    distance = frechet_distance(*(fit_gaussian(pool[:, columns]) for pool in pools))
+    assert distance == pytest.approx(expected, rel=1e-6)
+    assert expected > 0.01
 
 
 def test_scores_are_those_of_torch_fidelity(network: InceptionNetwork, weights: Path):
@@ -133,6 +197,7 @@ def test_scores_are_those_of_torch_fidelity(network: InceptionNetwork, weights: 
         isc_splits=2,
         samples_shuffle=False,
         prc=True,
+        fid=True,
         feature_extractor="inception-v3-compat",
         feature_extractor_weights_path=str(weights),
         batch_size=6,
@@ -147,9 +212,15 @@ def test_scores_are_those_of_torch_fidelity(network: InceptionNetwork, weights: 
     # The same float32 logits, summed in float64 in two ways.
     assert score == pytest.approx(expected["inception_score_mean"], rel=1e-12)
     assert score > 1.01
-    shares = precision_recall(real_features.pool.numpy(), features.pool.numpy(), num_neighbours=3)
-    assert shares.precision == pytest.approx(expected["precision"], abs=1e-6)  # a sixth or more, in float32
-    assert shares.recall == pytest.approx(expected["recall"], abs=1e-6)
+    pools = real_features.pool.numpy(), features.pool.numpy()
+    distance = frechet_distance(*(fit_gaussian(pool) for pool in pools))
+    # Theirs has two thousand eigenvalues under a root that should be 0 and are rounding, which adds up to 3e-5. With
+    # covariances of full rank both agree to 1e-6: test_frechet.py, and the features are the same.
+    assert distance == pytest.approx(expected["frechet_inception_distance"], rel=1e-5)
+    shares = precision_recall(*pools, num_neighbours=3)
+    # Exactly so many of 6; they divide in float32.
+    assert 6 * shares.precision == round(6 * expected["precision"], 5)
+    assert 6 * shares.recall == round(6 * expected["recall"], 5)
     assert 0 < shares.precision < 1
 
 

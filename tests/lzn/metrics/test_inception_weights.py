@@ -4,13 +4,15 @@ import hashlib
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from lzn_oracles.file_server import serving
 
 from lzn.metrics.inception_weights import (
-    WEIGHTS_URL,
+    RELEASE,
     WEIGHTS_VARIABLE,
     MissingWeightsError,
     find_inception_weights,
@@ -65,15 +67,38 @@ def test_a_missing_file_that_was_asked_for_is_not_replaced_by_another(
         find_inception_weights()
 
 
+NOWHERE = replace(RELEASE, url="http://127.0.0.1:9/weights.pth")  # the port "discard", where nothing answers
+
+
 def test_without_weights_the_error_says_what_to_download_from_where_and_where_to_put_it(cache: Path):
-    with pytest.raises(MissingWeightsError) as caught:
-        find_inception_weights()
-    message = str(caught.value)
-    assert "Inception-2015-12-05" in message
-    assert WEIGHTS_URL in message
-    assert str(cache) in message
-    assert WEIGHTS_VARIABLE in message
-    assert list(cache.iterdir()) == []  # and nothing was downloaded
+    with pytest.raises(MissingWeightsError, match=r"Inception-2015-12-05.*failed") as caught:
+        find_inception_weights(release=NOWHERE)
+    for word in (RELEASE.url, str(cache), WEIGHTS_VARIABLE):
+        assert word in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_what_is_not_there_is_downloaded_once_into_the_cache_of_torch_hub(cache: Path):
+    content = b"weights"
+    with serving(content) as server:
+        served = replace(RELEASE, url=server.url, sha256=hashlib.sha256(content).hexdigest())
+        assert find_inception_weights(release=served) == cache / PYTORCH_FID_NAME
+        assert find_inception_weights(release=served).read_bytes() == content
+        assert len(server.asked) == 1
+
+
+def test_a_download_with_another_checksum_or_cut_short_is_refused_and_not_kept(cache: Path):
+    with serving(b"weights") as server:
+        release = replace(RELEASE, url=server.url)
+        with pytest.raises(MissingWeightsError, match=r"failed .*hash"):
+            find_inception_weights(release=release)
+        server.stop_after = 3
+        whole = replace(release, sha256=hashlib.sha256(b"weights").hexdigest())
+        with pytest.raises(MissingWeightsError, match="failed"):
+            find_inception_weights(release=whole)
+        with pytest.raises(MissingWeightsError, match="404"):
+            find_inception_weights(release=replace(release, url=f"{server.url}/missing"))
+    assert list(cache.iterdir()) == []
 
 
 def test_a_home_directory_is_expanded(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -91,7 +116,6 @@ def test_weights_are_read_with_the_hash_of_their_file(tmp_path: Path, zip_format
     assert read.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert read.state_dict.keys() == state_dict.keys()
     assert torch.equal(read.state_dict["weight"], state_dict["weight"])
-    assert not read.is_released
 
 
 def test_a_file_named_after_another_hash_is_called_damaged(tmp_path: Path):
@@ -142,8 +166,9 @@ def test_a_missing_file_cannot_be_read(tmp_path: Path):
         read_weights(tmp_path / "absent.pth")
 
 
-def test_neither_the_metrics_nor_finding_weights_import_torch_fidelity():
+def test_neither_the_metrics_nor_finding_weights_import_what_is_slow_to_import():
     program = (
-        "import lzn.metrics, lzn.metrics.inception_weights, sys; sys.exit('torch_fidelity' in sys.modules)"
+        "import sys, lzn.metrics, lzn.metrics.inception_weights, lzn.metrics.clip;"
+        "sys.exit(any(name in sys.modules for name in ('torch_fidelity', 'transformers', 'huggingface_hub')))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lzn_oracles.literal_metrics import share_inside
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from lzn.metrics import PrecisionRecall, precision_recall
 
@@ -25,7 +27,7 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
     m=st.integers(4, 60),
     d=st.integers(1, 12),
     num_neighbours=st.integers(1, 3),
-    block_size=st.integers(1, 70),
+    block_size=st.integers(7, 70),
 )
 def test_blocked_result_is_the_literal_one(
     *, seed: int, n: int, m: int, d: int, num_neighbours: int, block_size: int
@@ -53,6 +55,23 @@ def test_ties_and_duplicates_are_decided_as_in_exact_arithmetic(
     # On a small lattice most distances are ties. Integers decide them exactly, multiples of 0.1 do not.
     result = precision_recall(unit * (real + offset), unit * (generated + offset), block_size=7)
     assert result == literal(real, generated)
+
+
+@pytest.mark.parametrize("num_neighbours", [1, 3, 5])
+@pytest.mark.parametrize(("spread", "d"), [(1.0, 8), (0.6, 30), (1.5, 2)])
+def test_shares_are_exactly_those_of_torch_fidelity(num_neighbours: int, spread: float, d: int):
+    real, generated = normal(18, 200, d), spread * normal(19, 200, d)
+    expected = prc_features_to_metric(
+        *(torch.from_numpy(features) for features in (generated, real)),
+        prc_neighborhood=num_neighbours,
+        prc_batch_size=1000,
+        save_cpu_ram=False,
+        verbose=False,
+    )
+    result = precision_recall(real, generated, num_neighbours=num_neighbours, block_size=64)
+    # As many of 200; they divide in float32.
+    assert round(200 * result.precision) == round(200 * expected[KEY_METRIC_PRECISION], 3)
+    assert round(200 * result.recall) == round(200 * expected[KEY_METRIC_RECALL], 3)
 
 
 def test_samples_on_the_rim_are_inside_although_their_decimals_round():

@@ -19,6 +19,7 @@ from lzn.studies import (
     JointStep,
     LabelAlignment,
     LatentDraw,
+    LatentsInBatch,
     classify_images,
     decode_labels,
     draw_label_latents,
@@ -178,6 +179,34 @@ def test_the_zone_of_an_image_in_the_bank_is_that_among_the_banks_anchors_and_it
         torch.testing.assert_close(latent, expected[0], rtol=1e-4, atol=1e-4)
     in_batch = CentresInBatch(encoder, solver)
     assert (in_batch(BATCH.images)[:2] - in_batch(BATCH.images[:2])).abs().max() > 0.05
+
+
+@torch.no_grad()
+def test_latents_at_alpha_0_are_the_centres_and_their_noise_is_the_generators() -> None:
+    encoder, solver = tiny_joint().encoder, DPMSolver(num_steps=20)
+    centres = CentresInBatch(encoder, solver)(BATCH.images)
+    assert torch.equal(LatentsInBatch(encoder, solver, 0.0, seeded())(BATCH.images), centres)
+    drawn = LatentsInBatch(encoder, solver, 0.7, seeded(3))(BATCH.images)
+    noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(3))
+    assert torch.equal(drawn, compute_latents(encoder(BATCH.images), noise, alpha=0.7, solver=solver))
+
+
+def test_the_further_from_their_zones_centres_the_more_images_are_misclassified() -> None:
+    """As Figure 25: images of a class have anchors around the class's own, so zones' borders cut through classes."""
+    anchors = torch.randn(10, 16, generator=seeded())
+    labels = torch.arange(10).repeat(20)
+    scattered = anchors[labels] + 0.8 * torch.randn(200, 16, generator=seeded(1))
+    encoder: Any = lambda images: scattered[images[:, 0, 0, 0].long()]  # noqa: E731 - an image is its index
+    images = torch.arange(200.0)[:, None, None, None].expand(-1, 1, 8, 8)
+    accuracies = []
+    for alpha in (0.0, 0.5, 1.0):
+        latents_of = LatentsInBatch(encoder, DPMSolver(num_steps=20), alpha, seeded(2))
+        predicted = classify_images(
+            images, latents_of, anchors, label_solver=Euler(num_steps=100), batch_size=200
+        )
+        accuracies.append((predicted == labels).double().mean().item())
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert accuracies[0] > accuracies[2] + 0.05
 
 
 def test_classification_is_of_anchors_and_not_of_inner_products() -> None:

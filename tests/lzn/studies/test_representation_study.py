@@ -12,7 +12,14 @@ from torch import Tensor
 from lzn.data import dequantise, quantise
 from lzn.flow import Euler, compute_latents
 from lzn.randomness import SampleDraws
-from lzn.studies import REPRESENTATIONS, LatentDraw, RepresentationStep, represent_images
+from lzn.studies import (
+    REPRESENTATIONS,
+    BackboneOutput,
+    FourRepresentations,
+    LatentDraw,
+    RepresentationStep,
+    represent_images,
+)
 from lzn.training import Batch
 
 BATCH = random_batch()
@@ -139,11 +146,14 @@ def test_gradients_reach_the_whole_encoder() -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def represent(images: Tensor, *, batch_size: int, seed: int = 0) -> dict[str, Tensor]:
+def represent(
+    images: Tensor, *, batch_size: int, seed: int = 0, encoding_batch_size: int | None = None
+) -> dict[str, Tensor]:
     encoder = tiny_representation().encoder.eval()
-    return represent_images(
-        encoder, quantise(images), solver=LATENT_SOLVER, generator=seeded(seed), batch_size=batch_size
+    represent = FourRepresentations(
+        encoder, LATENT_SOLVER, encoding_batch_size=encoding_batch_size or batch_size
     )
+    return represent_images(represent, quantise(images), generator=seeded(seed), batch_size=batch_size)
 
 
 IMAGES = dequantise(quantise(random_batch((0,) * 7).images))
@@ -188,3 +198,21 @@ def test_the_generator_decides_latents_and_nothing_else() -> None:
     first, same, other = (represent(IMAGES, batch_size=3, seed=seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], same[name]) for name in REPRESENTATIONS)
     assert [name for name in REPRESENTATIONS if not torch.equal(first[name], other[name])] == ["with_latent"]
+
+
+@pytest.mark.parametrize("encoding_batch_size", [1, 2, 5])
+def test_how_many_images_are_encoded_at_once_changes_no_representation(encoding_batch_size: int) -> None:
+    whole = represent(IMAGES, batch_size=7)
+    in_parts = represent(IMAGES, batch_size=7, encoding_batch_size=encoding_batch_size)
+    for name in REPRESENTATIONS:
+        # Convolutions sum in another order in another batch size, which the flow stretches.
+        torch.testing.assert_close(in_parts[name], whole[name], rtol=1e-3, atol=1e-4)
+
+
+def test_the_backbones_output_alone_is_the_representation_without_head() -> None:
+    encoder = tiny_representation().encoder.eval()
+    alone = represent_images(
+        BackboneOutput(encoder, encoding_batch_size=3), quantise(IMAGES), generator=seeded(), batch_size=3
+    )
+    assert alone.keys() == {"without_head"}
+    assert torch.equal(alone["without_head"], represent(IMAGES, batch_size=3)["without_head"])

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lzn_oracles.trained_project import TrainedProject
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
+from stages.cli.main import main
 from stages.dataset_files import read_split
 
 pytestmark = pytest.mark.slow
@@ -31,7 +33,7 @@ MODEL = "lzn-tiny-joint"
 
 @dataclass(frozen=True)
 class Service:
-    """The project, the server's address, and a way to run ``lzn`` beside it."""
+    """The project, the server's address and MLflow's, and a way to run ``lzn`` beside it."""
 
     project: TrainedProject
     url: str
@@ -55,13 +57,16 @@ class Service:
             return error.code, json.load(error)
 
     def lzn(self, *arguments: object) -> Any:
-        """What the command answers with --json."""
-        return lzn(self.project.folder, self.uri, *arguments)
+        """What the command answers with --json, run in this process: like the server's, torch has one thread."""
+        told = [*map(str, arguments), "--project", str(self.project.folder), "--size", "tiny", "--json"]
+        with redirect_stdout(io.StringIO()) as stdout:
+            assert main(told) == 0
+        return json.loads(stdout.getvalue())
 
 
-def lzn(folder: Path, uri: str, *arguments: object) -> Any:
+def register(folder: Path, uri: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "stages.cli", *map(str, arguments), "--size", "tiny", "--json"],
+        [sys.executable, "-m", "stages.cli", "register", "joint", "--size", "tiny", "--json"],
         cwd=folder, env=environment(uri, ROOT), capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -81,7 +86,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     project = TrainedProject.make(folder / "project")
     project.write_untrained("joint")
     uri = new_database(project.folder)
-    registered = lzn(project.folder, uri, "register", "joint")
+    registered = register(project.folder, uri)
     assert registered == {
         "run": "joint", "seed": 0, "model": MODEL, "version": "1", "alias": "champion",
         "uri": f"models:/{MODEL}@champion",
@@ -214,7 +219,7 @@ def test_bad_requests_get_a_clear_error_and_the_server_lives_on(service: Service
     assert service.ask(rows(digits)) == before
 
 
-def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service, tmp_path: Path) -> None:
+def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service) -> None:
     client = MlflowClient(service.uri)
     version = client.get_model_version_by_alias(MODEL, "champion")
     source = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
@@ -222,7 +227,8 @@ def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service, tm
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert files
     assert {file.suffix for file in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"} == set()
-    assert json.loads((folder / "input_example.json").read_text())["columns"] == ["image"]
+    status, answer = service.post((folder / "serving_input_example.json").read_bytes())
+    assert (status, list(answer["predictions"][0])) == (200, ["label", "shares"])
     description = (folder / "MLmodel").read_text()
     for name in ("task", "num_images", "label", "steps", "tolerance", "seed", "fit"):
         assert f'"name": "{name}"' in description or f'"{name}", "default"' in description

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from stages.results import Results
-from stages.table import Cell, Row, Table
+from stages.table import Cell, Column, Row, Table
 
 COLUMNS = {
-    "step": "Steps",
-    "rectified_flow": "RF loss ↓",
-    "alignment": "Alignment loss ↓",
-    "alignment_accuracy": "Alignment acc % ↑",
-    "skipped_steps": "Skipped steps",
+    "step": Column("Steps"),
+    "rectified_flow": Column("RF loss"),
+    "alignment": Column("Alignment loss"),
+    "alignment_accuracy": Column("Alignment acc %"),
+    "skipped_steps": Column("Skipped steps"),
 }
 
 
@@ -34,14 +34,16 @@ def training_table(results: Results, *, runs: Sequence[str]) -> Table:
 
 def _row(results: Results, run: str) -> Row:
     end = dict(results.end_of_training(run))
-    if "alignment_accuracy" in end:
-        end["alignment_accuracy"] *= 100
     # A study with one loss calls it "loss": rectified flow's has no alignment, representation's is one.
     if "alignment_accuracy" not in end:
         end["rectified_flow"] = end["loss"]
     elif "alignment" not in end:
         end["alignment"] = end["loss"]
+    if "alignment_accuracy" in end:
+        end["alignment_accuracy"] = end["alignment_accuracy"].times(100)
     cells = {
-        name: Cell(end[name]) if name in end else Cell(None, "no part of this run's loss") for name in COLUMNS
+        name: Cell.of(end[name]) if name in end else Cell(None, "no part of this run's loss")
+        for name in COLUMNS
     }
+    cells |= {name: Cell.setting(end[name]) for name in ("step", "skipped_steps")}
     return Row(run, "ours", cells)

@@ -1,0 +1,123 @@
+"""Claims of section 4 and appendix D.4: unsupervised representations."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from stages.claims.claim import Claim, Statement
+from stages.claims.generation import NOT_SET
+from stages.number_format import with_deviation
+from stages.paper_tables.numbers import paper_numbers
+from stages.paper_tables.params import TablesParams
+from stages.quantity import Quantity, flatten_quantities
+from stages.results import Results
+from stages.series import accuracies_along_training, inner
+
+STUDY = "Representations"
+SMALL = 0.5
+"""Deviations of classes are small if they are below half of that of all points."""
+
+
+def representation_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
+    """Against other methods, among the four representations, along training, and clusters."""
+    yield from _against_other_methods(params, results)
+    yield from _of_figure_19(params, results)
+    yield _still_improving(params, results)
+    yield _clusters(params, results)
+
+
+def _against_other_methods(params: TablesParams, results: Results) -> Iterator[Claim]:
+    rows = paper_numbers()["table2_linear_probe_imagenet_resnet50"]["rows"]
+    lzn = rows["LZN"]["values"][0]
+    run = params.linear_probe
+    for name in ("MoCo", "SimCLR"):
+        other = rows[name]["values"][0]
+        text = f"A linear classifier is more accurate on LZN's representations than on {name}'s"
+        statement = Statement(STUDY, text, "§ 4, Table 2", f"{other:g} → {lzn:g} %")
+        if run is None:
+            yield statement.not_measurable(NOT_SET)
+        elif results.data_of(run) != "imagenet":
+            yield statement.not_measurable(
+                "the other methods are not trained here, and their data are ImageNet"
+            )
+        else:
+            found = _top1(results, run)["without_head"]
+            ours = f"{with_deviation(found.mean, found.std)} %"
+            yield statement.judged(
+                found, ours=ours, above=other, note="Top-1 against the published number, percent."
+            )
+
+
+def _top1(results: Results, run: str) -> Mapping[str, Quantity]:
+    """Top-1 accuracies of the trained encoder's representations, in percent."""
+    found = flatten_quantities(inner(results.of("probe", run), "trained"))
+    return {
+        name.removesuffix(".top1"): value.times(100)
+        for name, value in found.items()
+        if name.endswith(".top1")
+    }
+
+
+def _of_figure_19(params: TablesParams, results: Results) -> Iterator[Claim]:
+    run = params.representations
+    top1 = {} if run is None or not results.has("probe", run) else _top1(results, run)
+    for text, worse, better in (
+        ("Of the four representations, latents are the worst", ("with_latent",), ()),
+        (
+            "Latents at alpha = 0 are better than latents at alpha = 1",
+            ("with_latent",),
+            ("with_latent_alpha_0",),
+        ),
+        ("Without the head is better than with it", ("with_head",), ("without_head",)),
+    ):
+        statement = Statement(STUDY, text, "§ D.4, Figure 19", "better" if better else "worst")
+        if not top1:
+            yield statement.not_measurable(NOT_SET)
+            continue
+        others = [top1[name] for name in better or top1.keys() - worse]
+        note = "Difference in top-1, points" + ("." if better else ", to the next worst.")
+        smallest = Quantity({seed: min(one.by_seed[seed] for one in others) for seed in others[0].by_seed})
+        yield statement.compared(top1[worse[0]], smallest, "higher", note=note, otherwise=NOT_SET, unit=" %")
+
+
+def _still_improving(params: TablesParams, results: Results) -> Claim:
+    text = "Accuracy is still improving at the end of training"
+    statement = Statement(STUDY, text, "§ D.4, Figure 20", "improving")
+    run = params.linear_probe
+    curve = [] if run is None else list(accuracies_along_training(run, results).items())
+    if len(curve) < 2:
+        return statement.not_measurable("the run keeps no snapshots along training")
+    (earlier, before), (last, after) = curve[-2:]
+    note = f"Difference in top-1 between steps {earlier} and {last}, points."
+    return statement.compared(before, after, "higher", note=note, otherwise=NOT_SET, unit=" %")
+
+
+def _clusters(params: TablesParams, results: Results) -> Claim:
+    paper = paper_numbers()["tsne_imagenet"]
+    ratios = [_ratio([values[k] for values in paper["classes"].values()], paper["all"][k]) for k in (1, 3)]
+    text = "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points"
+    statement = Statement(STUDY, text, "§ D.4, Figure 18, reviews", f"{100 * sum(ratios) / 2:.0f} %")
+    run = params.linear_probe
+    if run is None or not results.has("tsne", run):
+        return statement.not_measurable("the stage tsne does not run at this size")
+    found = flatten_quantities(results.of("tsne", run))
+    seeds = found["all.std_1"].by_seed.keys()
+    share = Quantity({seed: 100 * _mean_ratio(found, seed) for seed in seeds})
+    note = f"Mean deviation of the classes, in percent of that of all points; small: below {100 * SMALL:g} %."
+    ours = f"{with_deviation(share.mean, share.std)} %"
+    return statement.judged(share, ours=ours, below=100 * SMALL, note=note)
+
+
+def _mean_ratio(found: Mapping[str, Quantity], seed: int) -> float:
+    ratios = []
+    for deviation in ("std_1", "std_2"):
+        classes = [
+            value.by_seed[seed]
+            for name, value in found.items()
+            if name.startswith("classes.") and name.endswith(deviation) and seed in value.by_seed
+        ]
+        ratios.append(_ratio(classes, found[f"all.{deviation}"].by_seed[seed]))
+    return sum(ratios) / len(ratios)
+
+
+def _ratio(of_classes: list[float], of_all: float) -> float:
+    return math.fsum(of_classes) / len(of_classes) / of_all

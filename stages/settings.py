@@ -1,0 +1,80 @@
+"""How well a run of case study 3 classifies in other batch sizes, and off its zones' centres (Figure 25)."""
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from lzn.data import dequantise
+from lzn.flow import Euler
+from lzn.metrics import accuracy
+from lzn.randomness import generator_for
+from lzn.studies import LatentsInBatch, classify_images
+from stages.dataset_files import read_split
+from stages.entry import StageCall
+from stages.measuring import run_measuring_stage
+from stages.params import ParamsError, Section, load_section
+from stages.plot_rows import mean_and_std, write_plot_rows
+from stages.quantity import NestedQuantities, flatten_quantities
+from stages.runs import JointRun
+from stages.trained import read_trained
+
+
+class SettingsParams(Section):
+    """The batch sizes and alphas; accuracy is measured with each pair of them."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """With the run's seed it decides the latents' noise, which is the same for all alphas."""
+    batch_sizes: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """Test images whose zones are computed together; more than there are is as many as there are."""
+    alphas: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)]
+    """How far from its zone's centre a latent is drawn: 0 is the centre, 1 the whole zone (A.2)."""
+    label_solver_steps: Annotated[int, Field(ge=1)]
+    """Euler steps of the label flow (section 5: 100)."""
+
+
+def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
+    """Accuracies on the test images of one seed: by batch size, then by alpha."""
+    trained = read_trained(call.trained_folder)
+    if not isinstance(trained.run, JointRun):
+        raise ParamsError(
+            f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
+        )
+    data_name = trained.run.data
+    params: SettingsParams = load_section(call.params_file, f"settings.{data_name}", SettingsParams)
+    test = read_split(call.workspace.folder("prepare", data_name), "test")
+    images = dequantise(test.images[:]).to(call.device)
+    model = trained.model.to(call.device)
+    solver = trained.run.latent.solver.build()
+    accuracies: dict[str, dict[str, float]] = {str(size): {} for size in params.batch_sizes}
+    with call.progress(total=len(params.batch_sizes) * len(params.alphas), unit="setting") as bar:
+        for size, alpha in product(params.batch_sizes, params.alphas):
+            generator = generator_for(params.seed, "settings", trained.run.seed, size, device=call.device)
+            predicted = classify_images(
+                images,
+                LatentsInBatch(model.encoder, solver, alpha, generator),
+                model.label_anchors.points,
+                label_solver=Euler(num_steps=params.label_solver_steps),
+                batch_size=size,
+            )
+            accuracies[str(size)][f"{alpha:g}"] = accuracy(predicted.cpu().numpy(), test.labels)
+            bar.update(1)
+    return {"accuracy": accuracies}
+
+
+def write_heat_map(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
+    """For DVC's plot: a row for each pair."""
+    rows = []
+    for path, found in flatten_quantities(measured).items():
+        _, size, alpha = path.split(".", maxsplit=2)
+        rows.append([int(size), float(alpha), *mean_and_std(found)])
+    rows.sort(key=lambda row: row[:2])
+    file = call.workspace.plot("settings", f"{call.item}.csv")
+    write_plot_rows(file, ["batch_size", "alpha", "accuracy", "std"], rows)
+    return {}
+
+
+if __name__ == "__main__":
+    run_measuring_stage("settings", measure_settings, extras=write_heat_map)

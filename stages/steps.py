@@ -1,0 +1,95 @@
+"""How far a run's images are from the real ones, against the number of Euler steps that drew them (Figures 17, 24)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lzn.data import ChosenImages, quantise, random_subset
+from lzn.ode import EulerSampler
+from stages.comparisons import read_comparison
+from stages.dataset_files import read_split
+from stages.drawing import Drawing, random_labels, require_decoder
+from stages.entry import StageCall
+from stages.measuring import run_measuring_stage
+from stages.params import Section, load_section
+from stages.plot_rows import mean_and_std, write_plot_rows
+from stages.quantity import NestedQuantities, Quantity, flatten_quantities
+from stages.trained import read_trained
+
+
+class StepsParams(Section):
+    """How images of a data set are drawn with different numbers of steps."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """With the run's seed it decides noise and latents, the same for all numbers of steps and for all runs."""
+    num_images: Annotated[int, Field(ge=2)]
+    """Images that are drawn with each number of steps."""
+    batch_size: Annotated[int, Field(ge=1)]
+    num_steps: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+    """The numbers of Euler steps."""
+    label_solver_steps: Annotated[int, Field(ge=1)]
+    """Euler steps of the label flow (section 5: 100)."""
+
+
+def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
+    """Distances of one seed: by name of the distance, then by number of steps."""
+    trained = read_trained(call.trained_folder)
+    require_decoder(trained)
+    data_name = trained.run.data
+    params: StepsParams = load_section(call.params_file, f"steps.{data_name}", StepsParams)
+    train = read_split(call.workspace.folder("prepare", data_name), "train")
+    real = train.images
+    if params.num_images < len(real):  # as many as there are drawn, the same for all runs
+        real = ChosenImages(real, random_subset(len(real), params.num_images, seed=params.seed).numpy())
+    drawing = Drawing(
+        trained,
+        seed=params.seed,
+        batch_size=params.batch_size,
+        label_solver_steps=params.label_solver_steps,
+        shape=(train.images.shape[1], train.images.shape[2], train.images.shape[3]),
+        device=call.device,
+    )
+    labels = random_labels(torch.from_numpy(train.labels), params.num_images, seed=params.seed)
+    network = call.workspace.folder("features", data_name)
+    comparison = read_comparison(network, device=call.device, cache=call.workspace.feature_cache())
+    distances: dict[str, dict[str, float]] = {}
+    with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
+        for num_steps in params.num_steps:
+            images = np.empty((params.num_images, *drawing.shape), dtype=np.uint8)
+            draw_into(images, drawing, labels, num_steps=num_steps)
+            found = comparison.distance(real, images, data_name=data_name)
+            for name, distance in found.items():
+                distances.setdefault(name, {})[str(num_steps)] = distance
+            bar.update(num_steps * params.num_images)
+    return {"distance": distances}
+
+
+def draw_into(images: NDArray[np.uint8], drawing: Drawing, labels: torch.Tensor, *, num_steps: int) -> None:
+    """Fill ``images`` (n, c, h, w) with Euler's, for labels (n,)."""
+    done = 0
+    for batch in drawing.batches(labels, EulerSampler(num_steps=num_steps)):
+        images[done : done + len(batch)] = quantise(batch)
+        done += len(batch)
+
+
+def write_curve_of_steps(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
+    """For DVC's plot: the distance that heads the paper's tables (FID), or the first where there is another one."""
+    found: dict[str, dict[int, Quantity]] = {}
+    for path, distance in flatten_quantities(measured).items():
+        _, name, num_steps = path.split(".")
+        found.setdefault(name, {})[int(num_steps)] = distance
+    shown = min(found, key=lambda name: (name != "fid", name), default=None)
+    by_steps = {} if shown is None else found[shown]
+    rows = [[num_steps, *mean_and_std(by_steps[num_steps])] for num_steps in sorted(by_steps)]
+    file = call.workspace.plot("steps", f"{call.item}.csv")
+    write_plot_rows(file, ["num_steps", "distance", "std"], rows)
+    return {}
+
+
+if __name__ == "__main__":
+    run_measuring_stage("steps", measure_steps, extras=write_curve_of_steps)

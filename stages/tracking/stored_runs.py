@@ -1,0 +1,51 @@
+"""Reads runs from MLflow; importing it imports MLflow."""
+
+from collections.abc import Iterable
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from stages.tracking import server
+from stages.tracking.lookup import TrackedRun
+from stages.tracking.run_writer import KEY_TAG
+
+
+def find_runs(uri: str, experiment: str, keys: frozenset[str]) -> dict[str, TrackedRun]:
+    """Runs of an experiment by their keys. Raises one of ``server.FAILURES``."""
+    database = server.sqlite_file(uri)
+    if database is not None and not database.exists():
+        raise FileNotFoundError(f"there is no {database.name}")  # a client would make an empty one
+    client = MlflowClient(tracking_uri=uri)
+    there = client.get_experiment_by_name(experiment)
+    if there is None:
+        raise MlflowException(f"there is no experiment {experiment}")
+    found: dict[str, TrackedRun] = {}
+    # The oldest of a key counts, as in `run_writer`.
+    for run in _all_runs(client, there.experiment_id):
+        key = run.data.tags.get(KEY_TAG, "")
+        if key in keys:
+            found.setdefault(key, _tracked(run))
+    return found
+
+
+def _all_runs(client: MlflowClient, experiment_id: str) -> Iterable[Run]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], order_by=["attributes.start_time ASC"], page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _tracked(run: Run) -> TrackedRun:
+    return TrackedRun(
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        name=run.info.run_name,
+        started_at=run.info.start_time / 1000,
+        ended_at=None if run.info.end_time is None else run.info.end_time / 1000,
+        tags=run.data.tags,
+        metrics=run.data.metrics,
+    )

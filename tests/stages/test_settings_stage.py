@@ -1,0 +1,75 @@
+"""The stage settings: accuracy by batch size and alpha."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from lzn_oracles.small_runs import NUM_TEST, WORKSPACE, call, prepare_digits, write_params, write_run
+
+from stages.classify import classify
+from stages.params import ParamsError
+from stages.quantity import combine_seeds
+from stages.settings import measure_settings, write_heat_map
+
+SETTINGS: dict[str, Any] = {
+    "seed": 0,
+    "batch_sizes": [100, 400],
+    "alphas": [0.0, 1.0],
+    "label_solver_steps": 20,
+}
+
+
+def write_settings(**changes: Any) -> None:
+    classify_params = {"batch_size": 400, "label_solver_steps": 20, "slice_points": 4}
+    write_params(settings={"digits": {**SETTINGS, **changes}}, classify={"digits": classify_params})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("settings"))
+        write_settings()
+        prepare_digits()
+        write_run("joint_no_gen", num_steps=40)
+        write_run("rf_lzn")
+        yield
+
+
+def test_at_the_zones_centres_it_is_what_classify_measures_and_whole_zones_are_worse() -> None:
+    """As in the paper's Figure 25: smaller alpha and larger batches classify better."""
+    found = measure_settings(call("joint_no_gen"))["accuracy"]
+    assert {size: set(by_alpha) for size, by_alpha in found.items()} == {"100": {"0", "1"}, "400": {"0", "1"}}
+    assert found["400"]["0"] == classify(call("joint_no_gen"))["accuracy"]
+    assert found["400"]["0"] > found["400"]["1"]
+    assert found["400"]["1"] > found["100"]["1"]
+    correct = found["100"]["1"] * NUM_TEST
+    assert correct == pytest.approx(round(correct), abs=1e-6)  # a share of the test images
+
+
+def test_seeds_decide_the_noise_and_other_settings_do_not() -> None:
+    write_settings(batch_sizes=[400], alphas=[1.0])
+    alone = measure_settings(call("joint_no_gen"))["accuracy"]["400"]["1"]
+    write_settings()
+    assert measure_settings(call("joint_no_gen"))["accuracy"]["400"]["1"] == alone
+    write_settings(batch_sizes=[400], alphas=[1.0], seed=1)
+    assert measure_settings(call("joint_no_gen"))["accuracy"]["400"]["1"] != alone
+    write_settings()
+
+
+def test_the_heat_map_has_a_row_for_each_pair_with_the_deviation_over_seeds() -> None:
+    measured = {
+        0: {"accuracy": {"400": {"0": 0.9, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
+        1: {"accuracy": {"400": {"0": 1.0, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
+    }
+    write_heat_map(call("joint_no_gen", seed=None), combine_seeds(measured))
+    header, *rows = WORKSPACE.plot("settings", "joint_no_gen.csv").read_text().splitlines()
+    assert header == "batch_size,alpha,accuracy,std"
+    cells = [[float(cell) for cell in row.split(",")] for row in rows]
+    assert [row[:2] for row in cells] == [[100, 0.2], [100, 1], [400, 0], [400, 0.45], [1000, 0]]
+    assert cells[2][2:] == pytest.approx([0.95, 0.1 / 2**0.5])
+    assert cells[3][2:] == pytest.approx([0.8, 0.0])
+
+
+def test_a_run_without_labels_is_refused_in_words() -> None:
+    with pytest.raises(ParamsError, match=r"run rf_lzn has no labels: take it out of families\.classifying"):
+        measure_settings(call("rf_lzn"))

@@ -1,0 +1,110 @@
+"""Tables: what is best, what is better, and how numbers are written."""
+
+import json
+
+import pytest
+
+from stages.number_format import duration, with_deviation
+from stages.quantity import Quantity
+from stages.table import Cell, Column, Relation, Row, Table
+from stages.table_formats import table_to_columns, table_to_markdown, tables_to_json
+
+COLUMNS = {"fid": Column("FID", "lower"), "recall": Column("Recall", "higher"), "batch": Column("Batch")}
+MISSING = Cell(None, "needs features")
+
+
+def row(label: str, fid: Cell, recall: Cell, *, group: str = "ours", compared_to: str | None = None) -> Row:
+    cells = {"fid": fid, "recall": recall, "batch": Cell(128.0)}
+    return Row(label, "paper" if group == "paper" else "ours", cells, group, compared_to)
+
+
+BASELINE = row(
+    "RF", Cell.of(Quantity({0: 12.0, 1: 13.0, 2: 12.5})), Cell.of(Quantity({0: 0.5, 1: 0.7, 2: 0.6}))
+)
+BETTER = row(
+    "RF+LZN",
+    Cell.of(Quantity({0: 8.0, 1: 9.1, 2: 8.4})),
+    Cell.of(Quantity({0: 0.7, 1: 0.5, 2: 0.63})),
+    compared_to="RF",
+)
+PAPER = [
+    row("RF", Cell(2.76), Cell(0.59), group="paper"),
+    row("RF+LZN", Cell(2.59), Cell(0.59), group="paper", compared_to="RF"),
+]
+TABLE = Table("table1", "Table 1", COLUMNS, [*PAPER, BASELINE, BETTER], ["A remark."])
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "text"),
+    [
+        (12.0621, 0.84, "12.1 ± 0.8"),
+        (12.0621, 0.15, "12.06 ± 0.15"),
+        (0.08806, 0.0123, "0.088 ± 0.012"),
+        (1234.5, 56.0, "1234 ± 56"),
+        (93.05, 0.0, "93.05 ± 0"),
+        (42.5531914893617, 5e-15, "42.55 ± 0"),
+        (2.59, None, "2.59"),
+    ],
+)
+def test_a_mean_is_written_as_far_as_its_deviation_goes(mean: float, std: float | None, text: str) -> None:
+    assert with_deviation(mean, std) == text
+
+
+def test_durations_are_in_the_unit_that_people_would_use() -> None:
+    assert [duration(value) for value in (45.2, 700, 3.4 * 3600)] == ["45 s", "12 min", "3.4 h"]
+
+
+def test_the_best_of_a_group_is_that_of_its_own_source() -> None:
+    best = {
+        (row.source, row.label, name) for row in TABLE.rows for name in COLUMNS if TABLE.is_best(row, name)
+    }
+    assert best == {("paper", "RF+LZN", "fid"), ("ours", "RF+LZN", "fid"), ("ours", "RF+LZN", "recall")}
+
+
+def test_a_gain_in_every_seed_is_better_and_one_that_changes_sign_is_noise() -> None:
+    assert TABLE.relation(BETTER, "fid") is Relation.BETTER
+    assert TABLE.relation(BETTER, "recall") is Relation.WITHIN_NOISE
+    assert TABLE.relation(BETTER, "batch") is None  # no number of images is good or bad
+    assert TABLE.relation(BASELINE, "fid") is None
+
+
+def test_numbers_of_the_paper_are_compared_as_they_are() -> None:
+    assert TABLE.relation(PAPER[1], "fid") is Relation.BETTER
+    assert TABLE.relation(PAPER[1], "recall") is Relation.WITHIN_NOISE  # equal
+
+
+def test_a_cell_without_a_number_is_neither_best_nor_compared() -> None:
+    empty = row("RF+LZN", MISSING, MISSING, compared_to="RF")
+    table = Table("table1", "Table 1", COLUMNS, [BASELINE, empty])
+    assert not table.is_best(empty, "fid")
+    assert table.relation(empty, "fid") is None
+    with pytest.raises(AssertionError, match="a number or a reason"):
+        Cell(None)
+
+
+def test_markdown_marks_the_best_and_the_better_and_explains_empty_cells() -> None:
+    empty = row("Other", MISSING, MISSING)
+    text = table_to_markdown(Table("table1", "Table 1", COLUMNS, [BASELINE, BETTER, empty], ["A remark."]))
+    assert "| **8.5 ± 0.6** ▲ |" in text
+    assert "| **0.61 ± 0.10** ≈ |" in text
+    assert "| FID ↓ " in text
+    assert text.count("– [1]") == 2
+    assert text.endswith("- A remark.\n- [1] needs features\n")
+
+
+def test_json_has_value_deviation_and_number_of_seeds() -> None:
+    content = json.loads(json.dumps(tables_to_json([TABLE])))["table1"]
+    paper, ours = content["rows"][1]["cells"]["fid"], content["rows"][3]["cells"]["fid"]
+    assert (paper["value"], paper["std"], paper["num_seeds"]) == (2.59, None, None)
+    assert ours["value"] == pytest.approx(8.5)
+    assert ours["num_seeds"] == 3
+    assert ours["std"] == pytest.approx(0.55677643628, rel=1e-9)  # of 8, 9.1 and 8.4, by hand
+    assert (ours["best"], ours["relation"]) == (True, "better")
+    assert [column["key"] for column in content["columns"]] == list(COLUMNS)
+
+
+def test_columns_for_mlflow_are_numbers_with_deviations_as_columns_of_their_own() -> None:
+    columns = table_to_columns(TABLE)
+    assert list(columns) == ["method", "source", "fid", "fid std", "recall", "recall std", "batch"]
+    assert columns["fid std"][:2] == [None, None]
+    assert all(value is None or isinstance(value, float) for value in columns["fid"])
