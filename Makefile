@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow lint bench ui clean
+.PHONY: help repro flow plan dry test test-slow lint bench ui serve clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,9 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SIZE_PARAMS := params.yaml
 SIZES := . scales/fashion scales/paper
 UI_PORT ?= 5000
+RUN ?= joint
+SIZE ?= digits
+SERVE_PORT ?= 5001
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +52,13 @@ ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
 	@echo "Runs: http://127.0.0.1:$(UI_PORT)/#/experiments/1/runs    Stop with Ctrl-C"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
+
+serve: export MLFLOW_TRACKING_URI := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
+serve: $(VENV)/installed  ## register the run RUN=joint and serve it on http://127.0.0.1:$(SERVE_PORT)
+	lzn register $(RUN) --size $(SIZE)
+	@echo "Requests: POST http://127.0.0.1:$(SERVE_PORT)/invocations    Stop with Ctrl-C"
+	@MLFLOW_DISABLE_TELEMETRY=true mlflow models serve --env-manager local --host 127.0.0.1 --port $(SERVE_PORT) \
+		--model-uri models:/lzn-$(SIZE)-$(firstword $(subst :, ,$(RUN)))@champion
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
 	rm -rf outputs .checkpoints .features .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""The command ``lzn``: trained models without reading the code."""

@@ -1,0 +1,1 @@
+"""A trained run as an MLflow model, which ``mlflow models serve`` answers requests with."""

@@ -1,0 +1,39 @@
+"""The MLflow model, as code: MLflow stores this file and runs it wherever the model is loaded. Nothing is pickled."""
+
+from pathlib import Path
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+from stages.inference.usable_run import choose_device
+from stages.serving.packing import open_packed
+from stages.serving.requests import RequestParams, answer
+from stages.user_error import UserError
+
+ARTIFACT = "run"
+
+
+class ServedRun(PythonModel):
+    """A run that answers requests: see `stages.serving.requests`."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the run from the model's artifacts."""
+        self._run = open_packed(Path(context.artifacts[ARTIFACT]), device=choose_device())
+
+    # Without type hints: MLflow would make a schema of them, and the model has its own.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+        """Answer one request, a data frame with the column ``image`` and params.
+
+        Raises:
+            MlflowException: the request cannot be answered; the server makes status 400 of it.
+        """
+        images: list[Any] = list(model_input["image"]) if "image" in model_input else []
+        try:
+            return answer(self._run, images, RequestParams.of(params or {}))
+        except UserError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+set_model(ServedRun())

@@ -1,0 +1,126 @@
+"""Registering a trained seed in MLflow, so that `mlflow models serve` finds it by an alias."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.inference.abilities import Ability, RunFacts
+from stages.inference.usable_run import UsableRun
+from stages.provenance import ROOT, git_commit, import_closure
+from stages.serving.packing import pack
+from stages.serving.requests import RequestParams, as_base64
+from stages.tracking.environment import set_client_defaults, tracking_uri
+from stages.user_error import UserError
+
+MODULE = "stages.serving.mlflow_model"
+ARTIFACT = "run"
+REQUIREMENTS = (
+    "filelock", "lmdb", "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "scikit-learn", "scipy",
+    "sqlalchemy", "torch",
+)  # fmt: skip
+"""What the model's code imports, apart from the project's own; pinned to the versions that it is registered with."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model's name in the registry, and the number of its new version."""
+
+    name: str
+    version: str
+
+
+def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registered:
+    """Store the seed as a new version of the model ``lzn-<size>-<run>``, and give it the alias.
+
+    The model carries the code that it runs, of this project no more than that.
+
+    Raises:
+        UserError: MLflow does not answer or refuses, or what the run needs is missing.
+    """
+    # Weights of hundreds of megabytes take longer than what stages send.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    set_client_defaults()
+    import mlflow  # noqa: PLC0415 - takes seconds, and reads the environment
+    from mlflow.tracking import MlflowClient  # noqa: PLC0415
+
+    from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415
+
+    facts = run.facts
+    name = f"lzn-{facts.size}-{facts.name}"
+    with tempfile.TemporaryDirectory() as parent:
+        folder = Path(parent)
+        pack(run, seed_folder, folder / ARTIFACT)
+        try:
+            # MLflow advises type hints for predict, of which it would make a schema; the model has its own.
+            warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
+            mlflow.set_tracking_uri(tracking_uri())
+            mlflow.set_experiment(f"lzn-{facts.size}-models")
+            with mlflow.start_run(run_name=f"register {facts.name}, seed {facts.seed}"):
+                info = mlflow.pyfunc.log_model(
+                    name=facts.name,
+                    python_model=str(ROOT / f"{MODULE.replace('.', '/')}.py"),
+                    artifacts={ARTIFACT: str(folder / ARTIFACT)},
+                    code_paths=copy_code(folder / "code"),
+                    pip_requirements=requirements(),
+                    signature=signature(facts),
+                    input_example=input_example(run),
+                    registered_model_name=name,
+                    metadata={**asdict(facts), "git_commit": git_commit()},
+                )
+            registered = str(info.registered_model_version)
+            MlflowClient().set_registered_model_alias(name, alias, registered)
+        except FAILURES as error:
+            uri = tracking_uri()
+            raise UserError(
+                f"{name} cannot be registered at {printable(uri)}: {reason(error, uri=uri)}"
+            ) from error
+    return Registered(name, registered)
+
+
+def signature(facts: RunFacts) -> Any:
+    """What the server enforces: one optional column with images, and typed params with their defaults."""
+    from mlflow.models import ModelSignature  # noqa: PLC0415
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+
+    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
+    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(_defaults(facts)).items()]
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, "image", required=False)]), params=ParamSchema(params)
+    )
+
+
+def input_example(run: UsableRun) -> Any:
+    """A request that the run can answer: one black image, or for runs without encoder one image to draw."""
+    import pandas as pd  # noqa: PLC0415 - comes with MLflow
+
+    defaults = _defaults(run.facts)
+    black = np.zeros((1, *run.image_shape), dtype=np.uint8)
+    return pd.DataFrame({"image": as_base64(black)}), {"task": defaults.task, "steps": defaults.steps}
+
+
+def _defaults(facts: RunFacts) -> RequestParams:
+    """Where nothing is said, a run does the first of these that it can."""
+    preferred = (Ability.CLASSIFY, Ability.EMBED, Ability.SAMPLE)
+    return RequestParams(task=next(ability.value for ability in preferred if ability in facts.abilities))
+
+
+def copy_code(target: Path) -> list[str]:
+    """Copy the files of this project that the model's code imports; returns the folders to be put on the path."""
+    files = import_closure(MODULE)
+    for file in files:
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / file, target / file)
+    return sorted(str(target / name) for name in {file.parts[0] for file in files})
+
+
+def requirements() -> list[str]:
+    """Pins of what is installed, without local parts such as +cu130, which no index has."""
+    return [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]

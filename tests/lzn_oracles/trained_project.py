@@ -1,0 +1,123 @@
+"""A project folder with trained runs of every kind, small enough to be made in seconds."""
+
+import contextlib
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+from stages.entry import StageCall
+from stages.inference.usable_run import UsableRun, open_seed
+from stages.params import validate
+from stages.prepare import prepare
+from stages.runs import AnyRun
+from stages.trained import TrainedConfiguration, write_trained
+from stages.workspace import Workspace
+
+SIZE = "tiny"
+NUM_CLASSES = 10
+UNET = {
+    "image_size": 8, "image_channels": 1, "base_channels": 8, "channel_multipliers": [1], "blocks_per_level": 1,
+    "attention_resolutions": [],
+}  # fmt: skip
+LATENT = {"dim": 8, "alpha": 1.0, "solver": {"kind": "euler", "num_steps": 10}}
+BLOCKS = {"channels": 2, "units": 8}
+ALIGNMENT = {"solver": {"kind": "euler", "num_steps": 10}, "num_skipped_steps": 2}
+
+
+def training(**learning_rates: float) -> dict[str, Any]:
+    return {
+        "num_steps": 6, "batch_size": 32, "learning_rates": learning_rates, "warmup_steps": 2, "ema_decay": 0.5,
+        "log_every": 3, "checkpoint_every": 6, "random_flips": False,
+    }  # fmt: skip
+
+
+GENERATION = {"study": "generation", "data": "digits", "unet": UNET, "conditional": False, "latent": None}
+RUNS: dict[str, dict[str, Any]] = {
+    "joint": {
+        "study": "joint", "data": "digits", "seeds": [0, 1], "generate": True, "unet": UNET, "latent": LATENT,
+        "latent_blocks": BLOCKS, "alignment": ALIGNMENT,
+        "training": training(decoder=2e-3, encoder=2e-3, label_anchors=1e-2),
+    },
+    "rf": {**GENERATION, "training": training(decoder=2e-3)},
+    "rf_conditional": {**GENERATION, "conditional": True, "training": training(decoder=2e-3)},
+    "rf_lzn": {
+        **GENERATION, "latent": LATENT, "latent_blocks": BLOCKS, "training": training(decoder=2e-3, encoder=2e-3),
+    },
+    "representation": {
+        "study": "representation", "data": "digits", "latent": LATENT, "alignment": ALIGNMENT,
+        "encoder": {"depth": 14, "base_channels": 8, "stem": "small", "image_channels": 1, "head_layers": 1},
+        "augmentation": {
+            "kind": "affine", "max_rotation": 20.0, "max_scale": 1.2, "max_shear": 0.2, "max_shift": 1.0,
+            "min_contrast": 0.6, "noise": 0.1,
+        },
+        "training": training(encoder=2e-3),
+    },
+}  # fmt: skip
+RUNS["joint_no_gen"] = {
+    **RUNS["joint"], "generate": False, "training": training(encoder=2e-3, label_anchors=1e-2),
+}  # fmt: skip
+PARAMS = {
+    "size": SIZE,
+    "hardware": {"num_threads": 1},
+    "data": {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}},
+    "runs": RUNS,
+}
+
+
+@dataclass(frozen=True)
+class TrainedProject:
+    """A folder with parameters, the prepared data set, and the runs that a test puts there."""
+
+    folder: Path
+
+    @staticmethod
+    def make(folder: Path) -> "TrainedProject":
+        """The project with its data set and no run."""
+        folder.mkdir(exist_ok=True)
+        write_params(folder)
+        for name, content in _prepared_files().items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return TrainedProject(folder)
+
+    def seed_folder(self, run: str, seed: int = 0) -> Path:
+        """Where a seed of a run is."""
+        return self.folder / Workspace(SIZE).seed_folder("train", run, seed)
+
+    def prepared(self, data: str) -> Path:
+        """Where the data set is."""
+        return self.folder / Workspace(SIZE).folder("prepare", data)
+
+    def write_untrained(self, name: str) -> Path:
+        """The run's seed 0 as ``train`` would leave it, with its initial weights: the same files, without the wait."""
+        run: Any = validate(RUNS[name], AnyRun, where=name)
+        configuration = TrainedConfiguration(
+            name=name, size=SIZE, key="0123abcd", num_classes=NUM_CLASSES, run=run.of_seed(0)
+        )
+        write_trained(self.seed_folder(name), configuration, configuration.build_model())
+        return self.seed_folder(name)
+
+    def open(self, name: str) -> UsableRun:
+        """A run that is there, on the CPU."""
+        return open_seed(self.seed_folder(name), prepared=self.prepared, device=torch.device("cpu"))
+
+
+def write_params(folder: Path) -> None:
+    yaml = YAML(typ="safe")
+    yaml.representer.ignore_aliases = lambda data: True
+    yaml.dump(PARAMS, folder / "params.yaml")
+
+
+@functools.cache
+def _prepared_files() -> dict[str, bytes]:
+    """The data set by file name, made once by the real stage."""
+    with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
+        write_params(Path(parent))
+        prepare(StageCall(Path("params.yaml"), "digits", Workspace(SIZE), torch.device("cpu")))
+        files = [file for file in Path("outputs").rglob("*") if file.is_file()]
+        return {file.as_posix(): file.read_bytes() for file in files}

@@ -1,0 +1,32 @@
+"""What the served model's code needs is what its requirements name, and nothing of this project is left behind."""
+
+import ast
+import sys
+
+from stages.provenance import PACKAGES, ROOT, import_closure
+from stages.serving.registry import MODULE, REQUIREMENTS, requirements
+
+DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+
+
+def imported_by_the_model() -> set[str]:
+    found: set[str] = set()
+    for file in import_closure(MODULE):
+        for node in ast.walk(ast.parse((ROOT / file).read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module is not None:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - set(PACKAGES)
+
+
+def test_requirements_are_exactly_what_the_code_imports() -> None:
+    assert {DISTRIBUTIONS.get(name, name) for name in imported_by_the_model()} == set(REQUIREMENTS)
+
+
+def test_requirements_are_pins_that_an_index_has() -> None:
+    for requirement in requirements():
+        name, _, version = requirement.partition("==")
+        assert name in REQUIREMENTS
+        assert version
+        assert "+" not in version

@@ -1,0 +1,236 @@
+"""The registered model, really served by ``mlflow models serve`` and asked over HTTP; the command is the truth."""
+
+import base64
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lzn_oracles.mlflow_runs import free_port, new_database
+from lzn_oracles.stage_folder import ROOT
+from lzn_oracles.trained_project import TrainedProject
+from mlflow.tracking import MlflowClient
+from PIL import Image
+
+from stages.cli.main import main
+from stages.dataset_files import read_split
+
+pytestmark = pytest.mark.slow
+MODEL = "lzn-tiny-joint"
+
+
+@dataclass(frozen=True)
+class Service:
+    """The project, the server's address and MLflow's, and a way to run ``lzn`` beside it."""
+
+    project: TrainedProject
+    url: str
+    uri: str
+
+    def ask(self, payload: object, **params: object) -> Any:
+        """Predictions for a payload that must be accepted."""
+        status, answer = self.post(json.dumps({**dict(payload), "params": params}).encode())  # type: ignore[call-overload]
+        assert status == 200, answer
+        return answer["predictions"]
+
+    def post(self, content: bytes) -> tuple[int, Any]:
+        """Status and decoded JSON."""
+        request = urllib.request.Request(
+            f"{self.url}/invocations", content, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    def lzn(self, *arguments: object) -> Any:
+        """What the command answers with --json, run in this process: like the server's, torch has one thread."""
+        told = [*map(str, arguments), "--project", str(self.project.folder), "--size", "tiny", "--json"]
+        with redirect_stdout(io.StringIO()) as stdout:
+            assert main(told) == 0
+        return json.loads(stdout.getvalue())
+
+
+def register(folder: Path, uri: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.cli", "register", "joint", "--size", "tiny", "--json"],
+        cwd=folder, env=environment(uri, ROOT), capture_output=True, text=True, check=False, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def environment(uri: str, path: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    own = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(path)}
+    programs = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    return {**kept, **own, "PATH": programs, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("served")
+    project = TrainedProject.make(folder / "project")
+    project.write_untrained("joint")
+    uri = new_database(project.folder)
+    registered = register(project.folder, uri)
+    assert registered == {
+        "run": "joint", "seed": 0, "model": MODEL, "version": "1", "alias": "champion",
+        "uri": f"models:/{MODEL}@champion",
+    }  # fmt: skip
+    # Where the model is served, the project may be missing: here it cannot be imported.
+    for package in ("lzn", "stages"):
+        (folder / "elsewhere" / package).mkdir(parents=True)
+        (folder / "elsewhere" / package / "__init__.py").write_text(
+            "raise ImportError('not the model's own code')"
+        )
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", registered["uri"]]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    log = folder / "server.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, cwd=project.folder, env=environment(uri, folder / "elsewhere"), stdout=stream, stderr=stream,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_it_answers(process, url, log)
+        yield Service(project, url, uri)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_until_it_answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + 200
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/ping", timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            assert process.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def digits(service: Service) -> list[Path]:
+    """Three test images as files."""
+    files = []
+    for index, image in enumerate(read_split(service.project.prepared("digits"), "test").images[:3]):
+        files.append(service.project.folder / f"digit_{index}.png")
+        Image.fromarray(image[0]).save(files[-1])
+    return files
+
+
+def rows(files: list[Path]) -> dict[str, list[dict[str, str]]]:
+    return {"dataframe_records": [{"image": base64.b64encode(file.read_bytes()).decode()} for file in files]}
+
+
+def pixels(encoded: str) -> np.ndarray[Any, Any]:
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
+        return np.asarray(image)[None]
+
+
+def test_the_server_classifies_as_the_command_does(service: Service, digits: list[Path]) -> None:
+    expected = [
+        {"label": answer["label"], "shares": answer["shares"]}
+        for answer in service.lzn("classify", "joint", *digits)["images"]
+    ]
+    assert service.ask(rows(digits)) == expected
+    assert service.ask(rows(digits[1:2]), task="classify") == expected[1:2]
+
+
+def test_the_server_embeds_as_the_command_does(service: Service, digits: list[Path], tmp_path: Path) -> None:
+    service.lzn("embed", "joint", *digits, "--seed", 5, "--out", tmp_path / "x.npz")
+    expected = np.load(tmp_path / "x.npz")
+    answers = service.ask(rows(digits), task="embed", seed=5)
+    for name in ("anchor", "latent", "latent_alpha_0"):
+        # bit for bit: JSON holds every digit of a float32
+        np.testing.assert_array_equal(np.float32([answer[name] for answer in answers]), expected[name])
+
+
+def test_the_server_draws_the_images_that_the_command_draws(service: Service, tmp_path: Path) -> None:
+    service.lzn(
+        "sample", "joint", "--num", 3, "--class", 7, "--steps", 4, "--seed", 2, "--out", tmp_path / "x.npy"
+    )
+    nothing: dict[str, Any] = {"dataframe_records": []}
+    answers = service.ask(nothing, task="sample", num_images=3, label=7, steps=4, seed=2)
+    assert [answer["label"] for answer in answers] == [7, 7, 7]
+    drawn = np.stack([pixels(answer["image"]) for answer in answers])
+    np.testing.assert_array_equal(drawn, np.load(tmp_path / "x.npy"))
+
+
+def test_the_server_reconstructs_as_the_command_does(
+    service: Service, digits: list[Path], tmp_path: Path
+) -> None:
+    expected = service.lzn("reconstruct", "joint", *digits, "--steps", 3, "--out", tmp_path / "x.npy")
+    answers = service.ask(rows(digits), task="reconstruct", steps=3)
+    # the same computation; another process
+    assert [answer["error"] for answer in answers] == pytest.approx(
+        [answer["error"] for answer in expected["images"]], rel=1e-6
+    )
+    drawn = np.stack([pixels(answer["image"]) for answer in answers])
+    np.testing.assert_array_equal(drawn, np.load(tmp_path / "x.npy"))
+
+
+def test_bad_requests_get_a_clear_error_and_the_server_lives_on(service: Service, digits: list[Path]) -> None:
+    before = service.ask(rows(digits))
+    text = base64.b64encode(b"no image at all").decode()
+    large = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(large, "PNG")
+    bomb = base64.b64encode(large.getvalue()).decode()
+    good = rows(digits[:1])["dataframe_records"][0]
+    bad: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+        ({"dataframe_records": [good, {"image": text}]}, {}, "the image of row 1 is not an image"),
+        ({"dataframe_records": [{"image": bomb}]}, {}, "declares 8000x8000 pixels"),
+        ({"dataframe_records": [{"image": "@@"}]}, {}, "is not base64"),
+        ({"dataframe_records": []}, {}, "no images were given"),
+        ({"dataframe_records": [good]}, {"task": "fly"}, "task 'fly' is unknown; there are sample, classify"),
+        ({"dataframe_records": [good]}, {"fit": "squeeze"}, "there are none, crop, pad"),
+        ({"dataframe_records": [good]}, {"steps": "many"}, "steps"),
+        ({"dataframe_records": []}, {"task": "sample", "label": 10}, "has the classes 0 to 9"),
+        ({"dataframe_records": []}, {"task": "sample", "num_images": 257}, "at most 256 in one request"),
+        ({"dataframe_records": []}, {"task": "sample", "steps": 0}, "steps must lie between 1 and 10000"),
+        ({"dataframe_records": []}, {"task": "sample", "seed": -1}, "the seed must not be negative"),
+    ]
+    for payload, params, message in bad:
+        status, answer = service.post(json.dumps({**payload, "params": params}).encode())
+        assert status == 400
+        assert answer["error_code"] == "INVALID_PARAMETER_VALUE"
+        assert message in answer["message"]
+        assert "Traceback" not in json.dumps(answer)
+    status, answer = service.post(b"{no json")
+    assert (status, answer["error_code"]) == (400, "BAD_REQUEST")
+    assert service.ask(rows(digits)) == before
+
+
+def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service) -> None:
+    client = MlflowClient(service.uri)
+    version = client.get_model_version_by_alias(MODEL, "champion")
+    source = client.get_logged_model(version.source.removeprefix("models:/")).artifact_location
+    folder = service.project.folder / source.removeprefix("file://")
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files
+    assert {file.suffix for file in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"} == set()
+    status, answer = service.post((folder / "serving_input_example.json").read_bytes())
+    assert (status, list(answer["predictions"][0])) == (200, ["label", "shares"])
+    description = (folder / "MLmodel").read_text()
+    for name in ("task", "num_images", "label", "steps", "tolerance", "seed", "fit"):
+        assert f'"name": "{name}"' in description or f'"{name}", "default"' in description
+    assert "torch==" in (folder / "requirements.txt").read_text()
+    assert "+" not in (folder / "requirements.txt").read_text()
