@@ -55,7 +55,9 @@ def test_distances_are_plotted_at_their_steps_with_deviations_as_bars(
     rf, rf_lzn = axes.containers
     assert [container.get_label() for container in axes.containers] == ["RF", "RF+LZN"]
     np.testing.assert_allclose(rf.lines[0].get_xydata()[:, 0], [2, 5, 10, 50, 200])
-    np.testing.assert_allclose(rf_lzn.lines[0].get_xydata()[0, 1], 8 * 1.01 * 11)  # mean of the seeds, two steps
+    np.testing.assert_allclose(
+        rf_lzn.lines[0].get_xydata()[0, 1], 8 * 1.01 * 11
+    )  # mean of the seeds, two steps
     lower, upper = rf.lines[2][0].get_segments()[0][:, 1]
     np.testing.assert_allclose((upper - lower) / 2, 12 * 11 * 0.02 / 2**0.5)
 
