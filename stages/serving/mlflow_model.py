@@ -1,6 +1,5 @@
 """The MLflow model, as code: MLflow stores this file and runs it wherever the model is loaded. Nothing is pickled."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from stages.serving.requests import RequestParams, answer
 from stages.user_error import UserError
 
 ARTIFACT = "run"
-# MLflow advises type hints for predict, of which it would make a schema; the model has its own.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class ServedRun(PythonModel):
@@ -25,6 +22,7 @@ class ServedRun(PythonModel):
         """Read the run from the model's artifacts."""
         self._run = open_packed(Path(context.artifacts[ARTIFACT]), device=choose_device())
 
+    # Without type hints, which MLflow advises in a warning: it would make a schema of them, and the model has its own.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """Answer one request, a data frame with the column ``image`` and params.
 
