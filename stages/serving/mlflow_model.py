@@ -22,7 +22,7 @@ class ServedRun(PythonModel):
         """Read the run from the model's artifacts."""
         self._run = open_packed(Path(context.artifacts[ARTIFACT]), device=choose_device())
 
-    # Without type hints: MLflow would make a schema of them, and the model has its own.
+    # Without type hints, which MLflow advises in a warning: it would make a schema of them, and the model has its own.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         """Answer one request, a data frame with the column ``image`` and params.
 

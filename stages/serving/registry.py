@@ -3,7 +3,6 @@
 import os
 import shutil
 import tempfile
-import warnings
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -59,8 +58,6 @@ def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registere
         folder = Path(parent)
         pack(run, seed_folder, folder / ARTIFACT)
         try:
-            # MLflow advises type hints for predict, of which it would make a schema; the model has its own.
-            warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
             mlflow.set_tracking_uri(tracking_uri())
             mlflow.set_experiment(f"lzn-{facts.size}-models")
             with mlflow.start_run(run_name=f"register {facts.name}, seed {facts.seed}"):
