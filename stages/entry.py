@@ -11,6 +11,7 @@ from typing import Annotated, Never
 
 import torch
 from pydantic import Field
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from stages.params import ParamsError, Section, load_section
@@ -144,6 +145,8 @@ def _prepare_torch(num_threads: int) -> torch.device:
     """The device to use; on CPU with results that are the same in every repetition."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(num_threads)
+    # NumPy's and SciPy's too: seeds that run side by side would else wait for each other's threads.
+    threadpool_limits(limits=num_threads)
     if torch.cuda.is_available():
         return torch.device("cuda")
     torch.use_deterministic_algorithms(True)

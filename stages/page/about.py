@@ -106,7 +106,7 @@ def _facts_of(tracked: Sequence[TrackedRun]) -> dict[str, str]:
         "Commit": _tags(tracked, "git_commit"),
         "Hardware": _tags(tracked, "hardware"),
         "When": _time(started) + (f" to {_time(ended)}" if ended is not None else ""),
-        "Training time": f"{duration(math.fsum(seconds))}, summed over {len(seconds)} trainings, of which several may run at once"
+        "Training time": f"{duration(math.fsum(seconds))}, summed over {len(seconds)} trainings (some run side by side)"
         if seconds
         else UNKNOWN,
         "Time of stages": f"{times} (by the clock, all runs)" if times else UNKNOWN,
