@@ -149,7 +149,9 @@ def _prepare_torch(num_threads: int) -> torch.device:
     threadpool_limits(limits=num_threads)
     if torch.cuda.is_available():
         return torch.device("cuda")
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # use_deterministic_algorithms would import torch's compiler: seconds
     # A debugging aid that fills all new memory, and costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return torch.device("cpu")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Quantity:
         if self.std is None:
             return None
         count = len(self.values)
-        reach = float(student_t.ppf((1 + confidence) / 2, count - 1)) * self.std / math.sqrt(count)
+        quantile = float(stdtrit(count - 1, (1 + confidence) / 2))  # of Student's distribution
+        reach = quantile * self.std / math.sqrt(count)
         return self.mean - reach, self.mean + reach
 
     def times(self, factor: float) -> Self:

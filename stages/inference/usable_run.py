@@ -105,7 +105,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and not has_cuda:
         raise UserError("there is no CUDA device here; use cpu")
     if device.type == "cpu":
-        torch.use_deterministic_algorithms(True)
+        torch.set_deterministic_debug_mode("error")
         # A debugging aid that fills all new memory, and costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return device

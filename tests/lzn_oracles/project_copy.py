@@ -28,9 +28,17 @@ def copy_project(destination: Path) -> Path:
 
 
 def shrink_params(project: Path, *, num_steps: int) -> None:
-    """Trainings of a few steps, Euler sampling in two, few images to reconstruct, coarse probes, zones of one run."""
+    """Trainings of a few steps, Euler sampling in two, few images to reconstruct, coarse probes, zones of one run.
+
+    Two of the runs have two seeds; the run for u = 5 is left out, and another stands for it.
+    """
     params = read_params(project)
-    params["families"]["encoding"] = {"joint": params["families"]["encoding"]["joint"]}
+    families = params["families"]
+    families["encoding"] = {"joint": families["encoding"]["joint"]}
+    params["runs"].pop("joint_small_cutoff")
+    for family in ("generative", "classifying"):
+        families[family].pop("joint_small_cutoff")
+    params["tables"]["cutoff"]["rf_lzn_u5"] = "joint"
     for name, run in params["runs"].items():
         run["seeds"] = [0, 1] if name in ("rf", "rf_lzn") else [0]
     for run in [*params["runs"].values(), *params["features"].values()]:
