@@ -53,8 +53,8 @@ def image_claim(
     better: Better = COLUMNS[metric].better or "lower"
     named = {
         "recon": "reconstructs images better",
-        "fid": "has the better FID",
-        "cmmd": "has the better CMMD",
+        "fid": "has a better FID",
+        "cmmd": "has a better CMMD",
     }[metric]
     paper_agrees = (rf_lzn < rf) == (better == "lower")
     text = (

@@ -54,7 +54,7 @@ def _joint_images(params: TablesParams, joint: str, results: Results) -> Claim:
     paper = paper_numbers()
     before = paper["table1_unconditional"]["cifar10"]["rf_lzn"][0]
     after = paper["table4_conditional_cifar10"]["rf_lzn"][0]
-    text = "Joint training improves generation: RF+LZN has the better FID with labels than without"
+    text = "Joint training improves generation: RF+LZN has a better FID with labels than without"
     statement = Statement(GENERATION, text, "§ 5, Tables 1 and 4", f"{before:g} → {after:g}")
     alone = params.unconditional.get(results.data_of(joint), {}).get("rf_lzn")
     return statement.compared(

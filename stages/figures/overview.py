@@ -21,7 +21,7 @@ def overview_figure(run: str | None, results: Results) -> Drawing | None:
     """None where there is no such run, or it was not drawn from."""
     if run is None or not results.workspace.seeds("classify", run):
         return None
-    grid = results.workspace.plot("sample", f"{run}.png")
+    grid = results.workspace.folder("sample", run) / "classes.png"
     zones = results.workspace.folder("classify", run) / "zones.npy"
     if not (grid.exists() and zones.exists()):
         return None
@@ -45,7 +45,7 @@ def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[2, 1])
-        left.imshow(grid)
+        left.imshow(grid, interpolation="nearest")
         left.set_title("Drawn from the zones of the classes, a column each")
         right.imshow(colours(zones % colours.N), interpolation="nearest")
         right.set_title("The zones, in a plane")

@@ -47,7 +47,7 @@ class SampleGrid:
     @property
     def caption(self) -> str:
         """What is seen."""
-        what = "a column a class" if self.conditional else "no class asked for"
+        what = "five rows a class" if self.conditional else "no class asked for"
         named = f"{self.method}, " if self.method else ""
         return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}; first seed."
 

@@ -113,6 +113,7 @@ class MadeUpOutputs:
         grid = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (30, 1))
         for run in FAMILIES["generative"]:
             Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}.png")))
+            Image.fromarray(grid).save(self.path(self.workspace.folder("sample", run) / "classes.png"))
         zones = np.repeat(np.arange(4, dtype=np.uint8), 4).reshape(4, 4).repeat(4, axis=1)
         for run in FAMILIES["classifying"]:
             for seed in self.seeds:

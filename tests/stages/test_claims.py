@@ -27,7 +27,7 @@ def claims_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mappin
 @pytest.mark.parametrize(
     ("statement", "verdict"),
     [
-        ("RF+LZN has the better FID than RF", Verdict.HOLDS),  # 12 -> 8 in every seed
+        ("RF+LZN has a better FID than RF", Verdict.HOLDS),  # 12 -> 8 in every seed
         ("RF+LZN reconstructs images better than RF", Verdict.FAILS),
         ("Three implementations of FID rank RF and RF+LZN alike", Verdict.NOT_MEASURABLE),
         ("RF+LZN is better at most numbers of Euler steps", Verdict.HOLDS),
@@ -60,7 +60,7 @@ def test_a_claim_that_two_seeds_answer_differently_is_undecided(
 ) -> None:
     outputs = MadeUpOutputs(tmp_path)
     outputs.write_measured("measure", "rf_lzn", {0: {"fd_digits": 11.0}, 1: {"fd_digits": 13.0}})
-    claim = claims_of(outputs, monkeypatch)["RF+LZN has the better FID than RF"]
+    claim = claims_of(outputs, monkeypatch)["RF+LZN has a better FID than RF"]
     assert claim.verdict is Verdict.UNDECIDED
     assert claim.found is not None
     assert claim.found.by_seed == pytest.approx({0: 1.0, 1: 12 * 1.02 - 13})
@@ -68,7 +68,7 @@ def test_a_claim_that_two_seeds_answer_differently_is_undecided(
 
 def test_with_one_seed_the_evidence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claims = claims_of(MadeUpOutputs(tmp_path, seeds=[0]), monkeypatch)
-    claim = claims["RF+LZN has the better FID than RF"]
+    claim = claims["RF+LZN has a better FID than RF"]
     assert claim.verdict is Verdict.HOLDS
     assert claim.evidence == "+4, one seed; the claim says above 0"
     assert claim.ours == "12 → 8"
