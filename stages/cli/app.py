@@ -149,7 +149,7 @@ def embed(
 def reconstruct(
     run: options.RunName,
     images: options.ImageFiles,
-    out: options.Out,
+    out: options.OptionalOut = None,
     label: Annotated[
         int | None,
         typer.Option(
@@ -170,7 +170,7 @@ def reconstruct(
 ) -> None:
     """Send images through the flow to noise and back, and say how far each has moved (L2, pixels in [-1, 1]).
 
-    With --out x.png pairs: each image, and below it its reconstruction; with --out x.npy the reconstructions as uint8.
+    With --out x.png also pairs, each image and below it its reconstruction; with --out x.npy the reconstructions alone.
 
     Example: `lzn reconstruct joint digit.png --out pair.png`
     """

@@ -25,6 +25,12 @@ ImageFiles = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Where to write.", show_default=False)]
+OptionalOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="Where to write; without, nothing is written.", show_default=False
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout, errors in JSON on stderr.")]
 Size = Annotated[str, typer.Option("--size", help="The size whose runs are meant: digits, fashion, paper.")]

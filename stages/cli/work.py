@@ -106,7 +106,7 @@ def there_and_back(
     chosen: ChosenRun,
     files: Sequence[Path],
     *,
-    out: Path,
+    out: Path | None,
     force: bool,
     fitting: Fitting | None,
     label: int | None,
@@ -115,15 +115,15 @@ def there_and_back(
     tolerance: float | None,
 ) -> Answer:
     """``lzn reconstruct``."""
-    output = OutputFile(out, force, (".png", ".npy"))
+    output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
     images = _read(files, run, fitting)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
     with progress(run.facts.name, len(images)) as on_progress:
         found = reconstruct(run, images, label=label, seed=seed, ode=ode, on_progress=on_progress)
-    if out.suffix.lower() == ".npy":
+    if output is not None and output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, found.images))
-    else:
+    elif output is not None:
         output.write(lambda file: as_picture(_pairs(images, found.images)).save(file))
     errors = found.errors.tolist()
     told = [None] * len(files) if found.labels is None else found.labels.tolist()
@@ -134,8 +134,8 @@ def there_and_back(
     lines = [f"{file}: moved by {error:.4g}" for file, error in zip(files, errors, strict=True)]
     mean = sum(errors) / len(errors)
     return Answer(
-        "\n".join([*lines, f"{out}: {len(files)} pairs, mean {mean:.4g}"]),
-        {**_of(run), "mean_error": mean, "images": answers, "out": str(out)},
+        "\n".join([*lines, f"{'' if out is None else f'{out}: '}{len(files)} pairs, mean {mean:.4g}"]),
+        {**_of(run), "mean_error": mean, "images": answers, "out": None if out is None else str(out)},
     )
 
 

@@ -296,6 +296,9 @@ def test_reconstructions_are_pairs_with_their_distances(lzn: Any, digits: list[P
     assert answer["mean_error"] == pytest.approx(sum(errors) / 3, rel=1e-12)  # float64
     assert [image["label"] for image in answer["images"]] == [2, 2, 2]
     assert Image.open(out).size == (3 * 50 + 2, 2 * 50 + 2)
+    options = ("--size", "tiny", "--steps", 3, "--class", 2, "--json")
+    alone = json.loads(lzn("reconstruct", "joint", *digits, *options)[1])
+    assert alone == {**answer, "out": None}
 
 
 def test_images_of_any_size_need_to_be_fitted_explicitly(
