@@ -83,6 +83,15 @@ def test_features_of_the_real_images_are_shared_by_all_that_is_compared_with_the
     assert len(list((classifier_folder.parent / "cache").glob("*.f32"))) == 4
 
 
+def test_the_main_distance_keeps_features_of_the_real_images_only(classifier_folder: Path) -> None:
+    compare, real = comparison(classifier_folder), images(0, 60)
+    for seed in (1, 2, 3):
+        compare.distance(real, images(seed, 60), data_name="digits")
+    cache = classifier_folder.parent / "cache"
+    assert len(list(cache.rglob("*.f32"))) == 1
+    assert not [entry for entry in cache.iterdir() if entry.is_dir()]
+
+
 def test_noise_raises_every_distance_and_lost_modes_lose_recall(classifier_folder: Path) -> None:
     compare = comparison(classifier_folder)
     rng = np.random.default_rng(0)
