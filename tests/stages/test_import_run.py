@@ -245,7 +245,7 @@ def test_mlflow_has_a_finished_run_of_a_released_source(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     project.import_as("joint", section_of("joint"))
     run = only_run(uri, f"lzn-{SIZE}")
-    assert (run.info.status, run.info.run_name) == ("FINISHED", "joint")
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "joint, seed 0")
     assert run.data.tags["source"] == "released"
     assert run.data.tags["stage"] == "import"
     assert run.data.tags["checkpoint_sha256"] == sha256_of(checkpoint_of("joint"))

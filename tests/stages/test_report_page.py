@@ -248,7 +248,7 @@ def test_mlflow_s_facts_are_on_the_page_and_its_run_is_linked(window: Chrome) ->
     }
     assert facts["Commit"] == COMMIT
     assert facts["Hardware"] == "2 cores of a test"
-    assert facts["Training time"] == "61 s in all, of 1 trainings"
+    assert facts["Training time"] == "61 s, summed over 1 trainings (some run side by side)"
     assert "measure 7 s, train 61 s" in facts["Time of stages"]
     assert facts["Runs"] == "7, with seeds 0, 1"
     (link,) = find(window, ".runs a")

@@ -68,7 +68,7 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_identity_is_that_of_the_size_the_run_and_its_key() -> None:
     identity = configuration_of("rf").identity
-    assert (identity.experiment, identity.name, identity.key) == ("lzn-digits", "rf", "0123abcd")
+    assert (identity.experiment, identity.name, identity.key) == ("lzn-digits", "rf, seed 0", "0123abcd")
 
 
 def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:

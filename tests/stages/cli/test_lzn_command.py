@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ def start(project: TrainedProject, *arguments: object) -> "subprocess.Popen[str]
     )
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Processes that are started now hear Ctrl-C, even if the tests run in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     out, err = process.communicate(timeout=120)
     return process.returncode, out, err
@@ -121,7 +130,9 @@ def test_as_a_program_it_answers_in_json_and_nothing_else_on_stdout(
     )
 
 
-def test_ctrl_c_exits_130_and_leaves_no_file(project: TrainedProject, tmp_path: Path) -> None:
+def test_ctrl_c_exits_130_and_leaves_no_file(
+    project: TrainedProject, tmp_path: Path, interruptible: None
+) -> None:
     process = start(
         project,
         "sample",
