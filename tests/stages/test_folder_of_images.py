@@ -94,7 +94,6 @@ def released() -> dict[str, Any]:
         "run": {
             "study": "generation",
             "data": "photos",
-            "seed": 0,
             "conditional": False,
             "unet": {
                 "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
@@ -176,4 +175,5 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
     assert [row["label"] for row in tables["training"]["rows"]] == [
         "rf_lzn"
     ]  # nothing was trained for the other
-    assert "samples_rf_lzn.png" in (outputs / "report/report.md").read_text()
+    page = (outputs / "report/index.html").read_text()
+    assert "RF+LZN, photos" in page

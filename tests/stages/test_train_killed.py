@@ -51,7 +51,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 def test_an_undisturbed_training_is_quiet_and_finished(history: History) -> None:
     ended = history.undisturbed
     assert (ended.returncode, ended.status, ended.stderr) == (0, "FINISHED", "")
-    assert ended.stdout.startswith(f"rf: step {NUM_STEPS}: loss ")
+    assert ended.stdout.startswith(f"rf, seed 0: step {NUM_STEPS}: loss ")
     assert sorted(ended.outputs) == sorted(OUTPUTS)
 
 

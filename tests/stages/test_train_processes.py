@@ -49,7 +49,7 @@ def test_two_processes_train_the_same_curve_and_leave_one_set_of_outputs_and_one
     folder = TrainFolder(tmp_path_factory.mktemp("train") / "two", num_steps=NUM_STEPS)
     ended = Ended.of(folder, folder.start_training(LZN_PROCESSES="2"))
     assert (ended.returncode, ended.status, ended.stderr) == (0, "FINISHED", "")
-    assert re.fullmatch(rf"rf: step {NUM_STEPS}: loss .*\n", ended.stdout)
+    assert re.fullmatch(rf"rf, seed 0: step {NUM_STEPS}: loss .*\n", ended.stdout)
     assert sorted(ended.outputs) == sorted(OUTPUTS)
     assert losses(ended) == pytest.approx(losses(alone), rel=TOLERANCE)
     assert ended.outputs["run.json"] == alone.outputs["run.json"]

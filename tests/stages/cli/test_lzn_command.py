@@ -85,7 +85,10 @@ def interruptible() -> Iterator[None]:
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()  # where it has not ended by itself
     return process.returncode, out, err
 
 
