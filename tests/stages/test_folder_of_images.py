@@ -165,10 +165,7 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
         "step_000000002.safetensors"
     ]
     tables = json.loads((outputs / "tables/tables.json").read_text())
-    figures = (
-        {"figure17"} if features["kind"] == "classifier" else set()
-    )  # without features there is no distance
-    assert set(tables) == {"table1", "table5", "training", "zones"} | figures
+    assert set(tables) == {"table1", "table5", "figure17", "training", "zones"}
     ours = [row for row in tables["table1"]["rows"] if row["source"] == "ours"]
     assert {row["label"] for row in ours} == {"RF+LZN, photos"}
     errors = [row["cells"]["recon"]["value"] for row in ours]
