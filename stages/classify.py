@@ -11,11 +11,12 @@ from pydantic import Field
 from torch import Tensor
 
 from lzn.data import dequantise
-from lzn.flow import Euler
+from lzn.flow import AnchorBank, Euler
 from lzn.metrics import accuracy
-from lzn.studies import CentresInBatch, classify_images, decode_labels, draw_label_latents
+from lzn.studies import CentresInBank, CentresInBatch, classify_images, decode_labels, draw_label_latents
 from stages.dataset_files import read_split
 from stages.entry import StageCall
+from stages.inference.usable_run import companion_anchors
 from stages.measuring import run_measuring_stage, trained_seeds
 from stages.params import ParamsError, Section, load_section
 from stages.quantity import NestedQuantities
@@ -34,23 +35,34 @@ class ClassifyParams(Section):
 
 
 def classify(call: StageCall) -> dict[str, float]:
-    """The accuracy on the test images."""
+    """The accuracy on the test images: in batches as in the paper, and each image alone, as a model in use answers.
+
+    Alone, an image's zone is that among its run's companions: see `stages.inference.usable_run`.
+    """
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, JointRun):
         raise ParamsError(
             f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
         )
     params = _params(call, trained.run)
-    test = read_split(call.workspace.folder("prepare", trained.run.data), "test")
+    folder = call.workspace.folder("prepare", trained.run.data)
+    test, solver = read_split(folder, "test"), trained.run.latent.solver.build()
     model = trained.model.to(call.device)
-    predicted = classify_images(
-        dequantise(test.images[:]).to(call.device),
-        CentresInBatch(model.encoder, trained.run.latent.solver.build()),
-        model.label_anchors.points,
-        label_solver=Euler(num_steps=params.label_solver_steps),
-        batch_size=params.batch_size,
-    )
-    return {"accuracy": accuracy(predicted.cpu().numpy(), test.labels)}
+    companions = companion_anchors(trained, read_split(folder, "train").images, device=call.device)
+    measured = {}
+    for name, latents_of in (
+        ("accuracy", CentresInBatch(model.encoder, solver)),
+        ("accuracy_alone", CentresInBank(model.encoder, AnchorBank(companions), solver)),
+    ):
+        predicted = classify_images(
+            dequantise(test.images[:]).to(call.device),
+            latents_of,
+            model.label_anchors.points,
+            label_solver=Euler(num_steps=params.label_solver_steps),
+            batch_size=params.batch_size,
+        )
+        measured[name] = accuracy(predicted.cpu().numpy(), test.labels)
+    return measured
 
 
 def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:

@@ -93,31 +93,14 @@ def _still_improving(params: TablesParams, results: Results) -> Claim:
 
 def _clusters(params: TablesParams, results: Results) -> Claim:
     paper = paper_numbers()["tsne_imagenet"]
-    ratios = [_ratio([values[k] for values in paper["classes"].values()], paper["all"][k]) for k in (1, 3)]
+    of_classes = [(std_1 + std_2) / 2 for _, std_1, _, std_2 in paper["classes"].values()]
+    of_paper = math.fsum(of_classes) / len(of_classes) / ((paper["all"][1] + paper["all"][3]) / 2)
     text = "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points"
-    statement = Statement(STUDY, text, "§ D.4, Figure 18, reviews", f"{100 * sum(ratios) / 2:.0f} %")
+    statement = Statement(STUDY, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
     run = params.linear_probe
     if run is None or not results.has("tsne", run):
         return statement.not_measurable("the stage tsne does not run at this size")
-    found = flatten_quantities(results.of("tsne", run))
-    seeds = found["all.std_1"].by_seed.keys()
-    share = Quantity({seed: 100 * _mean_ratio(found, seed) for seed in seeds})
+    share = flatten_quantities(results.of("tsne", run))["relative_std"].times(100)
     note = f"Mean deviation of the classes, in percent of that of all points; small: below {100 * SMALL:g} %."
     ours = f"{with_deviation(share.mean, share.std)} %"
     return statement.judged(share, ours=ours, below=100 * SMALL, note=note)
-
-
-def _mean_ratio(found: Mapping[str, Quantity], seed: int) -> float:
-    ratios = []
-    for deviation in ("std_1", "std_2"):
-        classes = [
-            value.by_seed[seed]
-            for name, value in found.items()
-            if name.startswith("classes.") and name.endswith(deviation) and seed in value.by_seed
-        ]
-        ratios.append(_ratio(classes, found[f"all.{deviation}"].by_seed[seed]))
-    return sum(ratios) / len(ratios)
-
-
-def _ratio(of_classes: list[float], of_all: float) -> float:
-    return math.fsum(of_classes) / len(of_classes) / of_all

@@ -36,8 +36,8 @@ class Classification:
     Attributes:
         labels: the class in whose zone the centre of each image's zone lies (n,), int64 (algorithm 9).
         shares: how much of each image's zone lies in each class's zone (n, c): of `NUM_ZONE_DRAWS` draws at alpha = 1,
-            the share that decodes to the class. Rows sum to 1. On digits, the label's share is 0.76 on average where
-            the label is right, and 0.42 where it is wrong; in 4 % of the images another class has a larger one.
+            the share that decodes to the class. Rows sum to 1. Another class than the label may have the largest: the
+            centre of a zone need not lie where most of it does.
     """
 
     labels: NDArray[np.int64]

@@ -82,8 +82,8 @@ def _table(
         for method, values in methods.items()
     ]
     rows += [
-        _row(method, results.data_of(run), "ours", methods, _our_cells([*columns, *own], run, results))
-        for methods in ours.values()
+        _row(method, data, "ours", methods, _our_cells([*columns, *own], run, results))
+        for data, methods in ours.items()
         for method, run in methods.items()
     ]
     all_columns = {name: COLUMNS[name] for name in columns} | own

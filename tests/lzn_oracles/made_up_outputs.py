@@ -193,7 +193,8 @@ def _probe(scatter: float) -> dict[str, object]:
 def _clusters() -> dict[str, object]:
     one = {"mean_1": 3.0, "std_1": 2.0, "mean_2": -5.0, "std_2": 1.0}
     classes = {str(label): {**one, "mean_1": 10.0 * label} for label in range(3)}
-    return {"classes": classes, "all": {"mean_1": 10.0, "std_1": 20.0, "mean_2": -5.0, "std_2": 20.0}}
+    everything = {"mean_1": 10.0, "std_1": 20.0, "mean_2": -5.0, "std_2": 20.0}
+    return {"classes": classes, "all": everything, "relative_std": 1.5 / 20.0}
 
 
 def _zones(scatter: float, run: str) -> dict[str, object]:

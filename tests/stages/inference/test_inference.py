@@ -9,10 +9,10 @@ import torch
 from lzn_oracles.trained_project import NUM_CLASSES, RUNS, TrainedProject
 
 from lzn.data import dequantise, random_subset
-from lzn.flow import Euler, compute_latents
+from lzn.flow import AnchorBank, Euler, compute_latents
 from lzn.metrics import reconstruction_error
 from lzn.randomness import generator_for
-from lzn.studies import decode_labels, draw_label_latents, generate_images
+from lzn.studies import CentresInBank, classify_images, decode_labels, draw_label_latents, generate_images
 from lzn.studies.generation import velocity_of
 from stages.dataset_files import read_split
 from stages.inference.abilities import Ability, UnableError
@@ -86,6 +86,23 @@ def test_an_image_has_its_zone_among_as_many_anchors_as_a_training_batch(
     assert classify(run, images[:1]).labels == label.numpy()
     centre = torch.from_numpy(embed(run, images[:1])["latent_alpha_0"])
     torch.testing.assert_close(centre, together, rtol=1e-4, atol=1e-5)  # float32, by another way of summing
+
+
+def test_the_accuracy_of_images_alone_is_that_of_the_labels_that_are_answered(
+    opened: dict[str, UsableRun], project: TrainedProject
+) -> None:
+    run, images = opened["joint"], read_split(project.prepared("digits"), "test").images[:40]
+    assert run.trained.run.latent is not None
+    of_the_stage = classify_images(
+        dequantise(images),
+        CentresInBank(
+            run.trained.model.encoder, AnchorBank(run.companions()), run.trained.run.latent.solver.build()
+        ),
+        run.trained.model.label_anchors.points,
+        label_solver=Euler(100),
+        batch_size=len(images),
+    )
+    np.testing.assert_array_equal(classify(run, images).labels, of_the_stage.numpy())
 
 
 def test_companions_are_anchors_of_random_training_images(
