@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -37,8 +38,18 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run() -> None:
-    """Entry point."""
-    sys.exit(main(sys.argv[1:]))
+    """Entry point.
+
+    An interrupted command ends by the signal itself, which shells show as 130 and by which a script around it stops
+    too. It does not leave that to the interpreter, which exits by number or by signal depending on what was imported
+    when Ctrl-C came.
+    """
+    code = main(sys.argv[1:])
+    if code == INTERRUPTED:
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    sys.exit(code)
 
 
 def _hint(error: typer.TyperException) -> str:
