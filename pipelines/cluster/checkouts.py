@@ -131,7 +131,9 @@ def _check_out(commit: str, folder: Path, settings: ClusterSettings) -> None:
     if not _has_commit(mirror, commit):
         mirror = _updated_mirror(settings)
     if not _has_commit(mirror, commit):
-        raise CommitError(f"{without_credentials(settings.repository)} has no commit {commit}; was it pushed?")
+        raise CommitError(
+            f"{without_credentials(settings.repository)} has no commit {commit}; was it pushed?"
+        )
     if not (folder / ".git").exists():
         _git(folder, "init", "--quiet")
         alternates = folder / ".git" / "objects" / "info" / "alternates"

@@ -52,7 +52,9 @@ def push_outputs(repo: Repo, stage: Any) -> None:
     with remote_errors():
         for objects in stage.get_used_objs().values():
             if failed := repo.cloud.push(objects).failed:
-                raise RemoteError(f"{len(failed)} objects of {stage.addressing} could not be written to the remote")
+                raise RemoteError(
+                    f"{len(failed)} objects of {stage.addressing} could not be written to the remote"
+                )
 
 
 def withdraw_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsError) -> None:

@@ -16,7 +16,13 @@ from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
 from pipelines.cluster.checkouts import checked_out, tracking_environment
-from pipelines.cluster.files import DamagedOutputsError, fetch_outputs, patiently, push_outputs, withdraw_damaged
+from pipelines.cluster.files import (
+    DamagedOutputsError,
+    fetch_outputs,
+    patiently,
+    push_outputs,
+    withdraw_damaged,
+)
 from pipelines.cluster.gpus import available_gpus, leased_gpus
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import Entry, key_of_entry
@@ -100,7 +106,13 @@ def _fetch_inputs(repo: Repo, resolution: Resolution, name: str) -> None:
 
 
 def _execute(
-    wanted: RemoteStage, settings: ClusterSettings, *, limits: Limits, stop: StopRequest, relay: Relay, lock: int
+    wanted: RemoteStage,
+    settings: ClusterSettings,
+    *,
+    limits: Limits,
+    stop: StopRequest,
+    relay: Relay,
+    lock: int,
 ) -> StageResult:
     node = StageNode.unchecked(wanted.name)
     gpu_folder = settings.work / "gpus"
@@ -118,7 +130,9 @@ def _new_entry(stage: Any, key: str) -> Entry:
     """
     entry: Entry = load_yaml(str(Path(stage.path).with_suffix(".lock")))["stages"][stage.name]
     if key_of_entry(entry) != key:
-        raise RuntimeError(f"{stage.addressing} changed its own inputs while it ran; its outputs are not kept")
+        raise RuntimeError(
+            f"{stage.addressing} changed its own inputs while it ran; its outputs are not kept"
+        )
     return entry
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from dvc.dependency import ParamsDependency
@@ -32,7 +33,9 @@ class Resolution:
         self.run_cache = RunCache(repo)
         self._repo = repo
         self._dependencies = dependencies
-        self._stages = {stage.addressing: stage for stage in repo.index.stages if stage.addressing in dependencies}
+        self._stages = {
+            stage.addressing: stage for stage in repo.index.stages if stage.addressing in dependencies
+        }
         self._outputs = {
             out.fs_path: (out, name) for name, stage in self._stages.items() for out in stage.outs
         }
@@ -92,7 +95,9 @@ class Resolution:
         """The stage's key in the run-cache. Raises UnknownInputsError if what it depends on is not made."""
         unknown = self._dependencies[name] - self._entries.keys()
         if unknown:
-            raise UnknownInputsError(f"{name} depends on stages that were not made: {', '.join(sorted(unknown))}")
+            raise UnknownInputsError(
+                f"{name} depends on stages that were not made: {', '.join(sorted(unknown))}"
+            )
         stage = self._stages[name]
         for dependency in stage.deps:
             if isinstance(dependency, ParamsDependency) or not self._set_from_outputs(dependency):
@@ -127,7 +132,7 @@ class Resolution:
         parts = dict(self._parts(path))
         if not parts:
             return False
-        tree = Tree()
+        tree = Tree()  # type: ignore[no-untyped-call]
         for key, hash_info in parts.items():
             tree.add(key, Meta(), hash_info)
         tree.digest()
@@ -138,9 +143,9 @@ class Resolution:
         """Files of outputs below a folder, by their path from there."""
         for path, (out, _) in self._outputs.items():
             if path.startswith(folder + os.sep):
-                prefix = tuple(path[len(folder) + 1 :].split(os.sep))
+                prefix = PurePath(path).relative_to(folder).parts
                 if out.hash_info.isdir:
-                    for key, (_, hash_info) in self._tree(out).iteritems():
+                    for key, _, hash_info in self._tree(out):
                         yield (*prefix, *key), hash_info
                 else:
                     yield prefix, out.hash_info

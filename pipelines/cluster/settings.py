@@ -35,7 +35,9 @@ class ClusterSettings:
         Raises SettingsError if a variable is missing or a folder among them is a relative path.
         """
         repository = _required(environment, "LZN_REPOSITORY", "the git URL or folder to take commits from")
-        remote = _required(environment, "LZN_DVC_REMOTE", "the URL of the DVC remote, such as s3://bucket/prefix")
+        remote = _required(
+            environment, "LZN_DVC_REMOTE", "the URL of the DVC remote, such as s3://bucket/prefix"
+        )
         work = _folder(environment, "LZN_WORK", Path(tempfile.gettempdir()) / f"lzn-{os.getuid()}")
         shared_state = _folder(environment, "LZN_SHARED_STATE", work / "state")
         return ClusterSettings(repository=repository, remote=remote, work=work, shared_state=shared_state)
