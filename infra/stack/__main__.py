@@ -66,7 +66,7 @@ def _run(stack: Stack, words: Sequence[str]) -> int:
     if not command:
         raise StackError("name a command: run -- COMMAND")
     try:
-        os.execvpe(command[0], command, {**os.environ, **stack.environment()})
+        os.execvpe(command[0], list(command), {**os.environ, **stack.environment()})
     except OSError as error:
         raise StackError(f"{command[0]}: {error.strerror}") from None
 

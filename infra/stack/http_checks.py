@@ -28,7 +28,7 @@ def answer(port: int, path: str, *, login: str, method: str = "GET", body: objec
     return status, _json(content)
 
 
-def _json(content: bytes) -> Any:  # noqa: ANN401
+def _json(content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError:

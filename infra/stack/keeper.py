@@ -13,7 +13,7 @@ from infra.stack import marks
 from infra.stack.board import Board
 from infra.stack.credentials import is_free
 from infra.stack.errors import StackError
-from infra.stack.layout import Layout
+from infra.stack.layout import Layout, open_private
 from infra.stack.service import Service, tail
 
 _POLL_SECONDS: Final = 0.2
@@ -72,7 +72,7 @@ class Keeper(threading.Thread):
             service.name,
             grace=service.stop_seconds if service.children_save else _LEFTOVER_SECONDS,
         )
-        self._check_ports()
+        check_ports(service, self._layout)
         service.prepare()
         begin = time.monotonic()
         process = self._start()
@@ -88,21 +88,9 @@ class Keeper(threading.Thread):
         elif not self._board[service.name].message:
             self._failed(f"{service.name} ended ({_ending(code)}); {self._words()}")
 
-    def _check_ports(self) -> None:
-        deadline = (
-            time.monotonic() + _PORT_SECONDS
-        )  # what was killed just now may still be held by the kernel
-        while taken := [port for port in self.service.ports if not is_free(port)]:
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"port {taken[0]} of {self.service.name} is taken by another program: end that, or remove "
-                    f"{self._layout.ports} while the stack is down, and others are chosen"
-                )
-            time.sleep(_POLL_SECONDS)
-
     def _start(self) -> "subprocess.Popen[bytes] | None":
         service, name = self.service, self.service.name
-        with self._starting, self._layout.log(name).open("ab") as log:
+        with self._starting, open_private(self._layout.log(name)) as log:
             if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
@@ -160,6 +148,18 @@ class Keeper(threading.Thread):
         while any(marks.is_alive(head.pid) for head in heads) and time.monotonic() < deadline:
             time.sleep(_END_POLL_SECONDS)
         marks.end(self._layout, self.service.name, grace=max(0.0, deadline - time.monotonic()))
+
+
+def check_ports(service: Service, layout: Layout) -> None:
+    """StackError if another program listens on a port of the service, after a moment to let go of it."""
+    deadline = time.monotonic() + _PORT_SECONDS
+    while taken := [port for port in service.ports if not is_free(port)]:
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"port {taken[0]} of {service.name} is taken by another program: end that, or remove "
+                f"{layout.ports} while the stack is down, and others are chosen"
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def _heads(process: "subprocess.Popen[bytes]", *, with_children: bool) -> list[psutil.Process]:

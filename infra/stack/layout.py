@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 DEFAULT_FOLDER: Final = PROJECT / ".stack"
@@ -85,6 +85,11 @@ class Layout:
         self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in (self.s3, self.mlflow, self.prefect, self.work, self.log("any").parent):
             folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """A file to append to that only its owner can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -45,7 +45,7 @@ def mlflow_service(layout: Layout, credentials: Credentials, ports: Ports) -> Se
         prepare=lambda: _prepare(layout, credentials, ports),
         ready=lambda: _make_user(credentials, ports) and _answers(credentials, ports),
         answers=lambda: _answers(credentials, ports),
-        needs=("postgres", "s3"),
+        needs=("postgres",),
         ports=(ports.mlflow,),
     )
 

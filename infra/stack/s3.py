@@ -37,6 +37,7 @@ def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Servic
         "master.port": ports.master,
         "master.port.grpc": ports.master_grpc,
         "master.volumeSizeLimitMB": 256,
+        "master.electionTimeout": "1s",  # it has no peers; 10 s would be waited at each start but the first
         "volume.port": ports.volume,
         "volume.port.grpc": ports.volume_grpc,
         "volume.max": 0,  # as many as the disk has room for
@@ -86,12 +87,24 @@ def find_weed() -> str:
     return found
 
 
-def admin_client(credentials: Credentials, ports: Ports) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def remove_sockets(ports: Ports) -> None:
+    """Those that the server puts in /tmp whatever it is told, and leaves there when it is killed."""
+    grpc = {
+        "master": ports.master_grpc,
+        "volume": ports.volume_grpc,
+        "filer": ports.filer_grpc,
+        "s3": ports.s3_grpc,
+    }
+    for part, port in grpc.items():
+        Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def admin_client(credentials: Credentials, ports: Ports) -> Any:
     """A client with all rights, which only the supervisor has."""
     return s3_client(ports, credentials.s3_admin)
 
 
-def s3_client(ports: Ports, keys: KeyPair) -> Any:  # noqa: ANN401
+def s3_client(ports: Ports, keys: KeyPair) -> Any:
     """A boto3 client that gives up soon."""
     return boto3.client(
         "s3",
@@ -135,7 +148,7 @@ def _security(layout: Layout, credentials: Credentials) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tried(step: Any) -> bool:  # noqa: ANN401
+def _tried(step: Any) -> bool:
     try:
         step()
     except (BotoCoreError, ClientError):
@@ -143,7 +156,7 @@ def _tried(step: Any) -> bool:  # noqa: ANN401
     return True
 
 
-def _make_buckets(client: Any) -> None:  # noqa: ANN401
+def _make_buckets(client: Any) -> None:
     """Buckets, lifecycle rules, and an object written: the server answers before it can store anything."""
     existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
     for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
@@ -152,7 +165,7 @@ def _make_buckets(client: Any) -> None:  # noqa: ANN401
         client.put_bucket_lifecycle_configuration(
             Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle_rules()}
         )
-        client.put_object(Bucket=bucket, Key=f"{TEMPORARY_PREFIX}started", Body=b"")
+        client.put_object(Bucket=bucket, Key=f"{TEMPORARY_PREFIX}started", Body=b"1")
 
 
 def lifecycle_rules() -> list[dict[str, Any]]:

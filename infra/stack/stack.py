@@ -17,9 +17,11 @@ from infra.stack.catalogue import catalogue
 from infra.stack.credentials import HOST, kept_credentials, kept_ports
 from infra.stack.environment import MLFLOW_USER, client_environment, read_env_file, write_env_file
 from infra.stack.errors import StackError
-from infra.stack.layout import DEFAULT_FOLDER, PROJECT, Layout
+from infra.stack.keeper import check_ports
+from infra.stack.layout import DEFAULT_FOLDER, PROJECT, Layout, open_private
+from infra.stack.lock import ALREADY_RUNS, lock
+from infra.stack.s3 import remove_sockets
 from infra.stack.service import Service, tail
-from infra.stack.supervisor import ALREADY_RUNS, lock
 
 Report = Callable[[str], None]
 
@@ -73,6 +75,8 @@ class Stack:
         marks.end(self.layout, grace=_GRACE_SECONDS)
         if left := marks.processes(self.layout):
             raise StackError(f"these processes do not end: {', '.join(str(process.pid) for process in left)}")
+        if self._is_ours():
+            remove_sockets(kept_ports(self.layout))
         self.layout.supervisor_pid.unlink(missing_ok=True)
         self.layout.status.unlink(missing_ok=True)
         report(f"Everything in {self.layout.root} has ended after {time.monotonic() - begin:.1f} s.")
@@ -190,11 +194,14 @@ class Stack:
         """Passwords, ports and the env file; made here, so that what is wrong is said at once."""
         credentials, ports = kept_credentials(self.layout), kept_ports(self.layout)
         write_env_file(self.layout, client_environment(self.layout, credentials, ports, gpus=gpus))
-        return catalogue(self.layout, workers=workers, gpus=gpus)
+        services = catalogue(self.layout, workers=workers, gpus=gpus)
+        for service in services:
+            check_ports(service, self.layout)
+        return services
 
     def _start_supervisor(self, *, workers: int, gpus: int) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "infra.stack.supervisor", str(self.layout.root)]
-        with self.layout.log("supervisor").open("ab") as log:
+        with open_private(self.layout.log("supervisor")) as log:
             return subprocess.Popen(
                 [*command, "--workers", str(workers), "--gpus", str(gpus)],
                 cwd=PROJECT,

@@ -6,7 +6,6 @@ Whichever of the two is killed, the other ends the stack; if both are, the next 
 
 import argparse
 import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -17,31 +16,20 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final
+from typing import Final
 
 from infra.stack import marks
 from infra.stack.board import Board
 from infra.stack.catalogue import catalogue
 from infra.stack.keeper import Keeper
 from infra.stack.layout import Layout, write_private
+from infra.stack.lock import ALREADY_RUNS, lock
 from infra.stack.service import Service
 
-ALREADY_RUNS: Final = 3
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _WATCH_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 5.0
 _LOG_BYTES: Final = 50 * 2**20
-
-
-def lock(layout: Layout) -> "IO[str] | None":
-    """The stack's lock, held until the file is closed here and in every fork; None if another has it."""
-    file = layout.lock.open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
