@@ -16,8 +16,8 @@ import psutil
 import pytest
 from dvc.utils.serialize import load_yaml
 
+from pipelines.local import parse_arguments
 from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
-from pipelines.reproduce import parse_arguments
 
 pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories
 
@@ -53,7 +53,7 @@ def environment(bare_environment: Mapping[str, str]) -> Iterator[Mapping[str, st
 
 def start_flow(root: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.reproduce", *arguments],
+        [sys.executable, "-m", "pipelines.local", *arguments],
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,
