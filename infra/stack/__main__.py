@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _do(stack: Stack, options: argparse.Namespace) -> int:
     match options.command:
         case "up":
-            stack.up(workers=options.workers, gpus=options.gpus)
+            stack.up(workers=options.workers, gpus=options.gpus, repository=options.repository)
             print(stack.addresses())
         case "down":
             stack.down()
@@ -83,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=_count, default=1, help="CPU stages at a time on this machine (default: 1)"
     )
     up.add_argument("--no-workers", dest="workers", action="store_const", const=0, help="the servers alone")
+    up.add_argument(
+        "--repository", help="git URL or folder whose commits the workers run (default: this project)"
+    )
     up.add_argument(
         "--gpus", type=_count, default=None, help="GPUs of the whole cluster (default: LZN_GPUS or 0)"
     )

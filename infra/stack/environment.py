@@ -7,7 +7,7 @@ from typing import Final
 
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.errors import StackError
-from infra.stack.layout import PROJECT, Layout, write_private
+from infra.stack.layout import Layout, write_private
 
 REGION: Final = "us-east-1"
 MLFLOW_USER: Final = "lzn"
@@ -26,12 +26,13 @@ _FOREIGN: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_", "DVC_")
 
 
 def client_environment(
-    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int
+    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str
 ) -> dict[str, str]:
-    """What a worker, a flow or a person at this machine needs; `gpus` is the number of the cluster's GPUs."""
+    """What a worker, a flow or a person at this machine needs; `gpus` is the number of the cluster's GPUs, `repository`
+    where workers take commits from."""
     return {
         **_QUIET,
-        "LZN_REPOSITORY": str(PROJECT),
+        "LZN_REPOSITORY": repository,
         "LZN_WORK": str(layout.work),
         "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
         "LZN_GPUS": str(gpus),

@@ -46,18 +46,25 @@ class Stack:
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         self.layout = Layout(folder.resolve())
 
-    def up(self, *, workers: int = 1, gpus: int | None = None, report: Report = print) -> None:
+    def up(
+        self,
+        *,
+        workers: int = 1,
+        gpus: int | None = None,
+        repository: str | None = None,
+        report: Report = print,
+    ) -> None:
         """Start all of it in the background, and return when every service is ready.
 
         workers: CPU stages at a time on this machine, 0 for the servers alone. gpus: of the whole cluster, by default
-        LZN_GPUS or 0. Raises StackError, with nothing left running, if it already runs, if a program is missing, or
+        LZN_GPUS or 0. repository: git URL or folder whose commits are run, by default this project. Raises StackError, with nothing left running, if it already runs, if a program is missing, or
         if a service does not come up.
         """
         begin = time.monotonic()
         gpus = int(os.environ.get("LZN_GPUS", "0")) if gpus is None else gpus
         self._make_folder()
         self._end_leftovers(report)
-        services = self._prepare(workers=workers, gpus=gpus)
+        services = self._prepare(workers=workers, gpus=gpus, repository=repository or str(PROJECT))
         supervisor = self._start_supervisor(workers=workers, gpus=gpus)
         try:
             self._follow(supervisor, services, report)
@@ -190,10 +197,11 @@ class Stack:
             marks.end(self.layout, grace=_GRACE_SECONDS)
         self.layout.status.unlink(missing_ok=True)
 
-    def _prepare(self, *, workers: int, gpus: int) -> list[Service]:
+    def _prepare(self, *, workers: int, gpus: int, repository: str) -> list[Service]:
         """Passwords, ports and the env file; made here, so that what is wrong is said at once."""
         credentials, ports = kept_credentials(self.layout), kept_ports(self.layout)
-        write_env_file(self.layout, client_environment(self.layout, credentials, ports, gpus=gpus))
+        variables = client_environment(self.layout, credentials, ports, gpus=gpus, repository=repository)
+        write_env_file(self.layout, variables)
         services = catalogue(self.layout, workers=workers, gpus=gpus)
         for service in services:
             check_ports(service, self.layout)
