@@ -1,7 +1,7 @@
 """Outputs of stages between a checkout and the remote, whole and verified or not at all."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from dvc.repo import Repo
@@ -19,10 +19,10 @@ _LONGEST_PAUSE_SECONDS = 30.0
 class DamagedOutputsError(RuntimeError):
     """Objects of the remote are lost or are not what their hash says; `stages` are those that made them."""
 
-    def __init__(self, objects: Mapping[str, str]) -> None:
-        self.objects = dict(objects)
-        self.stages = tuple(sorted(set(objects.values())))
-        names = ", ".join(f"{oid} (of {stage})" for oid, stage in sorted(objects.items()))
+    def __init__(self, objects: Mapping[str, Collection[str]]) -> None:
+        self.objects = tuple(sorted(objects))
+        self.stages = tuple(sorted({stage for stages in objects.values() for stage in stages}))
+        names = ", ".join(f"{oid} (of {', '.join(sorted(objects[oid]))})" for oid in self.objects)
         super().__init__(f"lost or damaged in the remote: {names}")
 
 
@@ -32,7 +32,7 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
     Raises DamagedOutputsError if an object is lost or has another content than its hash says; such an object is in
     neither cache nor checkout afterwards. Raises RemoteError if the remote cannot be used.
     """
-    damaged: dict[str, str] = {}
+    damaged: dict[str, set[str]] = {}
     outputs = list(outputs)
     with remote_errors():
         for stage, out in outputs:
@@ -40,7 +40,7 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
                 repo.cloud.pull(objects)
             for oid in _object_ids(repo, out):
                 if not repo.cache.local.exists(oid):
-                    damaged[oid] = stage
+                    damaged.setdefault(oid, set()).add(stage)
     if damaged:
         raise DamagedOutputsError(damaged)
     for _, out in outputs:

@@ -4,12 +4,14 @@ import contextlib
 import functools
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas import State
+from prefect.concurrency.sync import concurrency
 from prefect.states import Cancelled, Completed, Failed
 
 from pipelines.cluster.checkouts import CommitError, kept_checkout, resolve_commit
@@ -28,6 +30,7 @@ from pipelines.cluster.remote_stage import (
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import RemoteError
 from pipelines.cluster.scheduling import Launch, WorkersLoop
+from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.cluster.settings import ClusterSettings, SettingsError
 from pipelines.cluster.sizes import SizeFiles, UnknownSizeError, files_of_size
 from pipelines.dag import read_dependencies
@@ -76,7 +79,8 @@ def run_stage(
     with stop_on_signals() as stop:
         try:
             settings = ClusterSettings.from_environment()
-            result = run_remote_stage(wanted, settings, limits=limits, stop=stop, relay=log.info)
+            with _gpus_of_the_cluster(gpus):
+                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, relay=log.info)
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
         except FAULTS as error:
@@ -160,6 +164,11 @@ def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:
         resources_of=lambda name: resources_of(params, name),
         max_relaunches=max_relaunches,
     )
+
+
+def _gpus_of_the_cluster(count: int) -> AbstractContextManager[None]:
+    """Hold slots of the cluster's limit, so that no more stages start than there are GPUs; a killed holder's lapse."""
+    return concurrency(GPU_LIMIT, occupy=count, strict=True) if count else contextlib.nullcontext()
 
 
 def _state_of(result: StageResult) -> State[Any]:

@@ -40,6 +40,7 @@ class Resolution:
             out.fs_path: (out, name) for name, stage in self._stages.items() for out in stage.outs
         }
         self._entries: dict[str, Entry] = {}
+        self._keys: dict[str, str] = {}
         self._trees: dict[str, Tree] = {}
 
     @property
@@ -69,7 +70,8 @@ class Resolution:
         """
         if name in self._entries:
             return True
-        entry = self.run_cache.find(self.key(name))
+        key = self.key(name)
+        entry = self.run_cache.find(key)
         if entry is None:
             return False
         StageLoader.fill_from_lock(self._stages[name], entry)
@@ -78,9 +80,10 @@ class Resolution:
                 if out.hash_info.isdir:
                     self._tree(out)
         except (FileNotFoundError, ObjectFormatError):
-            self.run_cache.withdraw(self.key(name))
+            self.run_cache.withdraw(key)
             return False
         self._entries[name] = entry
+        self._keys[name] = key
         return True
 
     def find_all(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -105,9 +108,9 @@ class Resolution:
         return key_of(stage)
 
     def forget(self, name: str) -> None:
-        """Withdraw a stage's entry, so that it is made again."""
-        self.run_cache.withdraw(self.key(name))
-        self._entries.pop(name, None)
+        """Withdraw the entry of a stage that was found, so that the stage is made again."""
+        self.run_cache.withdraw(self._keys.pop(name))
+        del self._entries[name]
 
     def inputs(self, name: str) -> tuple[tuple[str, Any], ...]:
         """The outputs that a stage reads, each with the name of the stage that made it."""
