@@ -12,7 +12,7 @@ from infra.stack.layout import PROJECT, Layout
 from infra.stack.postgres import databases
 from infra.stack.service import Service
 
-CONTROL_LIMIT: Final = 20
+CONTROL_LIMIT: Final = 16  # as the pool has it
 _SAVE_SECONDS: Final = 30.0
 
 

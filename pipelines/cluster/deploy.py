@@ -60,10 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (httpx.TransportError, TimeoutError) as error:
         return _fail(f"no Prefect server answers at {url}: {error or type(error).__name__}")
     except PrefectHTTPStatusError as error:
-        if error.response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            return _fail(
-                f"the Prefect server at {url} refuses PREFECT_API_AUTH_STRING (or wants one): {error}"
-            )
+        if error.response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            status = f"{error.response.status_code} {error.response.reason_phrase}"
+            return _fail(f"the Prefect server at {url} wants another PREFECT_API_AUTH_STRING ({status})")
         return _fail(f"the Prefect server at {url} refuses: {error}")
     except (OSError, SetupError) as error:
         return _fail(str(error))

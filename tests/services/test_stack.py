@@ -1,0 +1,173 @@
+"""The stack comes up, stays up when its servers are killed, keeps its state, and leaves nothing behind."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.stack import Stack, StackError, marks
+from infra.stack.credentials import kept_credentials, kept_ports
+from infra.stack.environment import DVC_BUCKET, MLFLOW_BUCKET
+from infra.stack.http_checks import answer
+from infra.stack.s3 import ABORT_UPLOADS_DAYS, admin_client, s3_client
+
+pytestmark = pytest.mark.services
+
+SERVERS = ("postgres", "s3", "mlflow", "prefect")
+
+
+def _secrets(stack: Stack) -> list[str]:
+    values = kept_credentials(stack.layout).model_dump()
+    keys = [pair.pop("secret") for pair in values.values() if isinstance(pair, dict)]
+    return [*keys, *(value for value in values.values() if isinstance(value, str))]
+
+
+def _command(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
+    name, *rest = words
+    command = [sys.executable, "-m", "infra.stack", name, "--folder", str(stack.layout.root), *rest]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_all_services_are_healthy(servers: Stack) -> None:
+    assert {each.status.name: each.answers for each in servers.health()} == dict.fromkeys(SERVERS, True)
+
+
+def test_a_second_up_is_refused_and_harms_nothing(servers: Stack) -> None:
+    before = [servers.pid(name) for name in SERVERS]
+    refused = _command(servers, "up", "--no-workers")
+    assert refused.returncode == 1
+    assert f"already runs (supervisor: process {servers.pid('supervisor')})" in refused.stderr
+    assert [servers.pid(name) for name in SERVERS] == before
+
+
+def test_the_client_variables_open_mlflow_with_its_artifacts(servers: Stack, tmp_path: Path) -> None:
+    script = tmp_path / "client.py"
+    script.write_text(
+        "import mlflow\n"
+        "mlflow.set_experiment('of a client')\n"
+        "with mlflow.start_run():\n"
+        "    mlflow.log_metric('loss', 0.5)\n"
+        "    mlflow.log_text('handed on', 'note.txt')\n"
+        "    print(mlflow.artifacts.load_text(mlflow.get_artifact_uri('note.txt')))\n"
+    )
+    done = _command(servers, "run", "--", sys.executable, str(script))
+    assert done.returncode == 0, done.stderr
+    assert "handed on" in done.stdout
+    credentials, ports = kept_credentials(servers.layout), kept_ports(servers.layout)
+    stored = s3_client(ports, credentials.s3_mlflow).list_objects_v2(
+        Bucket=MLFLOW_BUCKET, Prefix="artifacts/"
+    )
+    assert [Path(each["Key"]).name for each in stored["Contents"]] == ["note.txt"]
+
+
+def test_unfinished_uploads_expire_but_no_outputs(servers: Stack) -> None:
+    client = admin_client(kept_credentials(servers.layout), kept_ports(servers.layout))
+    for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
+        rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        aborts = [
+            rule["AbortIncompleteMultipartUpload"]
+            for rule in rules
+            if "AbortIncompleteMultipartUpload" in rule
+        ]
+        assert aborts == [{"DaysAfterInitiation": ABORT_UPLOADS_DAYS}]
+        assert [rule["Filter"]["Prefix"] for rule in rules if "Expiration" in rule] == ["tmp/"]
+
+
+def test_files_with_passwords_are_their_owners_alone(servers: Stack) -> None:
+    secrets = _secrets(servers)
+    with_secrets = set()
+    for path in servers.layout.root.rglob("*"):
+        if path.is_file() and path.stat().st_size < 2**20 and servers.layout.postgres not in path.parents:
+            if any(secret.encode() in path.read_bytes() for secret in secrets):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+                with_secrets.add(path.name)
+    assert with_secrets == {"env", "secrets", "auth.ini", "s3.json", "security.toml"}
+    assert stat.S_IMODE(servers.layout.postgres.stat().st_mode) == 0o700
+
+
+def test_no_password_is_shown_by_logs_command_lines_or_status(servers: Stack) -> None:
+    logs = [path.read_text(errors="replace") for path in servers.layout.log("any").parent.iterdir()]
+    lines = [" ".join(process.cmdline()) for process in marks.processes(servers.layout)]
+    status = _command(servers, "status")
+    assert status.returncode == 0
+    shown = "\n".join([*logs, *lines, status.stdout, status.stderr, servers.layout.status.read_text()])
+    assert "postgres: " in shown  # titles of PostgreSQL's processes were among the lines
+    assert not [secret for secret in _secrets(servers) if secret in shown]
+
+
+def test_postgresql_killed_comes_back_under_servers_that_stay(servers: Stack) -> None:
+    others = {name: servers.pid(name) for name in ("mlflow", "prefect", "s3")}
+    killed = servers.pid("postgres")
+    os.kill(killed, signal.SIGKILL)
+    for name in SERVERS:
+        servers.wait_healthy(name, 60)
+    assert servers.pid("postgres") != killed
+    assert {name: servers.pid(name) for name in others} == others
+
+
+def test_servers_killed_all_at_once_come_back(servers: Stack) -> None:
+    killed = {name: servers.pid(name) for name in ("s3", "mlflow", "prefect")}
+    for pid in killed.values():
+        os.kill(pid, signal.SIGKILL)
+    for name in killed:
+        servers.wait_healthy(name, 90)
+    assert not {name for name in killed if servers.pid(name) == killed[name]}
+    assert all(each.status.starts == 2 for each in servers.health())
+
+
+def test_state_survives_the_supervisors_death_and_a_new_start(servers: Stack) -> None:
+    """Killed outright, it leaves no server running for long; the next `up` finds everything in its place."""
+    variables, servers_before = servers.environment(), marks.processes(servers.layout)
+    _leave_traces(servers)
+    os.kill(servers.pid("supervisor"), signal.SIGKILL)
+    _, alive = psutil.wait_procs(servers_before, timeout=15)
+    assert not alive
+    servers.up(workers=0)
+    assert servers.environment() == variables
+    assert _found_traces(servers) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
+
+
+def test_down_finds_what_a_killed_supervisor_and_its_guardian_left(servers: Stack) -> None:
+    supervisor = psutil.Process(servers.pid("supervisor"))
+    for process in (supervisor.parent(), supervisor):
+        assert process is not None
+        process.kill()
+    _wait_until_down(servers)
+    assert marks.processes(servers.layout)
+    servers.down()
+    assert not marks.processes(servers.layout)
+    with pytest.raises(StackError, match="does not run"):
+        servers.pid("postgres")
+
+
+def _leave_traces(stack: Stack) -> None:
+    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
+    s3_client(ports, credentials.s3_dvc).put_object(Bucket=DVC_BUCKET, Key="trace", Body=b"kept")
+    body = {"name": "kept"}
+    login = f"lzn:{credentials.mlflow_user}"
+    path = "/api/2.0/mlflow/experiments/create"
+    assert answer(ports.mlflow, path, login=login, method="POST", body=body)[0] == 200
+    login, body = f"lzn:{credentials.prefect}", {"name": "trace", "value": "kept"}
+    assert answer(ports.prefect, "/api/variables/", login=login, method="POST", body=body)[0] == 201
+
+
+def _found_traces(stack: Stack) -> dict[str, object]:
+    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
+    stored = s3_client(ports, credentials.s3_dvc).get_object(Bucket=DVC_BUCKET, Key="trace")["Body"].read()
+    path = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=kept"
+    _, experiment = answer(ports.mlflow, path, login=f"lzn:{credentials.mlflow_user}")
+    _, variable = answer(ports.prefect, "/api/variables/name/trace", login=f"lzn:{credentials.prefect}")
+    return {"object": stored, "experiment": experiment["experiment"]["name"], "variable": variable["value"]}
+
+
+def _wait_until_down(stack: Stack) -> None:
+    deadline = time.monotonic() + 10
+    while stack.is_up() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not stack.is_up()
