@@ -117,7 +117,11 @@ def zombie_automation(window: float) -> AutomationCore:
             threshold=1,
             within=timedelta(seconds=window),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {window:g} s")],
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, name=None, message=f"no sign of life for {window:g} s", force=False
+            )
+        ],
     )
 
 
