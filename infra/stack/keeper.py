@@ -1,6 +1,7 @@
 """A thread that keeps one service running."""
 
 import logging
+import signal
 import subprocess
 import threading
 import time
@@ -140,13 +141,13 @@ class Keeper(threading.Thread):
         return min(_FIRST_PAUSE * 2.0 ** max(0, self._board[self.service.name].failures - 1), _LONGEST_PAUSE)
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
-        """The first process is asked to end, a worker's flow runs with it; when they have, what they left is."""
+        """A worker's flow runs are asked first: it still reports those that end without a word of their own."""
         deadline = time.monotonic() + self.service.stop_seconds
-        heads = _heads(process, with_children=self.service.children_save)
-        for number, head in enumerate(heads):
-            marks.send(head, self.service.stop_signal if number == 0 else marks.TERMINATE)
-        while any(marks.is_alive(head.pid) for head in heads) and time.monotonic() < deadline:
-            time.sleep(_END_POLL_SECONDS)
+        head = _head(process)
+        if head is not None and self.service.children_save:
+            _ask(head.children(), signal.SIGTERM, deadline)
+        if head is not None:
+            _ask([head], self.service.stop_signal, deadline)
         marks.end(self._layout, self.service.name, grace=max(0.0, deadline - time.monotonic()))
 
 
@@ -162,14 +163,21 @@ def check_ports(service: Service, layout: Layout) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _heads(process: "subprocess.Popen[bytes]", *, with_children: bool) -> list[psutil.Process]:
+def _head(process: "subprocess.Popen[bytes]") -> psutil.Process | None:
     if process.poll() is not None:
-        return []
+        return None
     try:
-        head = psutil.Process(process.pid)
-        return [head, *(head.children() if with_children else [])]
+        return psutil.Process(process.pid)
     except psutil.NoSuchProcess:
-        return []
+        return None
+
+
+def _ask(processes: Sequence[psutil.Process], number: signal.Signals, deadline: float) -> None:
+    """Send a signal and wait; not with psutil, which would take the exit code from who has started the process."""
+    for process in processes:
+        marks.send(process, number)
+    while any(marks.is_alive(process.pid) for process in processes) and time.monotonic() < deadline:
+        time.sleep(_END_POLL_SECONDS)
 
 
 def _ending(code: int) -> str:

@@ -3,7 +3,6 @@
 import contextlib
 import signal
 import time
-from collections.abc import Collection
 from typing import Final
 
 import psutil
@@ -11,7 +10,6 @@ import psutil
 from infra.stack.layout import Layout
 
 MARK: Final = "LZN_STACK_PROCESS"
-TERMINATE: Final = signal.SIGTERM
 _KILL_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
 
@@ -26,15 +24,19 @@ def processes(layout: Layout, service: str | None = None) -> list[psutil.Process
     return [process for process in psutil.process_iter() if _belongs(process, layout, service)]
 
 
-def end(layout: Layout, service: str | None = None, *, grace: float, spare: Collection[int] = ()) -> None:
-    """SIGTERM to all of them but the ids in `spare`, and after `grace` seconds SIGKILL to what is left."""
+def end(layout: Layout, service: str | None = None, *, grace: float) -> None:
+    """SIGTERM from the top of each tree of processes down, and after `grace` seconds SIGKILL to what is left.
+
+    Children are told when their parent has ended: it may end them in its own way, as a flow does with its stages.
+    """
     deadline = time.monotonic() + grace
     told: set[psutil.Process] = set()
     while (alive := processes(layout, service)) and time.monotonic() < deadline:
-        for process in set(alive) - told:
-            if process.pid not in spare:
-                send(process, signal.SIGTERM)
-        told |= set(alive)
+        ids = {process.pid for process in alive}
+        tops = {process for process in alive if _parent(process) not in ids}
+        for process in tops - told:
+            send(process, signal.SIGTERM)
+        told |= tops
         time.sleep(_POLL_SECONDS)
     kill(layout, service)
 
@@ -60,6 +62,13 @@ def is_alive(pid: int) -> bool:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def _belongs(process: psutil.Process, layout: Layout, service: str | None) -> bool:

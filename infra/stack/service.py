@@ -20,7 +20,8 @@ class Service:
     prepare: before each start; may raise StackError. ready: whether it serves; called until it says so, and allowed to
     make what the next services need (databases, buckets). answers: whether it serves now, without making anything.
     needs: services that are ready before. ports: must be free. user: to run as, None for this one.
-    stop_signal and stop_seconds: how to end it, and for how long it may then run.
+    stop_signal and stop_seconds: how to end it, and for how long it may then run. children_save: its child processes
+    are asked first, and it stays until they have ended.
     """
 
     name: str

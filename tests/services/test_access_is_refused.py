@@ -183,7 +183,7 @@ def _buckets_in_shell(ports: Ports, *, folder: Path) -> str:
 @pytest.mark.parametrize("user", ["postgres", "prefect", "mlflow", "mlflow_auth"])
 @pytest.mark.parametrize("password", ["", "wrong", "postgres"])
 def test_postgresql_refuses_no_password_and_wrong_ones(ports: Ports, user: str, password: str) -> None:
-    with pytest.raises(psycopg2.OperationalError, match="no password supplied|authentication failed"):
+    with pytest.raises(psycopg2.OperationalError, match=r"no password supplied|authentication failed"):
         psycopg2.connect(
             host=HOST, port=ports.postgres, user=user, dbname=user, password=password, passfile="/"
         )

@@ -80,14 +80,14 @@ def test_unfinished_uploads_expire_but_no_outputs(servers: Stack) -> None:
 
 
 def test_files_with_passwords_are_their_owners_alone(servers: Stack) -> None:
-    secrets = _secrets(servers)
-    with_secrets = set()
-    for path in servers.layout.root.rglob("*"):
-        if path.is_file() and path.stat().st_size < 2**20 and servers.layout.postgres not in path.parents:
-            if any(secret.encode() in path.read_bytes() for secret in secrets):
-                assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
-                with_secrets.add(path.name)
-    assert with_secrets == {"env", "secrets", "auth.ini", "s3.json", "security.toml"}
+    secrets = [secret.encode() for secret in _secrets(servers)]
+    files = [
+        path for path in servers.layout.root.rglob("*") if path.is_file() and path.stat().st_size < 2**20
+    ]
+    ours = [path for path in files if servers.layout.postgres not in path.parents]
+    secret = [path for path in ours if any(each in path.read_bytes() for each in secrets)]
+    assert {path.name for path in secret} == {"env", "secrets", "auth.ini", "s3.json", "security.toml"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
     assert stat.S_IMODE(servers.layout.postgres.stat().st_mode) == 0o700
 
 
@@ -128,7 +128,9 @@ def test_state_survives_the_supervisors_death_and_a_new_start(servers: Stack) ->
     os.kill(servers.pid("supervisor"), signal.SIGKILL)
     _, alive = psutil.wait_procs(servers_before, timeout=15)
     assert not alive
-    servers.up(workers=0)
+    deaf = f"trap '' INT TERM HUP; {sys.executable} -m infra.stack up --no-workers --folder {servers.layout.root}"
+    subprocess.run(["sh", "-c", deaf], check=True)
+    assert not any(_ignores(servers.pid(name), signal.SIGTERM) for name in ("mlflow", "prefect"))
     assert servers.environment() == variables
     assert _found_traces(servers) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
 
@@ -164,6 +166,13 @@ def _found_traces(stack: Stack) -> dict[str, object]:
     _, experiment = answer(ports.mlflow, path, login=f"lzn:{credentials.mlflow_user}")
     _, variable = answer(ports.prefect, "/api/variables/name/trace", login=f"lzn:{credentials.prefect}")
     return {"object": stored, "experiment": experiment["experiment"]["name"], "variable": variable["value"]}
+
+
+def _ignores(pid: int, number: signal.Signals) -> bool:
+    """Whether a process ignores a signal, as those started from a shell with `&` or `trap ''` do."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
+    return bool(mask >> (number - 1) & 1)
 
 
 def _wait_until_down(stack: Stack) -> None:
