@@ -15,10 +15,10 @@ import boto3
 import psutil
 from dvc.utils.serialize import load_yaml
 from lzn_oracles.prefect_api import PrefectApi
-from lzn_oracles.project_copy import copy_project, read_params, run_in, shrink_params, write_params
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 from infra.stack import Stack
 from pipelines.processes import OWNER_VARIABLE
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lzn_oracles.project_copy import ROOT, copy_project, run_in
 from PIL import Image
 from ruamel.yaml import YAML
+
+from benchmarks.small_project import ROOT, copy_project, run_in
 
 NUM_IMAGES = 40  # a class
 EULER = {"kind": "euler", "num_steps": 2}

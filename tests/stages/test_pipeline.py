@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-from lzn_oracles.project_copy import copy_project, read_params, run_in, shrink_params, write_params
 from mlflow import MlflowClient
+
+from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
 DVC = ["python", "-m", "dvc"]
 

@@ -1,0 +1,113 @@
+"""What orchestration costs: the digits DAG at a few steps by `dvc repro`, and by the distributed flow on real servers.
+
+python -m benchmarks.orchestration [--workers 1 2]
+
+Stages take a second or two there, so that what is measured is what is around them. The flow's time contains what plain
+`dvc repro` does not do: each stage in a checkout of its own, its outputs in S3, all of them collected. The outputs of
+all stages but `report` (times and links are in it) must have the same hashes, or this fails.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dvc.utils.serialize import load_yaml
+
+from benchmarks.reports import Finding, Report
+from benchmarks.small_project import copy_project, run_in, shrink_params
+from infra.stack import Stack
+
+
+def main() -> None:
+    """Measure, compare, and write `orchestration.json`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.orchestration", description=__doc__)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="CPU workers of the flow")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lzn-orchestration-") as folder:
+        rows = measure(Path(folder), options.workers)
+    plain = rows[0]
+    findings = [Finding(f"dvc repro, {plain['stages']} stages", f"{plain['seconds']:.0f} s")]
+    for row in rows[1:]:
+        over = row["seconds"] - plain["seconds"]
+        findings += [
+            Finding(f"flow, {row['workers']} workers", f"{row['seconds']:.0f} s"),
+            Finding(
+                f"flow, {row['workers']} workers: more than dvc repro, in all and a stage",
+                f"{over:+.0f} s, {over / row['stages']:+.1f} s",
+            ),
+            Finding(f"flow, {row['workers']} workers, again, with nothing to run", f"{row['again']:.0f} s"),
+        ]
+    Report("orchestration", "The digits DAG at a few steps, plain and on workers", rows, findings).publish()
+
+
+def measure(folder: Path, workers: Sequence[int]) -> list[dict[str, float]]:
+    """Seconds of `dvc repro`, then of the flow with each number of workers, each from nothing."""
+    project = _repository(folder / "project")
+    clone = folder / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
+    begin = time.monotonic()
+    done = run_in(clone, [sys.executable, "-m", "dvc", "repro"])
+    if done.returncode:
+        sys.exit(f"dvc repro failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    plain = hashes(clone)
+    rows: list[dict[str, float]] = [{"workers": 0, "stages": len(plain), "seconds": time.monotonic() - begin}]
+    for number in workers:
+        with tempfile.TemporaryDirectory(prefix="lzn-stack-", dir="/var/tmp") as place:
+            rows.append(_measure_flow(Path(place) / "stack", project, number, plain))
+    return rows
+
+
+def hashes(project: Path) -> dict[str, list[str]]:
+    """Hashes of each stage's outputs, by the stage's name, as dvc.lock records them."""
+    stages = load_yaml(str(project / "dvc.lock"))["stages"]
+    return {name: [out["md5"] for out in stage["outs"]] for name, stage in stages.items()}
+
+
+def _measure_flow(
+    folder: Path, project: Path, workers: int, plain: Mapping[str, list[str]]
+) -> dict[str, float]:
+    stack = Stack(folder)
+    stack.up(workers=workers, repository=str(project), report=lambda line: None)
+    try:
+        begin = time.monotonic()
+        _run_flow(stack)
+        seconds = time.monotonic() - begin
+        found = hashes(Path(stack.environment()["LZN_WORK"]) / "collected" / "digits")
+        differing = [name for name in plain if name != "report" and found[name] != plain[name]]
+        if differing:
+            sys.exit(f"the flow's outputs differ from those of dvc repro: {', '.join(differing)}")
+        begin = time.monotonic()
+        _run_flow(stack)
+        again = time.monotonic() - begin
+    finally:
+        stack.destroy(report=lambda line: None)
+    return {"workers": workers, "stages": len(plain), "seconds": seconds, "again": again}
+
+
+def _run_flow(stack: Stack) -> None:
+    """Run `reproduce` from its submission to its completion."""
+    command = ["prefect", "deployment", "run", "reproduce/reproduce", "--watch", "--watch-interval", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.stack", "run", "--folder", str(stack.layout.root), "--", *command],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"the flow failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def _repository(folder: Path) -> Path:
+    folder.mkdir()
+    copy_project(folder)
+    shrink_params(folder, num_steps=3)
+    who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@example.org"]
+    for command in (["add", "--all"], ["commit", "--quiet", "--message", "a few steps"]):
+        subprocess.run(["git", *who, *command], cwd=folder, check=True)
+    return folder
+
+
+if __name__ == "__main__":
+    main()
