@@ -57,8 +57,9 @@ class Stack:
         """Start all of it in the background, and return when every service is ready.
 
         workers: CPU stages at a time on this machine, 0 for the servers alone. gpus: of the whole cluster, by default
-        LZN_GPUS or 0. repository: git URL or folder whose commits are run, by default this project. Raises StackError, with nothing left running, if it already runs, if a program is missing, or
-        if a service does not come up.
+        LZN_GPUS or 0. repository: git URL or folder whose commits are run, by default this project's.
+        Raises StackError, with nothing left running, if it already runs, if a program is missing, or if a service does
+        not come up.
         """
         begin = time.monotonic()
         gpus = int(os.environ.get("LZN_GPUS", "0")) if gpus is None else gpus

@@ -1,14 +1,31 @@
-"""Brings what workers made into a checkout, without executing anything, and writes its dvc.lock."""
+"""Brings what workers made into a checkout, without executing anything, and writes its dvc.lock.
 
+    python -m pipelines.cluster.collector [--size digits] [--targets train measure@rf ...]
+
+does so in one's own clone, from its default DVC remote. Exit code: 0 if everything is there, 1 if something was not
+made, is damaged, or cannot be had.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dvc.config import NoRemoteError
 from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 
 from pipelines.cluster.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
 from pipelines.cluster.resolution import Resolution
+from pipelines.cluster.run_cache import RemoteError
+from pipelines.cluster.sizes import UnknownSizeError, files_of_size
+from pipelines.dag import read_dependencies
+from pipelines.workspace import WorkspaceBusyError, exclusive_workspace
+from stages.params import ParamsError
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:
@@ -35,3 +52,51 @@ def write_locks(repo: Repo, resolution: Resolution) -> None:
     with repo.lock:
         for file, stages in by_file.items():
             Lockfile(repo, str(file)).dump_stages(stages)
+
+
+def collect_here(size: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """Collect into the workspace in the current folder; return the stages that were not made, the first ones each.
+
+    Raises what `collect` does, NoRemoteError without a default remote, and WorkspaceBusyError while a flow runs here.
+    """
+    with exclusive_workspace(), Repo(os.curdir) as repo:
+        dependencies = read_dependencies(files_of_size(size).targets(targets))
+        resolution = Resolution(repo, dependencies)
+        missing = resolution.find_all(dependencies)
+        collect(repo, resolution)
+    print(f"Collected {len(resolution.entries)} of {len(dependencies)} stages.")
+    return missing
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Collect from the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.cluster.collector", description=__doc__)
+    parser.add_argument("--size", default="digits", help="as params.yaml says (default: digits)")
+    parser.add_argument(
+        "--targets", nargs="+", default=[], help="stages or families of the size (default: all)"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        missing = collect_here(options.size, options.targets)
+    except NoRemoteError:
+        reason = "this clone has no default DVC remote: dvc remote add --local --default cluster s3://BUCKET/PREFIX"
+    except (
+        DamagedOutputsError,
+        DvcException,
+        ParamsError,
+        RemoteError,
+        UnknownSizeError,
+        WorkspaceBusyError,
+    ) as error:
+        reason = str(error)
+    else:
+        reason = (
+            f"not made with the code and parameters in this clone: {', '.join(missing)}" if missing else ""
+        )
+    if reason:
+        print(f"error: {reason}", file=sys.stderr)
+    return 1 if reason else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
