@@ -40,7 +40,7 @@ wait_for() {
 requeue_or_end() {
     if [[ $stop == time ]]; then
         if ((${SLURM_RESTART_COUNT:-0} >= ${LZN_MAX_RESTARTS:-100})); then
-            echo "Not queued again: restarted $SLURM_RESTART_COUNT times (LZN_MAX_RESTARTS)" >&2
+            echo "Not queued again: restarted ${SLURM_RESTART_COUNT:-0} times (LZN_MAX_RESTARTS)" >&2
             exit 1
         fi
         echo "The time limit is near: queued again"

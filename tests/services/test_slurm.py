@@ -170,6 +170,25 @@ def test_a_cancelled_training_stays_cancelled(slurm: OneNodeSlurm, project: Path
     wait_until(lambda: not slurm.processes_of_jobs(), "end of the job's processes", seconds=30)
 
 
+def test_a_job_that_was_restarted_often_enough_is_not_queued_again(
+    slurm: OneNodeSlurm, project: Path
+) -> None:
+    folder = project.with_name("bounded")
+    shutil.copytree(project, folder)
+    number = slurm.submit(
+        "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"],
+        settings=settings(LZN_MAX_RESTARTS="0"),
+    )  # fmt: skip
+
+    def trains() -> bool:
+        return any("stages.train" in process.cmdline() for process in slurm.processes_of_jobs())
+
+    wait_until(trains, "the training", seconds=PATIENCE, context=slurm.logs)
+    slurm.signal_script(number, "USR1")
+    assert slurm.wait_for_end(number, seconds=PATIENCE).state == "FAILED"
+    assert "Not queued again: restarted 0 times" in (folder / f"slurm-train-{number}.log").read_text()
+
+
 def test_secrets_that_others_may_read_are_refused(slurm: OneNodeSlurm, project: Path, tmp_path: Path) -> None:
     secrets = tmp_path / "env"
     secrets.write_text("export PREFECT_API_AUTH_STRING=admin:secret\n")
