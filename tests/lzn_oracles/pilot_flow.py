@@ -1,0 +1,60 @@
+"""A flow for a pilot worker: a program that counts, saves where it is when told to stop, and goes on from there.
+
+``python pilot_flow.py deploy`` makes its deployment ``count/test`` in the pool ``gpu``; ``python pilot_flow.py count
+FOLDER`` is the program. It ends when FOLDER has a file ``enough``.
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from prefect import flow
+
+from pipelines.interruption import stop_on_signals
+
+SAVING_SECONDS = 3.0
+
+
+@flow
+def count(folder: str) -> None:
+    """Runs the program as a flow of the project runs a stage: a signal to the flow is one to the stage."""
+    with stop_on_signals() as stop:
+        program = subprocess.Popen([sys.executable, __file__, "count", folder], start_new_session=True)
+        while program.poll() is None:
+            time.sleep(0.1)
+            if stop.requested.is_set():
+                program.terminate()
+                program.wait()
+    if program.returncode != 0:
+        raise RuntimeError(f"the program ended with exit code {program.returncode}")
+
+
+def _count(folder: Path) -> None:
+    stops: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stops.append(number))
+    saved = folder / "saved"
+    number = int(saved.read_text()) if saved.exists() else 0
+    (folder / "started").open("a").write(f"{number}\n")
+    while not (folder / "enough").exists():
+        number += 1
+        time.sleep(0.05)
+        if stops:
+            time.sleep(SAVING_SECONDS)
+            saved.write_text(str(number))
+            sys.exit(128 + signal.SIGTERM)
+    (folder / "result").write_text(str(number))
+
+
+def _deploy() -> None:
+    file = Path(__file__)
+    source = flow.from_source(source=str(file.parent), entrypoint=f"{file.name}:count")
+    source.deploy(name="test", work_pool_name="gpu", print_next_steps=False)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "deploy":
+        _deploy()
+    else:
+        _count(Path(sys.argv[2]))

@@ -1,0 +1,251 @@
+"""The jobs of infra/slurm in a real Slurm of two nodes: trainings and flow runs outlive the end of their job."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lzn_oracles import pilot_flow
+from lzn_oracles.one_node_slurm import ENDED, OneNodeSlurm, wait_until
+from lzn_oracles.prefect_with_password import PrefectWithPassword
+from lzn_oracles.project_copy import copy_project, read_params, run_in, shrink_params, write_params
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.services
+
+NUM_STEPS = 60  # enough that a signal arrives in time on a busy machine
+PATIENCE = 300.0  # seconds for what takes 20 on two idle cores
+TARGET = "train@rf"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNodeSlurm]:
+    missing = OneNodeSlurm.missing_programs()
+    assert not missing, f"not installed: {missing}; apt-get install slurm-wlm munge"
+    cluster = OneNodeSlurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy with its data set, whose run rf is small and trained with one seed."""
+    folder = copy_project(tmp_path_factory.mktemp("projects") / "template")
+    shrink_params(folder, num_steps=NUM_STEPS)
+    params = read_params(folder)
+    run = params["runs"]["rf"]
+    run["seeds"] = [0]
+    run["unet"] |= {
+        "base_channels": 4,
+        "channel_multipliers": [1],
+        "blocks_per_level": 1,
+        "attention_resolutions": [],
+    }
+    run["training"] |= {"batch_size": 16}
+    write_params(folder, params)
+    prepared = run_in(folder, ["dvc", "repro", "--quiet", "--single-item", "prepare@digits"])
+    assert prepared.returncode == 0, prepared.stderr
+    return folder
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What a training leaves in DVC: its entry in dvc.lock, the keys in the run-cache, and its files."""
+
+    lock: dict[str, Any]
+    run_cache: set[str]
+    files: dict[str, bytes]
+
+    @staticmethod
+    def of(project: Path) -> "Entered":
+        lock = YAML(typ="safe").load(project / "dvc.lock")["stages"][TARGET]
+        runs = project / ".dvc/cache/runs"
+        files = [file for file in (project / "outputs/digits/train/rf").rglob("*") if file.is_file()]
+        files += (project / "outputs/digits/plots/train").glob("rf.csv")
+        return Entered(
+            lock,
+            {file.relative_to(runs).as_posix() for file in runs.rglob("*") if file.is_file()},
+            {file.relative_to(project).as_posix(): file.read_bytes() for file in files},
+        )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(project: Path) -> Entered:
+    """The same training by ``dvc repro`` in two processes, without Slurm."""
+    folder = project.with_name("undisturbed")
+    shutil.copytree(project, folder)
+    ended = run_in(folder, ["env", "LZN_PROCESSES=2", "dvc", "repro", "--single-item", TARGET])
+    assert ended.returncode == 0, ended.stderr
+    return Entered.of(folder)
+
+
+def settings(**others: str) -> dict[str, str]:
+    """Variables of a job: this interpreter's programs, and nothing of the user's."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
+    own = {"PATH": path, "LZN_ENV_FILE": "", "LZN_PROCESSES": "1", "HOME": "/nonexistent"}
+    return {**own, **others}
+
+
+def last_checkpoint(project: Path) -> int:
+    """Step of the newest complete checkpoint."""
+    files = project.glob(".checkpoints/**/step_*.sha256")
+    return max((int(file.stem.removeprefix("step_")) for file in files), default=0)
+
+
+def wait_for_checkpoint_after(step: int, project: Path, slurm: OneNodeSlurm) -> None:
+    def what_is_there() -> str:
+        logs = [*project.glob("slurm-*.log")]
+        return slurm.logs() + "".join(log.read_text() for log in logs)
+
+    wait_until(
+        lambda: last_checkpoint(project) > step,
+        f"a checkpoint after {step}",
+        seconds=PATIENCE,
+        context=what_is_there,
+    )
+
+
+def wait_for_requeue(number: int, slurm: OneNodeSlurm, *, restarts: int) -> None:
+    """Returns when the job waits to be started for so many times again, all of its processes having ended."""
+
+    def is_queued_again() -> bool:
+        job = slurm.job(number)
+        assert job.state not in ENDED, slurm.logs()
+        return (job.state, job.restarts) == ("PENDING", restarts)
+
+    wait_until(is_queued_again, f"restart {restarts} of job {number}", seconds=PATIENCE, context=slurm.logs)
+
+
+def test_a_training_on_two_nodes_interrupted_twice_enters_dvc_as_if_by_dvc_repro(
+    slurm: OneNodeSlurm, project: Path, undisturbed: Entered
+) -> None:
+    folder = project.with_name("on_slurm")
+    shutil.copytree(project, folder)
+    number = slurm.submit(
+        "infra/slurm/train.sbatch",
+        "rf",
+        folder=folder,
+        options=["--nodes=2", "--time=30"],
+        settings=settings(),
+    )
+
+    wait_for_checkpoint_after(0, folder, slurm)
+    slurm.signal_script(number, "USR1")  # what comes before the time limit
+    wait_for_requeue(number, slurm, restarts=1)
+    stopped_after = last_checkpoint(folder)
+    assert stopped_after < NUM_STEPS
+    assert not slurm.processes_of_jobs()
+    log = folder / f"slurm-train-{number}.log"
+    assert f"train: stopped after step {stopped_after} of {NUM_STEPS}" in log.read_text()
+
+    wait_for_checkpoint_after(stopped_after, folder, slurm)
+    slurm.control("requeue", str(number))  # what a preemption does
+    wait_for_requeue(number, slurm, restarts=2)
+    assert last_checkpoint(folder) < NUM_STEPS
+
+    ended = slurm.wait_for_end(number, seconds=PATIENCE)
+    assert (ended.state, ended.restarts) == ("COMPLETED", 2), log.read_text()
+    assert not slurm.processes_of_jobs()
+    assert Entered.of(folder) == undisturbed
+    status = run_in(folder, ["dvc", "status", TARGET])
+    assert "up to date" in status.stdout
+
+
+def test_a_cancelled_training_stays_cancelled(slurm: OneNodeSlurm, project: Path) -> None:
+    folder = project.with_name("cancelled")
+    shutil.copytree(project, folder)
+    number = slurm.submit(
+        "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"], settings=settings()
+    )
+    wait_for_checkpoint_after(0, folder, slurm)
+    slurm.cancel(number)
+    assert slurm.wait_for_end(number, seconds=PATIENCE).state == "CANCELLED"
+    wait_until(lambda: not slurm.processes_of_jobs(), "end of the job's processes", seconds=30)
+
+
+def test_a_job_that_was_restarted_often_enough_is_not_queued_again(
+    slurm: OneNodeSlurm, project: Path
+) -> None:
+    folder = project.with_name("bounded")
+    shutil.copytree(project, folder)
+    number = slurm.submit(
+        "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"],
+        settings=settings(LZN_MAX_RESTARTS="0"),
+    )  # fmt: skip
+
+    def trains() -> bool:
+        return any("stages.train" in process.cmdline() for process in slurm.processes_of_jobs())
+
+    wait_until(trains, "the training", seconds=PATIENCE, context=slurm.logs)
+    slurm.signal_script(number, "USR1")
+    assert slurm.wait_for_end(number, seconds=PATIENCE).state == "FAILED"
+    assert "Not queued again: restarted 0 times" in (folder / f"slurm-train-{number}.log").read_text()
+
+
+def test_secrets_that_others_may_read_are_refused(slurm: OneNodeSlurm, project: Path, tmp_path: Path) -> None:
+    secrets = tmp_path / "env"
+    secrets.write_text("export PREFECT_API_AUTH_STRING=admin:secret\n")
+    secrets.chmod(0o640)
+    for script in ("train.sbatch", "pilot_worker.sbatch"):
+        number = slurm.submit(
+            f"infra/slurm/{script}", "rf", folder=project, options=[f"--output={tmp_path}/log"],
+            settings=settings(LZN_ENV_FILE=str(secrets)),
+        )  # fmt: skip
+        assert slurm.wait_for_end(number, seconds=30).state == "FAILED"
+        said = (tmp_path / "log").read_text()
+        assert "others may read" in said
+        assert "admin:secret" not in said
+        (tmp_path / "log").unlink()
+
+
+@pytest.fixture
+def prefect(tmp_path: Path) -> Iterator[PrefectWithPassword]:
+    server = PrefectWithPassword(tmp_path)
+    try:
+        server.wait_until_it_answers()
+        server.run("-m", "prefect", "--no-prompt", "work-pool", "create", "gpu", "--type", "process")
+        server.run(pilot_flow.__file__, "deploy")
+        yield server
+    finally:
+        server.stop()
+
+
+def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran_goes_on(
+    slurm: OneNodeSlurm, prefect: PrefectWithPassword, project: Path, tmp_path: Path
+) -> None:
+    counting = tmp_path / "counting"
+    counting.mkdir()
+    log = tmp_path / "pilot.log"
+    first = prefect.start_flow_run("count/test", folder=str(counting))
+    number = slurm.submit(
+        "infra/slurm/pilot_worker.sbatch", folder=project,
+        options=["--time=30", "--signal=B:USR1@120", f"--output={log}"],
+        settings=settings(LZN_ENV_FILE=str(prefect.env_file), LZN_POLL_SECONDS="1", LZN_IDLE_SECONDS="15"),
+    )  # fmt: skip
+    wait_until((counting / "started").exists, "the flow's program", seconds=PATIENCE, context=log.read_text)
+    assert prefect.state(first) == "RUNNING"
+
+    slurm.control(
+        "update", f"JobId={number}", "TimeLimit=2"
+    )  # minutes: Slurm's signal comes at its next look
+    wait_for_requeue(number, slurm, restarts=1)
+    assert not slurm.processes_of_jobs()
+    assert prefect.state(first) == "CRASHED"
+    saved = int((counting / "saved").read_text())
+
+    slurm.control("update", f"JobId={number}", "TimeLimit=30")
+    (counting / "enough").touch()
+    second = prefect.start_flow_run("count/test", folder=str(counting))
+    ended = slurm.wait_for_end(number, seconds=PATIENCE)
+    assert (ended.state, ended.restarts) == ("COMPLETED", 1), log.read_text()
+    assert "Idle for 15 s: ended" in log.read_text()
+    assert prefect.state(second) == "COMPLETED"
+    assert (counting / "started").read_text().split() == ["0", str(saved)]
+    assert not slurm.processes_of_jobs()
