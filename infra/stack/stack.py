@@ -87,7 +87,7 @@ class Stack:
             remove_sockets(kept_ports(self.layout))
         self.layout.supervisor_pid.unlink(missing_ok=True)
         self.layout.status.unlink(missing_ok=True)
-        report(f"Everything in {self.layout.root} has ended after {time.monotonic() - begin:.1f} s.")
+        report(f"Everything in {_shown(self.layout.root)} has ended after {time.monotonic() - begin:.1f} s.")
 
     def destroy(self, *, report: Report = print) -> None:
         """End all of it and remove the folder with every run, object and password; StackError if it is no stack's."""
@@ -95,7 +95,7 @@ class Stack:
             raise StackError(f"{self.layout.root} is no folder of a stack; nothing was removed")
         self.down(report=report)
         shutil.rmtree(self.layout.root)
-        report(f"Removed {self.layout.root}.")
+        report(f"Removed {_shown(self.layout.root)}.")
 
     def environment(self) -> dict[str, str]:
         """The variables of the env file; StackError if there is none."""
@@ -119,9 +119,18 @@ class Stack:
             raise StackError(f"{service} does not run in {self.layout.root}")
         return status.pid
 
-    def kill(self, service: str) -> None:
-        """SIGKILL to all processes of one service, as when a machine loses power; the supervisor restarts it."""
-        marks.kill(self.layout, service)
+    def kill(self, service: str, *, children: bool = False) -> None:
+        """SIGKILL to the first process of a service, with `children` to all; returns when they are gone.
+
+        The supervisor then starts it again: `wait_healthy`. After a bare `os.kill` it may serve a little longer.
+        """
+        pid = self.pid(service)
+        if children:
+            marks.kill(self.layout, service)
+            return
+        os.kill(pid, signal.SIGKILL)
+        while marks.is_alive(pid):
+            time.sleep(_POLL_SECONDS / 10)
 
     def wait_healthy(self, service: str, timeout: float = 60.0) -> float:
         """Wait until a service that runs or is being restarted serves; the seconds it took.
@@ -152,8 +161,8 @@ class Stack:
                 f"MLflow      http://{HOST}:{ports.mlflow}   user {MLFLOW_USER}, asks for MLFLOW_TRACKING_PASSWORD",
                 f"S3          http://{HOST}:{ports.s3}",
                 f"PostgreSQL  {HOST}:{ports.postgres}",
-                f"Variables and passwords for clients: . {self.layout.env}",
-                f"Logs: {self.layout.log('SERVICE')}",
+                f"Variables and passwords for clients: . {_shown(self.layout.env)}",
+                f"Logs: {_shown(self.layout.log('SERVICE'))}",
             ]
         )
 
@@ -261,3 +270,9 @@ class Stack:
         except (StackError, ProcessLookupError):
             return False  # it starts or ends just now
         return True
+
+
+def _shown(path: Path) -> Path:
+    """As a person in this folder would write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -104,7 +104,7 @@ def test_no_password_is_shown_by_logs_command_lines_or_status(servers: Stack) ->
 def test_postgresql_killed_comes_back_under_servers_that_stay(servers: Stack) -> None:
     others = {name: servers.pid(name) for name in ("mlflow", "prefect", "s3")}
     killed = servers.pid("postgres")
-    os.kill(killed, signal.SIGKILL)
+    servers.kill("postgres")
     for name in SERVERS:
         servers.wait_healthy(name, 60)
     assert servers.pid("postgres") != killed
@@ -113,8 +113,8 @@ def test_postgresql_killed_comes_back_under_servers_that_stay(servers: Stack) ->
 
 def test_servers_killed_all_at_once_come_back(servers: Stack) -> None:
     killed = {name: servers.pid(name) for name in ("s3", "mlflow", "prefect")}
-    for pid in killed.values():
-        os.kill(pid, signal.SIGKILL)
+    for name in killed:
+        servers.kill(name)
     for name in killed:
         servers.wait_healthy(name, 90)
     assert not {name for name in killed if servers.pid(name) == killed[name]}
