@@ -24,7 +24,7 @@ from pipelines.processes import OWNER_VARIABLE
 
 TARGET = "sample@rf"
 STAGES = ("prepare@digits", "train@rf", TARGET)
-NUM_STEPS = 600
+NUM_STEPS = 240
 EXPERIMENT = "lzn-digits"
 MOST_STARTS = 3
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -36,7 +36,7 @@ def make_project(folder: Path) -> Path:
     shrink_params(folder, num_steps=3)
     params = read_params(folder)
     params["runs"]["rf"]["seeds"] = [0]
-    params["runs"]["rf"]["training"] |= {"num_steps": NUM_STEPS, "checkpoint_every": 30, "log_every": 10}
+    params["runs"]["rf"]["training"] |= {"num_steps": NUM_STEPS, "checkpoint_every": 20, "log_every": 10}
     write_params(folder, params)
     who = ["-c", "user.name=drill", "-c", "user.email=drill@example.org"]
     for command in (["add", "--all"], ["commit", "--quiet", "--message", "drill"]):
