@@ -22,7 +22,7 @@ from infra.stack import marks
 from infra.stack.board import Board
 from infra.stack.catalogue import catalogue
 from infra.stack.keeper import Keeper
-from infra.stack.layout import Layout, write_private
+from infra.stack.layout import Layout, open_private, write_private
 from infra.stack.lock import ALREADY_RUNS, lock
 from infra.stack.service import Service
 
@@ -106,7 +106,10 @@ def _shorten_logs(layout: Layout, services: Sequence[Service]) -> None:
         log = layout.log(service.name)
         with contextlib.suppress(OSError):  # not there yet, or the disk is full
             if log.stat().st_size > _LOG_BYTES:
-                log.with_suffix(".old.log").write_bytes(log.read_bytes())
+                old = log.with_suffix(".old.log")
+                old.unlink(missing_ok=True)
+                with open_private(old) as copy:
+                    copy.write(log.read_bytes())
                 os.truncate(log, 0)
 
 
