@@ -1,8 +1,8 @@
 """The flows that a Prefect server knows: a DAG, one stage of it, one run's training."""
 
 import contextlib
-import functools
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,7 +14,7 @@ from prefect.client.schemas import State
 from prefect.concurrency.sync import concurrency
 from prefect.states import Cancelled, Completed, Failed
 
-from pipelines.cluster.checkouts import CommitError, kept_checkout, resolve_commit
+from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout, resolve_commit
 from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
 from pipelines.cluster.files import DamagedOutputsError, patiently
@@ -39,6 +39,7 @@ from pipelines.processes import Limits, Relay
 from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
 from stages.params import ParamsError, read_yaml
 from stages.resources import resources_of
+from stages.workspace import Workspace
 
 ONE_WEEK = 7 * 24 * 3600.0
 GRACE_SECONDS = 20.0
@@ -113,48 +114,61 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
         try:
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
-            with kept_checkout(full_hash, size, settings) as folder, contextlib.chdir(folder):
+            with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
                 files = files_of_size(size)
                 wanted = read_dependencies(files.targets(targets))
                 launch = _launch(files, full_hash, max_relaunches)
-                results = run_rounds(wanted, launch, stop=stop, relay=log.info)
-                log.info(
-                    "Stages of %s at %s, collected in %s:\n%s", size, commit, folder, summary_table(results)
-                )
-                publish_tables(files.params_file)
+                for rounds_left in reversed(range(MOST_ROUNDS)):
+                    results = run_missing(wanted, launch, stop=stop, relay=log.info)
+                    if stop.requested.is_set():
+                        break
+                    try:
+                        _collect(full_hash, size, wanted, settings, stop=stop, relay=log.info)
+                        break
+                    except DamagedOutputsError as error:
+                        if not rounds_left:
+                            raise
+                        log.warning("%s; their stages run again", error)
         except FAULTS as error:
             log.error("%s", error)
             return Failed(message=str(error))
+        log.info("Stages of %s at %s:\n%s", size, full_hash, summary_table(results))
         return _state_of_all(results)
 
 
-def run_rounds(
+def run_missing(
     dependencies: Mapping[str, frozenset[str]], launch: Launch, *, stop: StopRequest, relay: Relay
 ) -> tuple[StageResult, ...]:
-    """Run what is missing on workers and collect all that is made into the checkout in the current folder.
+    """Run on workers what is missing of the DAG in the current folder's checkout."""
+    with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
+        resolution = Resolution(repo, dependencies)
+        loop = WorkersLoop(resolution, Children(client, relay=relay), launch, stop=stop, relay=relay)
+        return loop.run(dependencies)
 
-    If outputs turn out to be damaged in the remote, their stages and those that could not run for it follow in another
-    round. Raises DamagedOutputsError if there is damage in the last round still.
-    """
-    for left in reversed(range(MOST_ROUNDS)):
-        with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
-            resolution = Resolution(repo, dependencies)
-            loop = WorkersLoop(resolution, Children(client, relay=relay), launch, stop=stop, relay=relay)
-            results = loop.run(dependencies)
-            try:
-                patiently(
-                    functools.partial(collect, repo, resolution),
-                    patience=REMOTE_PATIENCE_SECONDS,
-                    stop=stop,
-                    relay=relay,
-                )
-            except DamagedOutputsError as error:
-                if not left or stop.requested.is_set():
-                    raise
-                relay(f"{error}; their stages run again")
-            else:
-                break
-    return results
+
+def _collect(
+    commit: str,
+    size: str,
+    dependencies: Mapping[str, frozenset[str]],
+    settings: ClusterSettings,
+    *,
+    stop: StopRequest,
+    relay: Relay,
+) -> None:
+    """Bring all that is made into the folder that is kept for the size, one flow at a time, and publish its tables."""
+    with kept_checkout(commit, size, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
+        shutil.rmtree(
+            Workspace(size).folder("."), ignore_errors=True
+        )  # of another commit; the cache has all of it
+        resolution = Resolution(repo, dependencies)
+
+        def find_and_collect() -> None:
+            resolution.find_all(dependencies)
+            collect(repo, resolution)
+
+        patiently(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
+        relay(f"Collected in {folder}")
+        publish_tables(files_of_size(size).params_file)
 
 
 def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:

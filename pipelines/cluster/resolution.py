@@ -6,7 +6,6 @@ from pathlib import PurePath
 from typing import Any
 
 from dvc.dependency import ParamsDependency
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 from dvc_data.hashfile.hash_info import HashInfo
@@ -15,6 +14,10 @@ from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
 from pipelines.cluster.run_cache import Entry, RunCache, key_of, remote_errors
+
+
+class DamagedListError(RuntimeError):
+    """The list of files of an output is lost or damaged in the remote."""
 
 
 class UnknownInputsError(RuntimeError):
@@ -79,7 +82,7 @@ class Resolution:
             for out in self._stages[name].outs:
                 if out.hash_info.isdir:
                     self._tree(out)
-        except (FileNotFoundError, ObjectFormatError):
+        except DamagedListError:
             self.run_cache.withdraw(key)
             return False
         self._entries[name] = entry
@@ -158,17 +161,15 @@ class Resolution:
         expected = out.hash_info
         if expected.value not in self._trees:
             odb = self._repo.cloud.get_remote_odb(hash_name="md5")
-            try:
-                loaded = Tree.load(odb, expected)
-            except (FileNotFoundError, ObjectFormatError):
-                raise
-            except (OSError, DvcException):
-                with remote_errors():
-                    raise
+            with remote_errors():
+                try:
+                    loaded = Tree.load(odb, expected)
+                except (FileNotFoundError, ObjectFormatError) as error:
+                    raise DamagedListError(f"{expected.value}: {error}") from error
             copy = Tree.from_list(loaded.as_list(), hash_name="md5")
             copy.digest()
             if copy.hash_info != expected:
-                raise ObjectFormatError(f"the list of files {expected.value} is damaged")
+                raise DamagedListError(f"{expected.value} has another content than its hash says")
             self._trees[expected.value] = copy
         return self._trees[expected.value]
 

@@ -66,6 +66,7 @@ class RunCache:
 
     def _files(self, key: str) -> list[str]:
         folder = self._folder(key)
+        self._odb.fs.fs.invalidate_cache()  # of listings: another machine may have written since
         return list(self._odb.fs.find(folder)) if self._odb.fs.exists(folder) else []
 
     def _folder(self, key: str) -> str:

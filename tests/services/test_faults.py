@@ -84,7 +84,7 @@ def test_kill_9_of_the_flow_itself(drill: Drill) -> None:
 def test_kill_9_of_both_workers(drill: Drill) -> None:
     def kill_workers() -> None:
         for number in (1, 2):
-            kill_pid(drill.stack.pid(f"worker-cpu-{number}"))
+            drill.stack.kill(f"worker-cpu-{number}")
 
     drill.survive(
         "kill -9 of the workers",
@@ -111,10 +111,10 @@ def test_a_machine_that_is_gone(drill: Drill) -> None:
     """Nobody is left to report: the automation for zombie runs finds out by the missing heartbeats."""
 
     def lose_machine() -> None:
+        for number in (1, 2):
+            drill.stack.kill(f"worker-cpu-{number}", children=True)
         for process in drill.orphans():
             kill(process)
-        for number in (1, 2):
-            drill.stack.kill(f"worker-cpu-{number}")
 
     drill.survive(
         "a machine is lost: worker, flow and training at once",
@@ -179,10 +179,6 @@ def test_a_corrupted_object_in_the_remote(drill: Drill) -> None:
         again,
         time.monotonic() - begin,
     )
-
-
-def kill_pid(pid: int) -> None:
-    subprocess.run(["kill", "-KILL", str(pid)], check=True)
 
 
 RUN_STAGE = """
