@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow lint bench ui serve clean
+.PHONY: help repro flow plan dry test test-slow lint validate-infra bench ui serve clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ SIZE ?= digits
 SERVE_PORT ?= 5001
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
 	python -m stages.check $(SIZE_PARAMS)
@@ -43,6 +43,9 @@ lint: $(VENV)/installed  ## style, types and import contracts
 	ruff format --check .
 	mypy
 	lint-imports
+
+validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas
+	python -m infra.validate
 
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
 	@for topic in latents alignment steps sampling accuracy; do python -m benchmarks.$$topic || exit 1; done

@@ -1,0 +1,1 @@
+"""What a team deploys: servers, images, cluster scripts."""
