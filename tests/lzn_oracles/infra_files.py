@@ -26,7 +26,7 @@ CLIENT_VARIABLES = frozenset(
         "MLFLOW_TRACKING_PASSWORD",
         "PREFECT_API_URL",
         "PREFECT_API_AUTH_STRING",
-    }  # fmt: skip
+    }
 )
 """What workers and flows read; one name more or less is a mistake on one of the two sides."""
 
@@ -54,7 +54,7 @@ SERVER_VARIABLES = frozenset(
         "PREFECT_SERVER_DATABASE_CONNECTION_URL",
         "PREFECT_SERVER_API_AUTH_STRING",
         "PREFECT_SERVER_UI_API_URL",
-    }  # fmt: skip
+    }
 )
 
 SECRET_NAME = re.compile(r"password|secret|auth_string|access_key|_store_uri|connection_url", re.IGNORECASE)
