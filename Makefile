@@ -24,7 +24,7 @@ repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became 
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	python -m stages.check $(SIZE_PARAMS)
-	python -m pipelines.reproduce
+	python -m pipelines.local
 
 plan: $(VENV)/installed  ## print what each size would run: its DAG, networks and estimated GPU hours
 	python -m pipelines.plan $(SIZES:%=%/dvc.yaml)

@@ -31,6 +31,11 @@ class StageNode:
     lock_file: Path | None
     lock_key: str
 
+    @staticmethod
+    def unchecked(name: str, dependencies: frozenset[str] = frozenset()) -> "StageNode":
+        """A stage of which nothing is known but its place in the DAG."""
+        return StageNode(name, dependencies, needs_check=True, lock_file=None, lock_key="")
+
 
 def read_dag(targets: Sequence[str] = DEFAULT_TARGETS) -> tuple[StageNode, ...]:
     """Read the stages that `dvc repro TARGETS` would visit, in the order in which it would visit them.

@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Cancelled, Completed, Failed
 
 from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
+from pipelines.guard import orphan_guard
 from pipelines.interruption import StopRequest, stop_on_signals
 from pipelines.processes import Limits
 from pipelines.schedule import (
@@ -22,7 +23,12 @@ from pipelines.schedule import (
     summary_table,
 )
 from pipelines.stage_runner import StageRunner
-from pipelines.workspace import WorkspaceBusyError, dvc_lock_in_plan_order, exclusive_workspace
+from pipelines.workspace import (
+    WorkspaceBusyError,
+    dvc_lock_in_plan_order,
+    exclusive_workspace,
+    owner_mark,
+)
 
 ONE_DAY = 24 * 3600.0
 HALF_A_MINUTE = 30.0
@@ -54,7 +60,7 @@ def reproduce(
     try:
         with exclusive_workspace(), stop_on_signals() as stop:
             stages = read_dag(targets)
-            with dvc_lock_in_plan_order(stages):
+            with orphan_guard(owner_mark(""), grace=grace_seconds), dvc_lock_in_plan_order(stages):
                 results = run_stages(stages, max_parallel, StageRunner(limits=limits, stop=stop), stop)
             get_run_logger().info("Stages:\n%s", summary_table(results))
     except (DvcException, WorkspaceBusyError) as error:

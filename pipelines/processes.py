@@ -91,15 +91,15 @@ def run_streamed(
     return EndedCommand(process.returncode, ending, tuple(tail), time.monotonic() - start)
 
 
-def end_orphans(workspace: str, *, own: str, grace: float) -> int:
-    """End processes whose mark starts with `workspace` but not with `own`; return how many there were.
+def end_orphans(workspace: str, *, own: str | None, grace: float) -> int:
+    """End processes whose mark starts with `workspace` but not with `own`, if any; return how many there were.
 
     They were left by a flow that was killed outright (SIGKILL, out of memory) and could not end them itself.
     """
     orphans = [
         process
         for process in psutil.process_iter()
-        if (mark := _owner(process)).startswith(workspace) and not mark.startswith(own)
+        if (mark := _owner(process)).startswith(workspace) and (own is None or not mark.startswith(own))
     ]
     for process in orphans:
         _signal(process, signal.SIGTERM)

@@ -16,9 +16,12 @@ from pipelines.workspace import owner_mark
 class StageRunner:
     """Runs stages of the workspace in the current folder; safe to use from several threads at once."""
 
-    def __init__(self, *, limits: Limits, stop: StopRequest) -> None:
+    def __init__(
+        self, *, limits: Limits, stop: StopRequest, environment: Mapping[str, str] = os.environ
+    ) -> None:
         self._limits = limits
         self._stop = stop
+        self._environment = environment
 
     def run(self, stage: StageNode, relay: Relay) -> StageResult:
         """Let DVC bring one stage up to date, its dependencies being so already.
@@ -32,7 +35,7 @@ class StageRunner:
         ended = run_streamed(
             dvc_command(stage.name),
             owner=owner_mark(stage.name),
-            environment=stage_environment(os.environ),
+            environment=stage_environment(self._environment),
             limits=self._limits,
             stop=self._stop,
             relay=relay,

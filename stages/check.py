@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ from stages.paper_tables import TablesParams
 from stages.params import ParamsError, Section, read_yaml, validate
 from stages.probe import ProbeParams
 from stages.report import ReportParams
+from stages.resources import DEFAULT, Resources
 from stages.runs import AnyRun, GenerationRun, JointRun, RepresentationRun
 from stages.sample import SampleParams
 from stages.settings import SettingsParams
@@ -69,11 +71,30 @@ class Params(Section):
     plots: PlotsParams
     tables: TablesParams
     report: ReportParams
+    resources: dict[str, Resources]
 
     @property
     def all_runs(self) -> dict[str, AnyRun]:
         """Trained and imported runs by name."""
         return {**self.runs, **{name: imported.run for name, imported in self.imports.items()}}
+
+    @property
+    def stages(self) -> dict[str, frozenset[str]]:
+        """The families of stages that dvc.yaml has, each with its instances (``rf`` of ``train@rf``)."""
+        families = self.families
+        instances: dict[str, Mapping[str, object]] = {
+            "prepare": self.data,
+            "features": self.features,
+            "train": self.runs,
+            "import": self.imports,
+            **dict.fromkeys(("sample", "measure", "steps"), families.generative),
+            **dict.fromkeys(("classify", "settings"), families.classifying),
+            **dict.fromkeys(("probe", "tsne"), families.representing),
+            "zones": families.encoding,
+            "tables": {},
+            "report": {},
+        }
+        return {stage: frozenset(names) for stage, names in instances.items()}
 
     @model_validator(mode="after")
     def _names_are_of_one_run(self) -> "Params":
@@ -189,6 +210,21 @@ class Params(Section):
             raise ValueError(
                 f"report.picture is {picture}, which is not both in families.generative and classifying"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _resources_are_of_stages(self) -> "Params":
+        if DEFAULT not in self.resources:
+            raise ValueError(f"resources.{DEFAULT} is missing: what a stage needs that is not listed itself")
+        for key in self.resources.keys() - {DEFAULT}:
+            family, at, instance = key.partition("@")
+            if family not in self.stages:
+                raise ValueError(f"resources.{key}: no such stage; the stages are {', '.join(self.stages)}")
+            if at and instance not in self.stages[family]:
+                able = (
+                    ", ".join(f"{family}@{name}" for name in sorted(self.stages[family])) or f"{family} alone"
+                )
+                raise ValueError(f"resources.{key}: no such stage; there is {able}")
         return self
 
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from dvc.utils.serialize import load_yaml
 
+from pipelines.local import parse_arguments
 from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
-from pipelines.reproduce import parse_arguments
 
 pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories
 
@@ -53,7 +53,7 @@ def environment(bare_environment: Mapping[str, str]) -> Iterator[Mapping[str, st
 
 def start_flow(root: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.reproduce", *arguments],
+        [sys.executable, "-m", "pipelines.local", *arguments],
         cwd=root,
         env=environment,
         stdout=subprocess.PIPE,
@@ -195,14 +195,9 @@ def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_r
     (root / "pids").touch()
 
     with start_flow(root, environment, "--grace", "3") as flow:
-        assert flow.stdout is not None
-        output = ""
-        while "the tree is up" not in output:
-            line = flow.stdout.readline()
-            assert line, f"the flow ended before its stage was up: {output}"
-            output += line
+        output = _output_until("the tree is up", flow)
         os.killpg(flow.pid, how)  # as a terminal does: to the whole foreground group
-        output += flow.stdout.read()
+        output += flow.communicate()[0]
 
     assert flow.returncode == 128 + how, output
     assert (root / "checkpoint").read_text() == "saved"
@@ -214,6 +209,33 @@ def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_r
     (root / "tree.py").write_text("print('resumed')")
     dvc(root, "repro")
     assert (root / "weights").read_text() == "saved"
+
+
+def test_a_flow_that_is_killed_outright_leaves_no_process_within_seconds(toy_repository, environment):
+    root = toy_repository(train=("python tree.py | tee pids; cp checkpoint weights", [], ["weights"]))
+    (root / "tree.py").write_text(TREE)
+    (root / "pids").touch()
+
+    with start_flow(root, environment, "--grace", "2") as flow:
+        _output_until("the tree is up", flow)
+        flow.kill()
+        start = time.monotonic()
+        while _processes_in(root):
+            assert time.monotonic() - start < 15.0
+            time.sleep(0.1)
+
+    assert (root / "checkpoint").read_text() == "saved"
+    assert not [pid for pid in map(int, (root / "pids").read_text().split()[:3]) if _alive(pid)]
+
+
+def _output_until(words: str, flow: "subprocess.Popen[str]") -> str:
+    assert flow.stdout is not None
+    output = ""
+    while words not in output:
+        line = flow.stdout.readline()
+        assert line, f"the flow ended before its stage was up: {output}"
+        output += line
+    return output
 
 
 def _alive(pid: int) -> bool:

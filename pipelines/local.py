@@ -1,6 +1,6 @@
 """Bring the project up to date as `dvc repro` does, with stages in parallel and their logs in Prefect's UI.
 
-    python -m pipelines.reproduce [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS]
+    python -m pipelines.local [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS]
 
 Exit code: 0 if everything is up to date, 1 if a stage failed, 128 + n if signal n stopped it.
 """
@@ -57,7 +57,7 @@ def run_flow(options: argparse.Namespace) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line; numbers that make no sense end the program with a usage message."""
-    parser = argparse.ArgumentParser(prog="python -m pipelines.reproduce", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pipelines.local", description=__doc__)
     parser.add_argument("--targets", nargs="+", default=list(DEFAULT_TARGETS), help="as for `dvc repro`")
     parser.add_argument("--max-parallel", type=int, default=2, help="stages at a time (default: 2)")
     parser.add_argument("--timeout", type=float, default=86400.0, help="seconds a stage (default: a day)")

@@ -1,0 +1,124 @@
+"""Stages as runs of their own in Prefect: started on the work pool of their resources, watched, cancelled."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.states import Cancelling
+
+from pipelines.processes import Relay
+from stages.resources import Resources
+
+DEPLOYMENT = "run-stage/{pool}"
+SERVER_PATIENCE_SECONDS = 900.0
+"""For how long Prefect's server may be away before the flow gives up."""
+_PAUSE_SECONDS = 5.0
+_MOST_ATTEMPTS = 1000
+
+_Result = TypeVar("_Result")
+
+
+class DeploymentMissingError(RuntimeError):
+    """Prefect has no deployment for a pool."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A stage's run in Prefect. relaunches: how often it was started anew after a crash."""
+
+    stage: str
+    flow_run_id: UUID
+    relaunches: int = 0
+
+
+class Children:
+    """Starts and watches runs of stages, bearing with a server that is away for a while.
+
+    A run is named by what decides the stage's outputs, so that two flows that need the same stage share one run.
+    """
+
+    def __init__(self, client: SyncPrefectClient, *, relay: Relay) -> None:
+        self._client = client
+        self._relay = relay
+        self._deployments: dict[str, UUID] = {}
+
+    def start(self, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]) -> Child:
+        """Start a stage's run, or join the one that another flow started and that has not ended.
+
+        Raises DeploymentMissingError if nothing was deployed for its pool.
+        """
+        deployment = self._deployment(resources.pool)
+        for attempt in range(_MOST_ATTEMPTS):
+            run = self._create(deployment, stage, f"{key}:{attempt}", resources, parameters)
+            if run.state is None or not run.state.is_final():
+                return Child(stage, run.id)
+        raise RuntimeError(f"{stage} was started {_MOST_ATTEMPTS} times with the same inputs")
+
+    def read(self, children: Sequence[Child]) -> dict[UUID, FlowRun]:
+        """How the runs are now, by their id; those that somebody deleted are missing."""
+        ids = FlowRunFilterId(any_=[child.flow_run_id for child in children])
+        runs = self._patiently(
+            lambda: self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(children))
+        )
+        return {run.id: run for run in runs}
+
+    def cancel(self, children: Sequence[Child]) -> None:
+        """Ask workers to end the runs; they give stages time to save their work."""
+        for child in children:
+            self._patiently(
+                lambda child=child: self._client.set_flow_run_state(  # type: ignore[misc]
+                    child.flow_run_id, Cancelling(message="the flow that started it was stopped")
+                )
+            )
+
+    def _create(
+        self, deployment: UUID, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]
+    ) -> FlowRun:
+        return self._patiently(
+            lambda: self._client.create_flow_run_from_deployment(
+                deployment,
+                name=stage,
+                parameters={**parameters, "stage": stage, "gpus": resources.gpus},
+                idempotency_key=key,
+            )
+        )
+
+    def _deployment(self, pool: str) -> UUID:
+        if pool not in self._deployments:
+            name = DEPLOYMENT.format(pool=pool)
+            try:
+                found = self._patiently(lambda: self._client.read_deployment_by_name(name))
+            except ObjectNotFound as error:
+                message = f"Prefect has no deployment {name}; run `python -m pipelines.cluster.deploy` once"
+                raise DeploymentMissingError(message) from error
+            self._deployments[pool] = found.id
+        return self._deployments[pool]
+
+    def _patiently(self, call: Callable[[], _Result]) -> _Result:
+        """Ask the server, again and again while it is away."""
+        deadline = time.monotonic() + SERVER_PATIENCE_SECONDS
+        told = False
+        while True:
+            try:
+                return call()
+            except (httpx.TransportError, PrefectHTTPStatusError) as error:
+                if not _is_away(error) or time.monotonic() > deadline:
+                    raise
+                if not told:
+                    self._relay(f"Prefect's server does not answer ({type(error).__name__}); waiting for it")
+                    told = True
+                time.sleep(_PAUSE_SECONDS)
+
+
+def _is_away(error: httpx.TransportError | PrefectHTTPStatusError) -> bool:
+    return (
+        isinstance(error, httpx.TransportError)
+        or error.response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+    )

@@ -1,0 +1,188 @@
+"""The flows that a Prefect server knows: a DAG, one stage of it, one run's training."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas import State
+from prefect.concurrency.sync import concurrency
+from prefect.states import Cancelled, Completed, Failed
+
+from pipelines.cluster.checkouts import CommitError, kept_checkout, resolve_commit
+from pipelines.cluster.children import Children, DeploymentMissingError
+from pipelines.cluster.collector import collect
+from pipelines.cluster.files import DamagedOutputsError, patiently
+from pipelines.cluster.gpus import GpuError, GpuWaitStoppedError
+from pipelines.cluster.publishing import publish_tables
+from pipelines.cluster.remote_stage import (
+    REMOTE_PATIENCE_SECONDS,
+    RefusedError,
+    RemoteStage,
+    StoppedError,
+    run_remote_stage,
+)
+from pipelines.cluster.resolution import Resolution
+from pipelines.cluster.run_cache import RemoteError
+from pipelines.cluster.scheduling import Launch, WorkersLoop
+from pipelines.cluster.server_setup import GPU_LIMIT
+from pipelines.cluster.settings import ClusterSettings, SettingsError
+from pipelines.cluster.sizes import SizeFiles, UnknownSizeError, files_of_size
+from pipelines.dag import read_dependencies
+from pipelines.interruption import StopRequest, stop_on_signals
+from pipelines.processes import Limits, Relay
+from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
+from stages.params import ParamsError, read_yaml
+from stages.resources import resources_of
+
+ONE_WEEK = 7 * 24 * 3600.0
+GRACE_SECONDS = 20.0
+"""What a stage gets to save its work before it is killed; a worker that cancels a run waits 30 s for all of it."""
+MOST_ROUNDS = 3
+"""How often a flow looks for what is missing: damage found in the remote makes stages missing that were made."""
+FAULTS = (
+    CommitError,
+    DamagedOutputsError,
+    DeploymentMissingError,
+    DvcException,
+    GpuError,
+    ParamsError,
+    RefusedError,
+    RemoteError,
+    SettingsError,
+    UnknownSizeError,
+)
+"""What ends a flow with its own sentence and no traceback."""
+
+
+@flow(name="run-stage", flow_run_name="{stage}", persist_result=False)
+def run_stage(
+    stage: str,
+    commit: str,
+    gpus: int = 0,
+    timeout_seconds: float = ONE_WEEK,
+    grace_seconds: float = GRACE_SECONDS,
+) -> State[Any]:
+    """Run exactly one stage of a commit on this machine, with files from and to the DVC remote.
+
+    stage: DVC's address of it, as `train@rf` or `scales/paper/dvc.yaml:train@imagenet`. gpus: how many it gets to
+    itself. A stage whose inputs were not made is refused, and one that is made already is not run again.
+    """
+    log = get_run_logger()
+    limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
+    wanted = RemoteStage(commit=commit, name=stage, gpus=gpus)
+    with stop_on_signals() as stop:
+        try:
+            settings = ClusterSettings.from_environment()
+            with _gpus_of_the_cluster(gpus):
+                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, relay=log.info)
+        except (GpuWaitStoppedError, StoppedError) as error:
+            return Cancelled(message=str(error))
+        except FAULTS as error:
+            log.error("%s", error)
+            return Failed(message=str(error))
+        return _state_of(result)
+
+
+@flow(name="reproduce", flow_run_name="{size}", persist_result=False)
+def reproduce(
+    size: str = "digits", targets: Sequence[str] = (), commit: str = "HEAD", max_relaunches: int = 2
+) -> State[Any]:
+    """Bring the stages of a size up to date on the cluster's workers, then collect what they made.
+
+    targets: as for `dvc repro`, within the size (`train@rf`; `measure` for all of `measure@...`); all by default.
+    commit: a commit, branch or tag of LZN_REPOSITORY. max_relaunches: of a stage whose run crashed.
+    """
+    return _reproduce(size, targets, commit, max_relaunches)
+
+
+@flow(name="train-one", flow_run_name="{size} {run}", persist_result=False)
+def train_one(run: str, size: str = "digits", commit: str = "HEAD", max_relaunches: int = 2) -> State[Any]:
+    """Train one run on the cluster's workers, and make what it needs for that."""
+    return _reproduce(size, (f"train@{run}",), commit, max_relaunches)
+
+
+def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: int) -> State[Any]:
+    log = get_run_logger()
+    with stop_on_signals() as stop:
+        try:
+            settings = ClusterSettings.from_environment()
+            full_hash = resolve_commit(commit, settings)
+            with kept_checkout(full_hash, size, settings) as folder, contextlib.chdir(folder):
+                files = files_of_size(size)
+                wanted = read_dependencies(files.targets(targets))
+                launch = _launch(files, full_hash, max_relaunches)
+                results = run_rounds(wanted, launch, stop=stop, relay=log.info)
+                log.info(
+                    "Stages of %s at %s, collected in %s:\n%s", size, commit, folder, summary_table(results)
+                )
+                publish_tables(files.params_file)
+        except FAULTS as error:
+            log.error("%s", error)
+            return Failed(message=str(error))
+        return _state_of_all(results)
+
+
+def run_rounds(
+    dependencies: Mapping[str, frozenset[str]], launch: Launch, *, stop: StopRequest, relay: Relay
+) -> tuple[StageResult, ...]:
+    """Run what is missing on workers and collect all that is made into the checkout in the current folder.
+
+    If outputs turn out to be damaged in the remote, their stages and those that could not run for it follow in another
+    round. Raises DamagedOutputsError if there is damage in the last round still.
+    """
+    for left in reversed(range(MOST_ROUNDS)):
+        with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
+            resolution = Resolution(repo, dependencies)
+            loop = WorkersLoop(resolution, Children(client, relay=relay), launch, stop=stop, relay=relay)
+            results = loop.run(dependencies)
+            try:
+                patiently(
+                    functools.partial(collect, repo, resolution),
+                    patience=REMOTE_PATIENCE_SECONDS,
+                    stop=stop,
+                    relay=relay,
+                )
+            except DamagedOutputsError as error:
+                if not left or stop.requested.is_set():
+                    raise
+                relay(f"{error}; their stages run again")
+            else:
+                break
+    return results
+
+
+def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:
+    params = read_yaml(files.params_file)
+    return Launch(
+        parameters={"commit": commit},
+        resources_of=lambda name: resources_of(params, name),
+        max_relaunches=max_relaunches,
+    )
+
+
+def _gpus_of_the_cluster(count: int) -> AbstractContextManager[None]:
+    """Hold slots of the cluster's limit, so that no more stages start than there are GPUs; a killed holder's lapse."""
+    return concurrency(GPU_LIMIT, occupy=count, strict=True) if count else contextlib.nullcontext()
+
+
+def _state_of(result: StageResult) -> State[Any]:
+    if result.outcome is Outcome.FAILED:
+        return Failed(message=result.error)  # not raised: Prefect would store a flow's exception as a pickle
+    if result.outcome is Outcome.STOPPED:
+        return Cancelled(message=result.error)
+    return Completed(message=result.outcome.value)
+
+
+def _state_of_all(results: Sequence[StageResult]) -> State[Any]:
+    if failure := failure_message(results):
+        return Failed(message=failure)
+    if not all(result.outcome.releases_dependents for result in results):
+        return Cancelled(message="was stopped")
+    made = sum(result.outcome is Outcome.DONE for result in results)
+    return Completed(message=f"{made} stages run, {len(results) - made} were there")

@@ -1,0 +1,43 @@
+"""Tables of a finished flow as Prefect artifacts, with links to the runs in MLflow."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+
+from stages.check import read_params
+from stages.page.about import SeedOfRun, about
+from stages.results import Results
+from stages.workspace import Workspace
+
+PAGES = {
+    "claims": "What became of the paper's claims",
+    "tables": "The paper's tables, ours beside the paper's",
+}
+
+
+def publish_tables(params_file: Path) -> None:
+    """Put claims, tables and runs of the size in the current folder among the artifacts of the running flow.
+
+    Sizes or targets without tables publish the runs alone. MLflow being away costs the links and is no error.
+    """
+    params = read_params(params_file)
+    workspace = Workspace(params.size)
+    for name, description in PAGES.items():
+        file = workspace.folder("tables") / f"{name}.md"
+        if file.exists():
+            create_markdown_artifact(file.read_text(encoding="utf-8"), f"{name}-{params.size}", description)
+    found = about(Results(workspace), params.families.model_dump())
+    if found.runs:
+        create_markdown_artifact(
+            runs_table(found.runs), f"runs-{params.size}", "Trained runs, with their pages in MLflow"
+        )
+
+
+def runs_table(runs: Sequence[SeedOfRun]) -> str:
+    """Markdown: a line for each seed of a run."""
+    lines = ["| run | seed | study | data | started | trained for |", "|---|---|---|---|---|---|"]
+    for run in runs:
+        name = f"[{run.run}]({run.link})" if run.link else run.run
+        lines.append(f"| {name} | {run.seed} | {run.study} | {run.data} | {run.started} | {run.time} |")
+    return "\n".join(lines)

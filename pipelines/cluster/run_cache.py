@@ -1,0 +1,112 @@
+"""DVC's run-cache in the remote: which outputs a stage had when it ran with given code, parameters and inputs.
+
+An entry is the stage's part of dvc.lock, in a file named by the hash of all that decides the outputs. It is written
+after the outputs, so what it names is there. DVC copies the whole run-cache at every pull and push; this reads and
+writes single entries, which stays fast however many there are.
+"""
+
+import contextlib
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import aiohttp
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+from dvc.stage.serialize import to_single_stage_lockfile
+from dvc.utils import dict_sha256
+from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, parse_yaml
+from dvc_data.hashfile.meta import Meta
+from voluptuous import Invalid
+
+Entry = Mapping[str, Any]
+"""A stage's part of dvc.lock: cmd, deps and outs with their hashes, values of params."""
+_NOT_HASHED = [Meta.PARAM_SIZE, Meta.PARAM_NFILES]
+
+
+class RemoteError(RuntimeError):
+    """The remote does not answer, refuses the credentials (`is_refusal`) or cannot be written."""
+
+    def __init__(self, message: str, *, is_refusal: bool = False) -> None:
+        super().__init__(message)
+        self.is_refusal = is_refusal
+
+
+class RunCache:
+    """The run-cache in the default remote of a repository.
+
+    Every method raises RemoteError if the remote cannot be used.
+    """
+
+    def __init__(self, repo: Repo) -> None:
+        self._odb = repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of a key; None where there is no whole one. Of several, every machine finds the same."""
+        with remote_errors():
+            for path in sorted(self._files(key)):
+                if (entry := self._read(path)) is not None:
+                    return entry
+        return None
+
+    def publish(self, key: str, entry: Entry) -> None:
+        """Make an entry known to all machines; its outputs must be in the remote."""
+        path = posixpath.join(self._folder(key), content_hash(entry))
+        with remote_errors():
+            self._odb.fs.makedirs(self._folder(key), exist_ok=True)
+            self._odb.fs.pipe_file(path, dumps_yaml(dict(entry)).encode())
+
+    def withdraw(self, key: str) -> None:
+        """Forget all entries of a key, so that its stage runs again."""
+        with remote_errors():
+            for path in self._files(key):
+                self._odb.fs.remove(path)
+
+    def _files(self, key: str) -> list[str]:
+        folder = self._folder(key)
+        return list(self._odb.fs.find(folder)) if self._odb.fs.exists(folder) else []
+
+    def _folder(self, key: str) -> str:
+        return str(self._odb.fs.join(self._odb.path, "runs", key[:2], key))
+
+    def _read(self, path: str) -> Entry | None:
+        """An entry, or None if the file is not what its name says."""
+        try:
+            content: Entry = COMPILED_LOCK_FILE_STAGE_SCHEMA(parse_yaml(self._odb.fs.cat_file(path), path))
+        except (FileNotFoundError, YAMLFileCorruptedError, Invalid, UnicodeDecodeError):
+            return None
+        return content if content_hash(content) == posixpath.basename(path) else None
+
+
+@contextlib.contextmanager
+def remote_errors() -> Iterator[None]:
+    """Turn what storage libraries raise into RemoteError."""
+    try:
+        yield
+    except (NoCredentialsError, PermissionError) as error:
+        message = f"the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID and its secret for S3): {error}"
+        raise RemoteError(message, is_refusal=True) from error
+    except (OSError, DvcException, BotoCoreError, aiohttp.ClientError) as error:
+        raise RemoteError(f"the DVC remote cannot be used: {type(error).__name__}: {error}") from error
+
+
+def content_hash(entry: Entry) -> str:
+    """DVC's name for an entry: the hash of its content without sizes."""
+    digest: str = dict_sha256(entry, exclude=_NOT_HASHED)
+    return digest
+
+
+def key_of(stage: Any) -> str:
+    """The hash of all that decides a stage's outputs: command, hashes of dependencies, parameters, outputs' paths.
+
+    The hashes of the stage's dependencies must be set. It is DVC's own key (`dvc.stage.cache`), computed without
+    looking at the files, which need not be here.
+    """
+    return key_of_entry(to_single_stage_lockfile(stage))
+
+
+def key_of_entry(entry: Entry) -> str:
+    """The key to which an entry belongs."""
+    return content_hash({**entry, "outs": [out["path"] for out in entry.get("outs", [])]})

@@ -1,0 +1,111 @@
+"""The loop of a distributed flow: start what can start, wait, relaunch what crashed, hand on what is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from prefect.client.schemas.objects import FlowRun, StateType
+
+from pipelines.cluster.children import Child, Children
+from pipelines.cluster.resolution import Resolution
+from pipelines.dag import StageNode
+from pipelines.interruption import StopRequest
+from pipelines.processes import Relay
+from pipelines.schedule import Outcome, Schedule, StageResult
+from stages.resources import Resources
+
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How stages are started: all with these parameters, each with the resources that `resources_of` tells.
+
+    max_relaunches: how often a stage is started anew after a crash; one that failed by itself is not.
+    """
+
+    parameters: Mapping[str, Any]
+    resources_of: Callable[[str], Resources]
+    max_relaunches: int
+
+
+class WorkersLoop:
+    """Runs the stages of a DAG on workers, each as soon as what it depends on is made."""
+
+    def __init__(
+        self, resolution: Resolution, children: Children, launch: Launch, *, stop: StopRequest, relay: Relay
+    ) -> None:
+        self._resolution = resolution
+        self._children = children
+        self._launch = launch
+        self._stop = stop
+        self._relay = relay
+        self._running: list[Child] = []
+
+    def run(self, dependencies: Mapping[str, frozenset[str]]) -> tuple[StageResult, ...]:
+        """Run what is not made; a stop request cancels what runs."""
+        schedule = Schedule([StageNode.unchecked(name, needed) for name, needed in dependencies.items()])
+        while True:
+            self._start_ready(schedule)
+            if self._stop.requested.is_set():
+                self._children.cancel(self._running)
+                for child in self._running:
+                    schedule.finish(StageResult(child.stage, Outcome.STOPPED, error="was stopped"))
+                return schedule.results()
+            if not self._running:
+                return schedule.results()
+            self._stop.requested.wait(POLL_SECONDS)
+            for result in self._ended():
+                schedule.finish(result)
+
+    def _start_ready(self, schedule: Schedule) -> None:
+        while not self._stop.requested.is_set() and (node := schedule.next_stage()) is not None:
+            if self._resolution.find(node.name):
+                schedule.finish(StageResult(node.name, Outcome.UP_TO_DATE))
+            else:
+                self._running.append(self._start(node.name))
+
+    def _start(self, name: str) -> Child:
+        resources = self._launch.resources_of(name)
+        gpus = f" with {resources.gpus} GPUs" if resources.gpus else ""
+        child = self._children.start(name, self._resolution.key(name), resources, self._launch.parameters)
+        self._relay(f"{name}: on pool {resources.pool}{gpus}")
+        return child
+
+    def _ended(self) -> list[StageResult]:
+        """Results of the runs that ended; those that crashed are started anew instead, so far as they may be."""
+        runs = self._children.read(self._running)
+        results: list[StageResult] = []
+        for child in list(self._running):
+            run = runs.get(child.flow_run_id)
+            if run is not None and (run.state is None or not run.state.is_final()):
+                continue
+            self._running.remove(child)
+            if _crashed(run) and child.relaunches < self._launch.max_relaunches:
+                self._relay(f"{child.stage} crashed ({_message(run)}); starting it again")
+                self._running.append(replace(self._start(child.stage), relaunches=child.relaunches + 1))
+            else:
+                results.append(self._result(child, run))
+                self._relay(f"{child.stage}: {results[-1].outcome.value}")
+        return results
+
+    def _result(self, child: Child, run: FlowRun | None) -> StageResult:
+        seconds = 0.0 if run is None else run.total_run_time.total_seconds()
+        if run is None or run.state is None or not run.state.is_completed():
+            error = f"Stage {child.stage!r}: {_message(run)}"
+            return StageResult(child.stage, Outcome.FAILED, seconds, error)
+        if not self._resolution.find(child.stage):
+            error = f"Stage {child.stage!r} was run, but the remote does not have its outputs"
+            return StageResult(child.stage, Outcome.FAILED, seconds, error)
+        return StageResult(child.stage, Outcome.DONE, seconds)
+
+
+def _crashed(run: FlowRun | None) -> bool:
+    """Whether a run ended through no fault of its stage: its process, worker or machine was lost, or it was deleted."""
+    return run is None or run.state is None or run.state.type == StateType.CRASHED
+
+
+def _message(run: FlowRun | None) -> str:
+    if run is None or run.state is None:
+        return "its run was deleted from Prefect"
+    return f"{run.state.name}: {run.state.message}" if run.state.message else str(run.state.name)

@@ -1,0 +1,113 @@
+"""A git repository with a small real DAG, a DVC remote in a folder, and the settings of machines that share them."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from dvc.repo import Repo
+from dvc.utils.serialize import dumps_yaml
+
+from pipelines.cluster.remote_stage import RemoteStage, run_remote_stage
+from pipelines.cluster.settings import ClusterSettings
+from pipelines.interruption import StopRequest
+from pipelines.processes import Limits
+from pipelines.schedule import StageResult
+
+STAGES = {
+    "prepare": ("mkdir inputs && cp source inputs/a && wc -c < source > inputs/b", ["source"], ["inputs"]),
+    "left": ("cat inputs/a code > made/left", ["code", "inputs"], ["made/left"]),
+    "right": ("mkdir made/right && cat inputs/b > made/right/number", ["inputs"], ["made/right"]),
+    "join": ("cat made/left made/right/number > joined", ["made"], ["joined"]),
+}
+"""Command, dependencies, outputs; `join` depends on a folder of outputs. Each command leaves a line in `$LOG`."""
+
+
+@dataclass(frozen=True)
+class ToyCluster:
+    """Folders below `root`; `log` has a line for each command that was executed, wherever."""
+
+    root: Path
+
+    @property
+    def project(self) -> Path:
+        return self.root / "project"
+
+    @property
+    def remote(self) -> Path:
+        return self.root / "remote"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "executed"
+
+    @staticmethod
+    def make(root: Path, **commands: str) -> "ToyCluster":
+        """`commands` replace those of stages."""
+        cluster = ToyCluster(root)
+        cluster.remote.mkdir()
+        cluster.log.touch()
+        cluster.project.mkdir()
+        definition = {
+            name: {
+                "cmd": f"echo {name} >> {cluster.log} && mkdir -p made && {commands.get(name, command)}",
+                "deps": deps,
+                "outs": outs,
+            }
+            for name, (command, deps, outs) in STAGES.items()
+        }
+        (cluster.project / "dvc.yaml").write_text(dumps_yaml({"stages": definition}))
+        (cluster.project / ".gitignore").write_text("/inputs/\n/made/\n/joined\n")
+        (cluster.project / "source").write_text("source\n")
+        (cluster.project / "code").write_text("code\n")
+        cluster.git("init", "--quiet", "--initial-branch", "main")
+        Repo.init(str(cluster.project)).close()
+        cluster.commit()
+        return cluster
+
+    def git(self, *arguments: str) -> str:
+        who = ["-c", "user.name=toy", "-c", "user.email=toy@example.org"]
+        done = subprocess.run(
+            ["git", *who, *arguments], cwd=self.project, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    def commit(self) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "toy")
+        return self.head
+
+    @property
+    def head(self) -> str:
+        return self.git("rev-parse", "HEAD")
+
+    def machine(self, name: str = "machine") -> ClusterSettings:
+        """A machine with a folder of its own; all share state."""
+        return ClusterSettings(
+            repository=str(self.project),
+            remote=str(self.remote),
+            work=self.root / name,
+            shared_state=self.root / "state",
+        )
+
+    def run(self, stage: str, machine: str = "machine") -> StageResult:
+        """Run a stage of the newest commit as a worker on a machine would."""
+        return run_remote_stage(
+            RemoteStage(self.head, stage),
+            self.machine(machine),
+            limits=Limits(timeout=60, grace=5),
+            stop=StopRequest(),
+            relay=lambda line: None,
+        )
+
+    @property
+    def executed(self) -> list[str]:
+        return self.log.read_text().split()
+
+    def object_file(self, content: bytes) -> Path:
+        """The remote's object with this content."""
+        (found,) = [
+            file
+            for file in (self.remote / "files").rglob("*")
+            if file.is_file() and file.read_bytes() == content
+        ]
+        return found

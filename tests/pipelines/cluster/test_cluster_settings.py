@@ -1,0 +1,89 @@
+"""What a machine is told, and which commits it finds."""
+
+from pathlib import Path
+
+import pytest
+from lzn_oracles.toy_cluster import ToyCluster
+
+from pipelines.cluster.checkouts import CommitError, resolve_commit
+from pipelines.cluster.settings import ClusterSettings, SettingsError, without_credentials
+from pipelines.cluster.sizes import UnknownSizeError, files_of_size
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize("missing", ["LZN_REPOSITORY", "LZN_DVC_REMOTE"])
+def test_a_missing_variable_is_named(missing: str) -> None:
+    environment = {"LZN_REPOSITORY": "/project", "LZN_DVC_REMOTE": "s3://bucket"}
+    del environment[missing]
+    with pytest.raises(SettingsError, match=missing):
+        ClusterSettings.from_environment(environment)
+
+
+def test_a_relative_folder_is_refused() -> None:
+    environment = {"LZN_REPOSITORY": "/project", "LZN_DVC_REMOTE": "s3://bucket", "LZN_WORK": "work"}
+    with pytest.raises(SettingsError, match="LZN_WORK must be an absolute path, got work"):
+        ClusterSettings.from_environment(environment)
+
+
+def test_state_is_the_machine_s_own_unless_it_is_shared() -> None:
+    environment = {"LZN_REPOSITORY": "/project", "LZN_DVC_REMOTE": "s3://bucket", "LZN_WORK": "/work"}
+    assert ClusterSettings.from_environment(environment).shared_state == Path("/work/state")
+    shared = ClusterSettings.from_environment({**environment, "LZN_SHARED_STATE": "/shared"})
+    assert (shared.work, shared.shared_state) == (Path("/work"), Path("/shared"))
+
+
+def test_a_url_is_shown_without_user_and_password() -> None:
+    assert without_credentials("https://me:secret@example.org/x.git") == "https://example.org/x.git"
+    assert without_credentials("/a/folder") == "/a/folder"
+
+
+def test_a_commit_is_found_by_branch_tag_and_short_hash(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(tmp_path)
+    cluster.git("tag", "v1")
+    head, settings = cluster.head, cluster.machine()
+    assert {resolve_commit(name, settings) for name in ("main", "v1", "HEAD", head[:10], head)} == {head}
+
+
+def test_a_branch_moves_on(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(tmp_path)
+    before = resolve_commit("main", cluster.machine())
+    after = cluster.commit()
+    assert before != after
+    assert resolve_commit("main", cluster.machine()) == resolve_commit("HEAD", cluster.machine()) == after
+
+
+def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secrets(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(tmp_path)
+    with pytest.raises(CommitError, match="has no branch, tag or commit nowhere"):
+        resolve_commit("nowhere", cluster.machine())
+    away = ClusterSettings(
+        repository="https://me:secret@localhost:1/x.git",
+        remote="",
+        work=tmp_path / "w",
+        shared_state=tmp_path,
+    )
+    with pytest.raises(CommitError, match=r"cannot fetch from https://localhost:1/x\.git: ") as caught:
+        resolve_commit("main", away)
+    assert "secret" not in str(caught.value)
+
+
+def test_sizes_are_found_by_what_their_parameters_say() -> None:
+    assert files_of_size("digits", ROOT).dvc_file == ROOT / "dvc.yaml"
+    assert files_of_size("paper", ROOT).params_file == ROOT / "scales/paper/params.yaml"
+    with pytest.raises(UnknownSizeError, match="no size poster; there is digits, fashion, paper"):
+        files_of_size("poster", ROOT)
+
+
+@pytest.mark.parametrize(
+    ("size", "targets"),
+    [
+        ("digits", ("train@rf", "measure")),
+        ("fashion", ("scales/fashion/dvc.yaml:train@rf", "scales/fashion/dvc.yaml:measure")),
+    ],
+)
+def test_targets_are_those_of_the_size(
+    size: str, targets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert files_of_size(size).targets(["train@rf", "measure"]) == targets

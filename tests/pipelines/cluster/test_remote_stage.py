@@ -1,0 +1,180 @@
+"""One stage on a worker: only it, only once, from inputs that are what they should be; real git and DVC."""
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from dvc.utils.serialize import load_yaml
+from lzn_oracles.toy_cluster import STAGES, ToyCluster
+
+from pipelines.cluster.checkouts import kept_checkout
+from pipelines.cluster.collector import collect
+from pipelines.cluster.files import DamagedOutputsError
+from pipelines.cluster.remote_stage import RefusedError
+from pipelines.cluster.resolution import Resolution
+from pipelines.dag import read_dependencies
+from pipelines.schedule import Outcome
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> ToyCluster:
+    return ToyCluster.make(tmp_path)
+
+
+def run_all(cluster: ToyCluster, machines: tuple[str, ...] = ("machine",)) -> None:
+    for number, stage in enumerate(STAGES):
+        assert cluster.run(stage, machines[number % len(machines)]).outcome is Outcome.DONE
+
+
+def collect_into(cluster: ToyCluster, machine: str) -> Path:
+    with (
+        kept_checkout(cluster.head, "toy", cluster.machine(machine)) as folder,
+        contextlib.chdir(folder),
+        Repo(os.curdir) as repo,
+    ):
+        dependencies = read_dependencies()
+        resolution = Resolution(repo, dependencies)
+        assert resolution.find_all(dependencies) == ()
+        collect(repo, resolution)
+    return folder
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_stage_whose_inputs_were_not_made_is_refused_and_nothing_runs(cluster: ToyCluster) -> None:
+    cluster.run("prepare")
+    with pytest.raises(RefusedError, match=r"join is not run: it depends on left, right, which"):
+        cluster.run("join")
+    assert cluster.executed == ["prepare"]
+
+
+def test_each_stage_is_executed_once_whatever_machine_asks_for_it(cluster: ToyCluster) -> None:
+    run_all(cluster, ("one", "two", "three"))
+    assert {cluster.run(stage, "four").outcome for stage in STAGES} == {Outcome.UP_TO_DATE}
+    assert cluster.executed == ["prepare", "left", "right", "join"]
+
+
+def test_the_collected_workspace_and_lock_are_those_of_dvc_repro(cluster: ToyCluster) -> None:
+    run_all(cluster, ("one", "two"))
+    collected = collect_into(cluster, "three")
+    dvc(cluster.project, "repro")
+    assert (collected / "dvc.lock").read_bytes() == (cluster.project / "dvc.lock").read_bytes()
+    assert (collected / "joined").read_text() == (cluster.project / "joined").read_text()
+    assert dvc(collected, "status", "--json").strip() == "{}"
+
+
+def test_dvc_itself_takes_over_what_workers_made(cluster: ToyCluster) -> None:
+    """Anyone with the remote can do without this project's flows."""
+    run_all(cluster)
+    dvc(cluster.project, "remote", "add", "--local", "--default", "cluster", str(cluster.remote))
+    dvc(cluster.project, "fetch", "--run-cache")
+    dvc(cluster.project, "repro", "--pull")
+    assert cluster.executed == ["prepare", "left", "right", "join"]
+
+
+def test_workers_take_over_what_dvc_push_with_the_run_cache_left(cluster: ToyCluster) -> None:
+    dvc(cluster.project, "remote", "add", "--local", "--default", "cluster", str(cluster.remote))
+    dvc(cluster.project, "repro")
+    dvc(cluster.project, "push", "--run-cache")
+    assert {cluster.run(stage).outcome for stage in STAGES} == {Outcome.UP_TO_DATE}
+
+
+def test_a_change_concerns_the_stages_behind_it_only(cluster: ToyCluster) -> None:
+    run_all(cluster)
+    (cluster.project / "code").write_text("other code\n")
+    cluster.commit()
+    outcomes = {stage: cluster.run(stage).outcome for stage in STAGES}
+    assert outcomes == {
+        "prepare": Outcome.UP_TO_DATE, "left": Outcome.DONE, "right": Outcome.UP_TO_DATE, "join": Outcome.DONE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", ["corrupted", "deleted"])
+def test_a_damaged_object_is_not_used_and_its_stage_alone_is_made_again(
+    cluster: ToyCluster, loss: str
+) -> None:
+    cluster.run("prepare")
+    damaged = cluster.object_file(b"source\n")
+    damaged.chmod(0o644)
+    if loss == "corrupted":
+        damaged.write_bytes(b"sauce!\n")
+    else:
+        damaged.unlink()
+    with pytest.raises(
+        RefusedError, match=r"left is not run: lost or damaged in the remote: .* \(of prepare\)"
+    ):
+        cluster.run("left", "other")
+    with pytest.raises(RefusedError, match="depends on prepare"):
+        cluster.run("left", "other")
+    assert cluster.run("prepare", "third").outcome is Outcome.DONE
+    assert cluster.run("left", "other").outcome is Outcome.DONE
+    assert cluster.executed == ["prepare", "prepare", "left"]
+
+
+def test_a_damaged_list_of_files_counts_as_not_made(cluster: ToyCluster) -> None:
+    cluster.run("prepare")
+    (listing,) = (cluster.remote / "files").rglob("*.dir")
+    listing.chmod(0o644)
+    listing.write_text(listing.read_text().replace('"relpath": "a"', '"relpath": "c"'))
+    with pytest.raises(RefusedError, match="depends on prepare"):
+        cluster.run("left", "other")
+
+
+def test_an_entry_that_is_not_what_its_name_says_counts_as_not_there(cluster: ToyCluster) -> None:
+    cluster.run("prepare")
+    (entry,) = [file for file in (cluster.remote / "runs").rglob("*") if file.is_file()]
+    content = load_yaml(str(entry))
+    entry.write_text(entry.read_text().replace(content["outs"][0]["md5"][:4], "0000"))
+    assert cluster.run("prepare").outcome is Outcome.DONE
+
+
+def test_the_collector_finds_damage_and_uses_nothing_of_it(cluster: ToyCluster) -> None:
+    run_all(cluster)
+    damaged = cluster.object_file(b"7\n")  # inputs/b, and what `right` makes of it
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"8\n")
+    with pytest.raises(DamagedOutputsError) as caught:
+        collect_into(cluster, "other")
+    assert caught.value.stages == ("prepare", "right")
+    assert not (cluster.root / "other" / "collected" / "toy" / "joined").exists()
+
+
+def test_a_stage_that_two_workers_start_at_once_is_executed_by_one(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(
+        tmp_path, prepare="sleep 3 && mkdir inputs && cp source inputs/a && echo 7 > inputs/b"
+    )
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=cluster.run, args=("prepare", machine)) for machine in ("one", "two")]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert cluster.executed == ["prepare"]
+
+
+def test_a_stage_that_fails_says_so_and_leaves_nothing_in_the_remote(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(tmp_path, prepare="echo broken && false")
+    result = cluster.run("prepare")
+    assert result.outcome is Outcome.FAILED
+    assert "broken" in result.error
+    assert not list(cluster.remote.rglob("*"))
+
+
+def test_a_checkout_ends_with_its_stage_and_a_killed_one_with_the_next(cluster: ToyCluster) -> None:
+    abandoned = cluster.root / "machine" / "checkouts" / "abandoned"
+    abandoned.mkdir(parents=True)
+    abandoned.with_suffix(".lock").touch()
+    cluster.run("prepare")
+    assert list((cluster.root / "machine" / "checkouts").iterdir()) == []

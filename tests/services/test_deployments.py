@@ -1,0 +1,300 @@
+"""The deployments on a real Prefect server with a password, and what becomes of runs whose processes die."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import psutil
+import pytest
+from lzn_oracles.prefect_api import PrefectApi
+from ruamel.yaml import YAML
+
+from pipelines.cluster.server_setup import AUTOMATION
+from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+
+pytestmark = pytest.mark.services
+
+PROJECT = Path(__file__).parents[2]
+AUTH_STRING = "lzn:a password"
+ZOMBIE_SECONDS = 45.0
+"""One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
+PATIENCE = 180.0
+CHANGING = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
+
+
+@pytest.fixture(scope="module")
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """A client's, that knows no server yet: nothing of this machine's Prefect settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LZN_"))}
+    paths = os.pathsep.join([str(PROJECT / "tests"), str(PROJECT)])
+    home = str(tmp_path_factory.mktemp("prefect"))
+    return {**own, **DEFAULTS, "PREFECT_HOME": home, "PYTHONPATH": paths}
+
+
+@pytest.fixture(scope="module")
+def environment(own_environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """A client's of a server that asks for a password."""
+    port = free_port()
+    of_server = {**own_environment, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
+    server = start_server(port, environment=of_server)
+    url = f"http://{HOST}:{port}/api"
+    yield {**own_environment, "PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": AUTH_STRING}
+    stop_server(server)
+
+
+def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> str:
+    """What the command says; from a folder that is not the project's."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "pipelines.cluster.deploy", *arguments],
+        cwd="/", env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+@pytest.fixture(scope="module")
+def api(environment: Mapping[str, str]) -> PrefectApi:
+    """The server after a deployment of the project."""
+    deploy({**environment, "LZN_GPUS": "4"}, f"--zombie-seconds={ZOMBIE_SECONDS}")
+    return PrefectApi(environment["PREFECT_API_URL"], AUTH_STRING)
+
+
+@pytest.fixture(scope="module")
+def hold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one deployment, whose runs send heartbeats as the project's do."""
+    file = tmp_path_factory.mktemp("deployments") / "prefect.yaml"
+    job_variables = YAML(typ="safe").load(PROJECT / "prefect.yaml")["definitions"]["job_variables"]
+    work_pool = {"name": "cpu", "job_variables": job_variables}
+    hold = {"name": "hold", "entrypoint": "lzn_oracles.deployed_flows.hold", "work_pool": work_pool}
+    YAML(typ="safe").dump({"build": None, "push": None, "pull": [], "deployments": [hold]}, file)
+    return file
+
+
+def everything(api: PrefectApi) -> dict[str, list[dict[str, Any]]]:
+    """What a deployment makes on the server, without what changes by itself."""
+    kinds = ("work_pools", "deployments", "automations", "v2/concurrency_limits", "flows", "work_queues")
+    return {
+        kind: sorted((without(item, CHANGING) for item in api.all_of(kind)), key=lambda item: str(item["id"]))
+        for kind in kinds
+    }
+
+
+def without(value: Any, keys: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: without(item, keys) for key, item in value.items() if key not in keys}
+    return [without(item, keys) for item in value] if isinstance(value, list) else value
+
+
+def test_a_second_deployment_changes_nothing_and_doubles_nothing(api: PrefectApi, environment):
+    before = everything(api)
+
+    said = deploy({**environment, "LZN_GPUS": "4"}, f"--zombie-seconds={ZOMBIE_SECONDS}")
+
+    assert said.count("as it was") == 4
+    assert everything(api) == before
+
+
+def test_pools_limits_schedules_and_the_automation_are_as_said(api: PrefectApi):
+    pools = {pool["name"]: pool for pool in api.all_of("work_pools")}
+    assert {name: (pool["type"], pool["concurrency_limit"]) for name, pool in pools.items()} == {
+        "control": ("process", 16),
+        "cpu": ("process", None),
+        "gpu": ("process", 4),
+    }
+    [gpus] = [limit for limit in api.all_of("v2/concurrency_limits") if limit["name"] == "gpus"]
+    assert (gpus["limit"], gpus["slot_decay_per_second"], gpus["active"]) == (4, 0.0, True)
+
+    flows = {flow["id"]: flow["name"] for flow in api.all_of("flows")}
+    deployments = {f"{flows[item['flow_id']]}/{item['name']}": item for item in api.all_of("deployments")}
+    assert {name: item["work_pool_name"] for name, item in deployments.items()} == {
+        "reproduce/reproduce": "control",
+        "reproduce/nightly": "control",
+        "train-one/train-one": "control",
+        "run-stage/cpu": "cpu",
+        "run-stage/gpu": "gpu",
+    }
+    nightly = deployments["reproduce/nightly"]
+    [schedule] = nightly["schedules"]
+    assert (schedule["schedule"]["cron"], schedule["schedule"]["timezone"]) == ("0 3 * * *", "UTC")
+    assert (schedule["active"], nightly["parameters"]) == (True, {"size": "digits"})
+    assert nightly["global_concurrency_limit"]["limit"] == 1
+    assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+    [automation] = api.all_of("automations")
+    assert (automation["name"], automation["enabled"]) == (AUTOMATION, True)
+    assert automation["trigger"]["within"] == ZOMBIE_SECONDS
+
+
+def test_a_changed_number_is_taken_over(api: PrefectApi, environment, hold_file: Path):
+    same = [f"--prefect-file={hold_file}", f"--zombie-seconds={ZOMBIE_SECONDS}"]
+    said = deploy(environment, "--gpus=8", "--pool-limit=cpu=3", *same)
+
+    assert "work pool cpu (process, at most 3 runs): changed: concurrency_limit" in said
+    limits = {pool["name"]: pool["concurrency_limit"] for pool in api.all_of("work_pools")}
+    assert limits == {"control": 16, "cpu": 3, "gpu": 8}
+
+    deploy(environment, "--gpus=4", *same)
+    limits = {pool["name"]: pool["concurrency_limit"] for pool in api.all_of("work_pools")}
+    assert limits == {"control": 16, "cpu": None, "gpu": 4}
+
+
+@pytest.mark.parametrize("auth_string", [None, "lzn:wrong", ":"])
+@pytest.mark.parametrize(
+    "path", ["work_pools/filter", "flow_runs/filter", "deployments/filter", "variables/filter"]
+)
+def test_who_has_no_password_or_another_is_refused(api: PrefectApi, path: str, auth_string: str | None):
+    with pytest.raises(HTTPError) as raised:
+        PrefectApi(api.url, auth_string).post(path)
+    assert raised.value.code == 401
+
+
+def test_a_wrong_password_and_a_server_that_is_absent_are_said_in_one_line(api: PrefectApi, environment):
+    said = deploy({**environment, "PREFECT_API_AUTH_STRING": "lzn:wrong"}, code=1)
+    assert (
+        said
+        == f"error: the Prefect server at {api.url} wants another PREFECT_API_AUTH_STRING (401 Unauthorized)\n"
+    )
+
+    nobody = f"http://{HOST}:{free_port()}/api"
+    said = deploy({**environment, "PREFECT_API_URL": nobody}, code=1)
+    assert said.startswith(f"error: no Prefect server answers at {nobody}: ")
+    assert said.count("\n") == 1
+
+
+def test_a_pool_of_another_type_is_not_changed_behind_its_deployments_back(
+    api: PrefectApi, environment, tmp_path
+):
+    template = tmp_path / "template.json"
+    template.write_text('{"job_configuration": {}, "variables": {}}')
+
+    said = deploy(environment, "--pool-type=gpu=kubernetes", f"--pool-template=gpu={template}", code=1)
+
+    assert said.splitlines()[-1].startswith("error: work pool gpu is of type process, not kubernetes")
+
+
+# Runs whose processes die
+
+
+@pytest.fixture(scope="module")
+def held(api: PrefectApi, environment: Mapping[str, str], hold_file: Path) -> PrefectApi:
+    """The server with a deployment `hold` in the pool `cpu`, made by the project's own command."""
+    deploy(environment, "--gpus=4", f"--zombie-seconds={ZOMBIE_SECONDS}", f"--prefect-file={hold_file}")
+    return api
+
+
+@pytest.fixture
+def start_worker(
+    environment: Mapping[str, str], tmp_path: Path
+) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+    """Start workers of the pool `cpu`; what they run is ended with them."""
+    workers: list[subprocess.Popen[bytes]] = []
+
+    def start() -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu", "--limit", "1"]
+        log = (tmp_path / f"worker-{len(workers)}.log").open("wb")
+        fast = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # looks for new runs
+        workers.append(
+            subprocess.Popen(
+                command, cwd="/", env={**environment, **fast}, stdout=log, stderr=log, start_new_session=True
+            )
+        )
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        end_tree(worker.pid)
+        worker.wait()
+
+
+def end_tree(pid: int) -> None:
+    if psutil.pid_exists(pid):
+        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
+            process.kill()
+
+
+class HeldRun:
+    """A run of `hold` whose stage is up."""
+
+    def __init__(self, api: PrefectApi, folder: Path) -> None:
+        self._api = api
+        folder.mkdir()
+        self.id = api.start("hold", folder=str(folder))
+        self._folder = folder
+        wait_until(lambda: len(self._lines("pids")) == 2)
+        [self.flow] = map(int, self._lines("flow"))
+        self.stage = [int(line) for line in self._lines("pids")]
+
+    def _lines(self, name: str) -> list[str]:
+        file = self._folder / name
+        return file.read_text().split() if file.exists() else []
+
+    def seconds_until(self, state: str) -> float:
+        return wait_until(lambda: self._api.state_of(self.id)["type"] == state)
+
+    def seconds_until_nothing_runs(self) -> float:
+        return wait_until(lambda: not any(map(alive, [self.flow, *self.stage])))
+
+
+def wait_until(holds: Callable[[], bool]) -> float:
+    """Seconds until it holds."""
+    start = time.monotonic()
+    while not holds():
+        assert time.monotonic() - start < PATIENCE
+        time.sleep(0.2)
+    return time.monotonic() - start
+
+
+def alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_cancelling_a_run_ends_its_whole_process_tree(held: PrefectApi, start_worker, tmp_path: Path):
+    start_worker()
+    run = HeldRun(held, tmp_path / "run")
+
+    held.cancel(run.id)
+    seconds = run.seconds_until_nothing_runs()
+
+    run.seconds_until("CANCELLED")
+    print(f"measured: {seconds:.0f} s from the cancellation until no process runs")
+    assert seconds < 60.0  # a worker asks every ten seconds or so, and the stubborn one gets two
+
+
+def test_a_run_whose_process_is_killed_is_crashed_and_leaves_nothing(
+    held: PrefectApi, start_worker, tmp_path: Path
+):
+    start_worker()
+    run = HeldRun(held, tmp_path / "run")
+
+    os.kill(run.flow, signal.SIGKILL)
+    until_crashed = run.seconds_until("CRASHED")
+
+    until_nothing = run.seconds_until_nothing_runs()
+    print(f"measured: {until_crashed:.0f} s from the kill of the flow's process until Crashed")
+    assert until_crashed < ZOMBIE_SECONDS - 10.0  # the worker saw it, long before the automation would have
+    assert until_nothing < 10.0
+
+
+def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
+    held: PrefectApi, start_worker, tmp_path: Path
+):
+    worker = start_worker()
+    run = HeldRun(held, tmp_path / "run")
+    worker.kill()
+    time.sleep(ZOMBIE_SECONDS + 10.0)  # its heartbeats are its own, so the automation lets it be
+    assert held.state_of(run.id)["type"] == "RUNNING"
+    assert all(map(alive, [run.flow, *run.stage]))
+
+    os.kill(run.flow, signal.SIGKILL)
+    until_crashed = run.seconds_until("CRASHED")
+
+    assert run.seconds_until_nothing_runs() < 10.0
+    assert "no sign of life" in held.state_of(run.id)["message"]
+    print(f"measured: {until_crashed:.0f} s from the loss of worker and flow until Crashed")
+    assert until_crashed < ZOMBIE_SECONDS + 20.0

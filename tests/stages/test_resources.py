@@ -1,0 +1,116 @@
+"""Where a cluster sends a stage, as the parameter file says it."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.check import read_params
+from stages.params import ParamsError, read_yaml, validate
+from stages.provenance import ROOT
+from stages.resources import Resources, resources_of
+
+FILE = ROOT / "params.yaml"
+FILES = [FILE, *sorted(ROOT.glob("scales/*/params.yaml"))]
+CPU = Resources(pool="cpu")
+
+
+def with_resources(folder: Path, resources: Any) -> Path:
+    content = copy.deepcopy(read_yaml(FILE))
+    file = folder / "params.yaml"
+    YAML(typ="safe").dump({**content, "resources": resources}, file)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("stage", "gpus"),
+    [
+        ("train@rf", 2),
+        ("train@joint", 8),
+        ("scales/x/dvc.yaml:train@joint", 8),
+        ("sample@joint", 1),
+        ("tables", 0),
+    ],
+)
+def test_a_stages_own_line_wins_over_its_familys_and_that_over_the_default(stage: str, gpus: int) -> None:
+    section = {
+        "default": {"pool": "gpu", "gpus": 1},
+        "train": {"pool": "gpu", "gpus": 8},
+        "train@rf": {"pool": "gpu", "gpus": 2},
+        "tables": {"pool": "cpu"},
+    }
+    resources = resources_of({"resources": section}, stage)
+    assert resources == Resources(pool="gpu" if gpus else "cpu", gpus=gpus)
+
+
+@pytest.mark.parametrize("wrong", [{"pool": "gpu"}, {"pool": "cpu", "gpus": 1}])
+def test_a_stage_has_gpus_exactly_when_its_pool_has(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ParamsError, match="a gpu pool has 1 or more, a cpu pool has 0"):
+        validate(wrong, Resources, where="resources.train")
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ({"train": {"pool": "cpu"}}, "resources.default is missing"),
+        (
+            {"default": {"pool": "cpu"}, "trian": {"pool": "cpu"}},
+            "resources.trian: no such stage; the stages are prep",
+        ),
+        (
+            {"default": {"pool": "cpu"}, "zones@rf": {"pool": "cpu"}},
+            "resources.zones@rf: no such stage; there is zones@joint, zones@joint_no_gen",
+        ),
+        (
+            {"default": {"pool": "cpu"}, "tables@rf": {"pool": "cpu"}},
+            "resources.tables@rf: no such stage; there is tables alone",
+        ),
+        ({"default": {"pool": "tpu"}}, "resources.default.pool: Input should be 'cpu' or 'gpu' (got 'tpu')"),
+        (
+            {"default": {"pool": "gpu", "gpus": -1}},
+            "resources.default.gpus: Input should be greater than or equal",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_whole_path(tmp_path: Path, resources: Any, message: str) -> None:
+    file = with_resources(tmp_path, resources)
+    with pytest.raises(ParamsError) as raised:
+        read_params(file)
+    assert str(raised.value).startswith(f"{file}: {message}")
+
+
+@pytest.mark.parametrize("content", [{}, {"resources": None}, {"resources": {"train": {"pool": "cpu"}}}])
+def test_a_file_that_does_not_say_where_a_stage_runs_is_an_error(content: dict[str, Any]) -> None:
+    with pytest.raises(ParamsError, match=r"^resources "):
+        resources_of(content, "tables")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_the_stages_that_can_have_resources_are_those_of_the_pipeline(file: Path) -> None:
+    params = read_params(file)
+    content = read_yaml(file)
+    for name, stage in YAML(typ="safe").load(file.with_name("dvc.yaml"))["stages"].items():
+        instances: Any = {}
+        if "foreach" in stage:
+            instances = content
+            for key in stage["foreach"].removeprefix("${").removesuffix("}").split("."):
+                instances = instances[key]
+        assert params.stages[name] == set(instances)
+    assert set(params.stages) == set(YAML(typ="safe").load(file.with_name("dvc.yaml"))["stages"])
+
+
+def test_small_sizes_need_no_gpu_and_the_papers_trainings_take_a_machine() -> None:
+    for file in FILES:
+        content = read_yaml(file)
+        names = [
+            f"{stage}@{instance}" for stage, all_of in read_params(file).stages.items() for instance in all_of
+        ]
+        assigned = {name: resources_of(content, name) for name in [*names, "tables", "report"]}
+        if content["size"] != "paper":
+            assert set(assigned.values()) == {CPU}
+            continue
+        assert {item.gpus for name, item in assigned.items() if name.startswith("train@")} == {8}
+        on_cpu = {name.partition("@")[0] for name, item in assigned.items() if item == CPU}
+        assert on_cpu == {"prepare", "tables", "report"}
