@@ -52,7 +52,11 @@ def main(arguments: Sequence[str]) -> int:
     if worker.poll() is None:
         drain(worker, deadline=deadline)
     end_left_over(deadline=deadline)
-    return 0 if stop.is_set() else worker.returncode
+    if stop.is_set():
+        return 0
+    return (
+        128 - worker.returncode if worker.returncode < 0 else worker.returncode
+    )  # as shells say it of a signal
 
 
 def drain(worker: "subprocess.Popen[bytes]", *, deadline: float) -> None:
