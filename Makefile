@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow test-services lint bench ui serve stack stack-down clean
+.PHONY: help repro flow plan dry test test-slow test-services lint validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +14,7 @@ SERVE_PORT ?= 5001
 WORKERS ?= 1
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
 	python -m stages.check $(SIZE_PARAMS)
@@ -39,14 +39,18 @@ test: $(VENV)/installed  ## run the tests
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
 	pytest -n 2 --dist loadfile -m "slow and not services" tests
 
-test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql)
-	pytest -m services tests/services
+test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults.py tests/services  # the longest first
+	@cat .faults.md
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
+
+validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas
+	python -m infra.validate
 
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
 	@for topic in latents alignment steps sampling accuracy; do python -m benchmarks.$$topic || exit 1; done

@@ -87,6 +87,8 @@ class Children:
                 name=stage,
                 parameters={**parameters, "stage": stage, "gpus": resources.gpus},
                 idempotency_key=key,
+                # What a pod or container asks for; a worker's own processes lease GPUs (pipelines.cluster.gpus).
+                job_variables={"gpus": resources.gpus} if resources.gpus else None,
             )
         )
 

@@ -1,0 +1,1 @@
+"""Base job templates of Prefect work pools whose flow runs are containers."""

@@ -1,0 +1,114 @@
+import re
+from typing import Any
+
+import pytest
+from lzn_oracles.infra_files import (
+    CLIENT_VARIABLES,
+    INFRA,
+    PINNED_IMAGE,
+    PROJECT,
+    SECRET_NAME,
+    SERVER_VARIABLES,
+    read_yaml,
+)
+
+from infra.make_env import Passwords
+
+COMPOSE = read_yaml(INFRA / "compose.yaml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONE_SHOTS = {"provision", "deploy"}
+WORKERS = {name for name in SERVICES if name.startswith("worker-")}
+SUBSTITUTION = re.compile(r"\$\{(\w+)(:[?-])?([^}]*)\}")
+
+services = pytest.mark.parametrize("name", SERVICES)
+
+
+@services
+def test_ports_are_published_to_this_machine_alone(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@services
+def test_what_runs_on_has_a_health_check_and_comes_back(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["restart"] == ("no" if name in ONE_SHOTS else "unless-stopped")
+    assert ("healthcheck" in service) == (name not in ONE_SHOTS)
+
+
+@services
+def test_nothing_starts_before_what_it_needs_answers(name: str) -> None:
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        expected = "service_completed_successfully" if needed in ONE_SHOTS else "service_healthy"
+        assert how == {"condition": expected}, needed
+
+
+@services
+def test_the_image_is_pinned(name: str) -> None:
+    image = SERVICES[name]["image"].replace("${TORCH:-cuda}", "cuda")
+    assert PINNED_IMAGE.fullmatch(image)
+
+
+@services
+def test_variables_have_the_names_that_programs_read(name: str) -> None:
+    variables = set(SERVICES[name].get("environment", {}))
+    if name in WORKERS | {"deploy"}:
+        assert variables == CLIENT_VARIABLES
+    else:
+        assert variables <= SERVER_VARIABLES
+
+
+@services
+def test_every_secret_is_a_variable_without_default_that_says_how_to_get_it(name: str) -> None:
+    secrets = {
+        variable: value
+        for variable, value in SERVICES[name].get("environment", {}).items()
+        if SECRET_NAME.search(variable) and not variable.endswith("_FILE")
+    }
+    for variable, value in secrets.items():
+        [(_, kind, message)] = SUBSTITUTION.findall(value)
+        assert (kind, message) == (":?", "run python infra/make_env.py"), variable
+
+
+def test_the_generated_variables_are_those_that_are_required() -> None:
+    found = SUBSTITUTION.findall((INFRA / "compose.yaml").read_text())
+    required = {variable for variable, kind, _ in found if kind == ":?"}
+    assert required | {"COMPOSE_PROJECT_NAME"} == set(Passwords().compose_variables())
+
+
+@services
+def test_volumes_and_secrets_are_declared_and_folders_exist(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        source = volume.split(":")[0]
+        assert (INFRA / source).is_dir() if source.startswith(".") else source in COMPOSE["volumes"]
+    assert set(SERVICES[name].get("secrets", [])) <= set(COMPOSE["secrets"])
+
+
+def test_secrets_are_files_that_git_and_image_leave_out() -> None:
+    ignored_by_git = (PROJECT / ".gitignore").read_text().splitlines()
+    left_out_of_image = (PROJECT / ".dockerignore").read_text().splitlines()
+
+    assert all(secret["file"].startswith(".secrets/") for secret in COMPOSE["secrets"].values())
+    assert {"/infra/.env", "/infra/.secrets/"} <= set(ignored_by_git)
+    assert left_out_of_image.index("infra/.env") > left_out_of_image.index("!infra")
+    assert left_out_of_image.index("infra/.secrets") > left_out_of_image.index("!infra")
+
+
+@pytest.mark.parametrize("name", sorted(WORKERS))
+def test_a_worker_has_more_time_to_end_than_its_trainings_have(name: str) -> None:
+    command = SERVICES[name]["command"]
+    grace = float(command[command.index("--grace-seconds") + 1])
+    assert command[:3] == ["python", "-m", "infra.worker"]
+    assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= grace + 15
+
+
+def test_only_workers_of_gpus_ask_for_them() -> None:
+    with_devices = {name for name, service in SERVICES.items() if "deploy" in service}
+    assert with_devices == {"worker-gpu"} == {name for name in SERVICES if "profiles" in SERVICES[name]}
+
+
+@services
+def test_our_containers_gain_no_privileges(name: str) -> None:
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+    if SERVICES[name]["image"].startswith("lzn:"):
+        assert SERVICES[name]["cap_drop"] == ["ALL"]

@@ -1,0 +1,56 @@
+import re
+import subprocess
+import sys
+import tomllib
+
+from lzn_oracles.infra_files import INFRA, PROJECT
+
+DOCKERFILE = (INFRA / "Dockerfile").read_text().replace("\\\n", " ")
+INSTRUCTIONS = [line for line in DOCKERFILE.splitlines() if line and not line.startswith("#")]
+
+
+def copied() -> list[str]:
+    lines = [line.split()[1:-1] for line in INSTRUCTIONS if line.startswith("COPY ") and "--from" not in line]
+    return [source for line in lines for source in line]
+
+
+def test_everything_copied_is_in_the_project_and_in_the_build_context() -> None:
+    let_in = (PROJECT / ".dockerignore").read_text().splitlines()
+
+    assert not [source for source in copied() if not (PROJECT / source).exists()]
+    assert not [source for source in copied() if f"!{source}" not in let_in]
+
+
+def test_code_is_copied_after_everything_is_installed() -> None:
+    last_install = max(at for at, line in enumerate(INSTRUCTIONS) if "pip install" in line)
+    first_code = min(
+        at for at, line in enumerate(INSTRUCTIONS) if re.match(r"COPY (lzn|stages|pipelines)\b", line)
+    )
+    assert first_code > last_install
+
+
+def test_the_packages_that_make_up_the_project_are_all_copied() -> None:
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"][
+        "find"
+    ]
+    assert {name.rstrip("*") for name in packages["include"]} | {"infra"} <= set(copied())
+
+
+def test_dependency_groups_that_are_installed_exist() -> None:
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
+    [installs] = [line for line in INSTRUCTIONS if "--requirement requirements.txt" in line]
+    assert set(re.findall(r"--group (\w+)", installs)) == {"services", "containers"} <= set(groups)
+
+
+def test_the_requirements_that_the_build_computes_are_the_projects() -> None:
+    [program] = re.findall(r'python -c "(import tomllib.*?)"', DOCKERFILE)
+    printed = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert printed.stdout.splitlines() == project["dependencies"]
+
+
+def test_the_first_process_hands_signals_on_and_nobody_is_root() -> None:
+    assert 'ENTRYPOINT ["tini", "--"]' in INSTRUCTIONS
+    assert [line for line in INSTRUCTIONS if line.startswith("USER")] == ["USER 10001:10001"]

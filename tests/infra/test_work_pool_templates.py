@@ -1,0 +1,149 @@
+"""Templates as Prefect's own workers fill them in: what would be handed to Kubernetes or Docker."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from docker.models.containers import _create_container_args
+from lzn_oracles.infra_files import CLIENT_VARIABLES
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration
+from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
+
+from infra.make_env import Passwords
+from infra.validate import KUSTOMIZATIONS, check_manifests, read_manifests
+from infra.work_pools.template import main, read_template
+
+FLOW_RUN = FlowRun(id=uuid4(), flow_id=uuid4(), name="fluffy-zone")
+
+
+def filled_in(configuration: Any, pool_type: str, variables: dict[str, Any]) -> Any:
+    """The template filled in and prepared for a flow run; no server is asked, as it refers to no blocks of Prefect."""
+    nobody = PrefectClient("http://127.0.0.1:9/api")
+    filled = asyncio.run(
+        configuration.from_template_and_values(read_template(pool_type), variables, client=nobody)
+    )
+    filled.prepare_for_flow_run(FLOW_RUN)
+    return filled
+
+
+def kubernetes_job(**variables: Any) -> dict[str, Any]:
+    """The Job that the worker would make for a flow run with these job variables."""
+    job: dict[str, Any] = filled_in(KubernetesWorkerJobConfiguration, "kubernetes", variables).job_manifest
+    # Prefect insists on both, in a place where Kubernetes ignores them; where they belong, they are the defaults.
+    assert job["spec"]["template"]["spec"].pop("completions") == 1
+    assert job["spec"]["template"]["spec"].pop("parallelism") == 1
+    return job
+
+
+def docker_settings(monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
+    """What the worker would start a container with, where its own environment has each variable's name as its value."""
+    for name in CLIENT_VARIABLES:
+        monkeypatch.setenv(
+            name, "http://prefect:4200/api" if name == "PREFECT_API_URL" else f"value of {name}"
+        )
+    return filled_in(DockerWorkerJobConfiguration, "docker", variables)
+
+
+def test_a_kubernetes_job_is_valid_strictly() -> None:
+    check_manifests([kubernetes_job(gpus=2, env={"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"})], "job")
+
+
+def test_a_kubernetes_job_holds_as_many_gpus_as_the_run_asks_for() -> None:
+    limits = [
+        kubernetes_job(**variables)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        for variables in ({}, {"gpus": 8})
+    ]
+    assert [limit["nvidia.com/gpu"] for limit in limits] == [1, 8]
+
+
+def test_a_kubernetes_job_refers_to_secrets_claims_and_accounts_that_exist() -> None:
+    pod = kubernetes_job()["spec"]["template"]["spec"]
+    manifests = [item for folder in KUSTOMIZATIONS for item in read_manifests(folder)]
+    there = {(item["kind"], item["metadata"]["name"]) for item in manifests}
+
+    config_map, secret = pod["containers"][0]["envFrom"]
+    assert ("ConfigMap", config_map["configMapRef"]["name"]) in there
+    assert secret["secretRef"]["name"] in Passwords().kubernetes_secrets()
+    assert ("PersistentVolumeClaim", pod["volumes"][0]["persistentVolumeClaim"]["claimName"]) in there
+    assert ("ServiceAccount", pod["serviceAccountName"]) in there
+
+
+def test_a_kubernetes_job_is_let_through_by_the_network_policies_of_clients() -> None:
+    assert kubernetes_job()["spec"]["template"]["metadata"]["labels"]["lzn-client"] == "true"
+
+
+def test_a_kubernetes_job_has_time_to_write_a_checkpoint_when_its_node_is_drained() -> None:
+    assert kubernetes_job()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 165
+
+
+def test_a_run_on_kubernetes_that_is_evicted_is_scheduled_again() -> None:
+    job = kubernetes_job()
+    environment = {
+        item["name"]: item.get("value") for item in job["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert job["spec"]["backoffLimit"] == 0
+    assert environment["PREFECT_FLOW_RUN_EXECUTE_SIGTERM_BEHAVIOR"] == "reschedule"
+
+
+def test_a_docker_container_gets_the_workers_variables_and_the_runs_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = docker_settings(monkeypatch, env={"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}).env
+
+    passed = CLIENT_VARIABLES - {
+        "LZN_WORK",
+        "LZN_SHARED_STATE",
+        "LZN_GPUS",
+        "PREFECT_API_URL",
+        "PREFECT_API_AUTH_STRING",
+    }
+    assert {name: environment[name] for name in passed} == {name: f"value of {name}" for name in passed}
+    assert (environment["LZN_WORK"], environment["LZN_SHARED_STATE"]) == ("/work", "/state")
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+
+
+def test_docker_takes_the_settings_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = docker_settings(monkeypatch, gpus=4).container_create_kwargs
+
+    host = _create_container_args({"image": "lzn", "command": None, "version": "1.44", **settings})[
+        "host_config"
+    ]
+
+    [request] = host["DeviceRequests"]
+    assert (request["Driver"], request["Count"], request["Capabilities"]) == ("nvidia", 4, [["gpu"]])
+    assert host["ShmSize"] == 8 * 2**30
+    assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges:true"])
+
+
+@pytest.mark.parametrize(
+    ("pool_type", "worker"), [("kubernetes", KubernetesWorker), ("docker", DockerWorker)]
+)
+def test_a_template_has_every_variable_of_prefects_own(pool_type: str, worker: Any) -> None:
+    ours, prefects = read_template(pool_type), worker.get_default_base_job_template()
+
+    missing = set(prefects["variables"]["properties"]) - set(ours["variables"]["properties"])
+    assert missing <= {"container_create_kwargs"}, "fixed by ours"
+    assert set(ours["job_configuration"]) == set(prefects["job_configuration"])
+
+
+def test_the_image_of_ones_own_registry_takes_the_place_of_the_files(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["kubernetes", "--image", "registry.example.org/lzn:1", "--namespace", "team"]) == 0
+
+    properties = json.loads(capsys.readouterr().out)["variables"]["properties"]
+    assert properties["image"]["default"] == "registry.example.org/lzn:1"
+    assert properties["namespace"]["default"] == "team"
+    assert read_template("kubernetes")["variables"]["properties"]["image"]["default"] == "lzn:0.1.0-cuda"
+
+
+@pytest.mark.parametrize("pool_type", ["kubernetes", "docker"])
+def test_no_template_holds_a_secret(pool_type: str) -> None:
+    text = json.dumps(read_template(pool_type)["job_configuration"].get("env", {}))
+    assert "value" not in text
+    for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"):
+        assert text.count(name) == (2 if pool_type == "docker" else 0)  # its name, and the worker's variable

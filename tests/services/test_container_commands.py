@@ -1,0 +1,198 @@
+"""The commands of compose.yaml against real servers: there is no engine for containers where this is tested."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg2
+import pytest
+from botocore.exceptions import ClientError
+from lzn_oracles.container_servers import (
+    SERVICES,
+    free_port,
+    postgres,
+    process_environment,
+    run_here,
+    running,
+    s3,
+    service_environment,
+    status,
+)
+from lzn_oracles.infra_files import PROJECT
+
+from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET, Passwords, S3Key
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
+
+
+@dataclass(frozen=True)
+class Storage:
+    """PostgreSQL and S3 as they are after `provision`."""
+
+    passwords: Passwords
+    postgres_port: int
+    s3_port: int
+
+    def environment(self, name: str) -> dict[str, str]:
+        """The variables of a service of compose.yaml, with the addresses of these servers."""
+        addresses = {"postgres": f"127.0.0.1:{self.postgres_port}", "s3": f"127.0.0.1:{self.s3_port}"}
+        variables = service_environment(name, self.passwords, **addresses)
+        if "PGHOST" in variables:
+            variables |= {"PGHOST": "127.0.0.1", "PGPORT": str(self.postgres_port)}
+        return variables
+
+    def provision(self, **changed: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, *SERVICES["provision"]["command"][1:]]
+        return run_here(command, {**self.environment("provision"), **changed})
+
+    def client(self, key: S3Key) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{self.s3_port}",
+            region_name="us-east-1",
+            aws_access_key_id=key.access_key,
+            aws_secret_access_key=key.secret_key,
+        )
+
+    def connect(self, user: str, password: str, database: str) -> Any:
+        return psycopg2.connect(
+            host="127.0.0.1", port=self.postgres_port, user=user, password=password, dbname=database
+        )
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    folder, passwords = tmp_path_factory.mktemp("storage"), Passwords()
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)  # PostgreSQL does not run as root
+    with postgres(folder / "postgres", passwords) as postgres_port, s3(folder / "s3", passwords) as s3_port:
+        made = Storage(passwords, postgres_port, s3_port)
+        assert made.provision().returncode == 0, made.provision().stderr
+        yield made
+
+
+def test_provisioning_again_changes_nothing(storage: Storage) -> None:
+    storage.client(storage.passwords.s3_dvc).put_object(Bucket=DVC_BUCKET, Key="cache/kept", Body=b"kept")
+
+    again = storage.provision()
+
+    assert (again.returncode, again.stderr) == (0, "")
+    kept = storage.client(storage.passwords.s3_dvc).get_object(Bucket=DVC_BUCKET, Key="cache/kept")
+    assert kept["Body"].read() == b"kept"
+
+
+def test_provisioning_says_what_failed_and_no_password(storage: Storage) -> None:
+    wrong = storage.provision(PGPASSWORD="wrong-one")
+
+    assert wrong.returncode == 1
+    assert "PostgreSQL" in wrong.stderr
+    assert storage.passwords.postgres_mlflow not in wrong.stdout + wrong.stderr
+
+
+def test_each_server_opens_its_own_database_alone(storage: Storage) -> None:
+    storage.connect("mlflow", storage.passwords.postgres_mlflow, "mlflow").close()
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        storage.connect("mlflow", storage.passwords.postgres_mlflow, "prefect")
+    with pytest.raises(psycopg2.OperationalError, match="password authentication failed"):
+        storage.connect("prefect", storage.passwords.postgres_mlflow, "prefect")
+
+
+def test_each_s3_key_opens_its_own_bucket_alone(storage: Storage) -> None:
+    dvc, mlflow = (storage.client(key) for key in (storage.passwords.s3_dvc, storage.passwords.s3_mlflow))
+    dvc.put_object(Bucket=DVC_BUCKET, Key="cache/mine", Body=b"mine")
+
+    assert dvc.list_objects_v2(Bucket=DVC_BUCKET, Prefix="cache/mine")["KeyCount"] == 1
+    for refused in (
+        lambda: mlflow.get_object(Bucket=DVC_BUCKET, Key="cache/mine"),
+        lambda: mlflow.list_objects_v2(Bucket=DVC_BUCKET),
+        lambda: dvc.put_object(Bucket=MLFLOW_BUCKET, Key="x", Body=b""),
+        lambda: dvc.create_bucket(Bucket="another"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()
+    dvc.delete_object(Bucket=DVC_BUCKET, Key="cache/mine")
+
+
+def test_a_wrong_s3_key_is_refused(storage: Storage) -> None:
+    wrong = S3Key("dvc", DVC_BUCKET, access_key=storage.passwords.s3_dvc.access_key)
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        storage.client(wrong).list_objects_v2(Bucket=DVC_BUCKET)
+
+
+def test_unfinished_uploads_are_removed_by_the_buckets_lifecycle(storage: Storage) -> None:
+    rules = storage.client(storage.passwords.s3_admin).get_bucket_lifecycle_configuration(Bucket=DVC_BUCKET)
+    assert rules["Rules"][0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+
+
+LOG_AN_ARTIFACT = """
+import mlflow
+with mlflow.start_run() as run:
+    mlflow.log_metric("loss", 0.5)
+    mlflow.log_text("through the server", "note.txt")
+print(mlflow.artifacts.load_text(run.info.artifact_uri + "/note.txt"), run.info.artifact_uri)
+"""
+
+
+def test_mlflow_asks_for_passwords_and_hands_on_artifacts(storage: Storage, tmp_path: Path) -> None:
+    port = free_port()
+    command = [*SERVICES["mlflow"]["command"], "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command[0] = str(PROJECT / command[0])
+    address = f"http://127.0.0.1:{port}"
+    options = {"env": process_environment(storage.environment("mlflow")), "cwd": tmp_path}
+
+    with running(command, healthy=f"{address}/health", log=tmp_path / "mlflow.log", **options) as server:
+        assert status(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0") == 401
+        arguments = Path(f"/proc/{server.pid}/cmdline").read_text()
+        assert storage.passwords.postgres_mlflow not in arguments
+        client = {
+            "MLFLOW_TRACKING_URI": address,
+            "MLFLOW_TRACKING_USERNAME": "lzn",
+            "MLFLOW_TRACKING_PASSWORD": storage.passwords.mlflow_admin,
+        }
+        logged = run_here([sys.executable, "-c", LOG_AN_ARTIFACT], client)
+        assert "through the server mlflow-artifacts:/" in logged.stdout, logged.stderr
+        refused = run_here(
+            [sys.executable, "-c", LOG_AN_ARTIFACT], {**client, "MLFLOW_TRACKING_PASSWORD": "wrong"}
+        )
+        assert refused.returncode != 0
+        assert "401" in refused.stderr
+
+    listed = storage.client(storage.passwords.s3_mlflow).list_objects_v2(
+        Bucket=MLFLOW_BUCKET, Prefix="artifacts/"
+    )
+    assert listed["KeyCount"] == 1
+
+
+def test_prefect_asks_for_its_auth_string_and_shows_its_pages(storage: Storage, tmp_path: Path) -> None:
+    port = free_port()
+    options = ["--host", "127.0.0.1", "--port", str(port)]
+    pages = tmp_path / "pages"
+    environment = process_environment(
+        {
+            **storage.environment("prefect"),
+            "PREFECT_HOME": str(tmp_path / "home"),
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages),  # as the image has it
+        }
+    )
+    address = f"http://127.0.0.1:{port}/api"
+    command = [sys.executable, "-m", *SERVICES["prefect"]["command"][:3], *options]
+
+    with running(command, healthy=f"{address}/health", log=tmp_path / "prefect.log", env=environment):
+        assert status(f"{address}/admin/version") == 401
+        command = [sys.executable, "-m", "prefect", "work-pool", "create", "cpu", "--type", "process"]
+        client = {"PREFECT_API_URL": address, "PREFECT_HOME": str(tmp_path / "client")}
+        auth = {"PREFECT_API_AUTH_STRING": storage.passwords.prefect}
+        assert run_here(command, client).returncode != 0
+        made = run_here(command, {**client, **auth})
+        assert made.returncode == 0, made.stdout + made.stderr
+        assert status(f"http://127.0.0.1:{port}/") == 200
+        assert list(pages.rglob("index.html"))
+
+    with storage.connect("prefect", storage.passwords.postgres_prefect, "prefect") as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT name FROM work_pool")
+        assert cursor.fetchall() == [("cpu",)]
