@@ -19,7 +19,6 @@ from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
 from pipelines.cluster.files import DamagedOutputsError, patiently
 from pipelines.cluster.gpus import GpuError, GpuWaitStoppedError
-from pipelines.cluster.publishing import publish_tables
 from pipelines.cluster.remote_stage import (
     REMOTE_PATIENCE_SECONDS,
     RefusedError,
@@ -156,6 +155,8 @@ def _collect(
     relay: Relay,
 ) -> None:
     """Bring all that is made into the folder that is kept for the size, one flow at a time, and publish its tables."""
+    from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - drawing libraries, which no stage needs
+
     with kept_checkout(commit, size, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
         shutil.rmtree(
             Workspace(size).folder("."), ignore_errors=True

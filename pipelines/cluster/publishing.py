@@ -5,8 +5,8 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from stages.check import read_params
 from stages.page.about import SeedOfRun, about
+from stages.params import load_section
 from stages.results import Results
 from stages.workspace import Workspace
 
@@ -21,16 +21,18 @@ def publish_tables(params_file: Path) -> None:
 
     Sizes or targets without tables publish the runs alone. MLflow being away costs the links and is no error.
     """
-    params = read_params(params_file)
-    workspace = Workspace(params.size)
+    workspace = Workspace(load_section(params_file, "size", str))
+    families: dict[str, dict[str, str]] = load_section(params_file, "families", dict[str, dict[str, str]])
     for name, description in PAGES.items():
         file = workspace.folder("tables") / f"{name}.md"
         if file.exists():
-            create_markdown_artifact(file.read_text(encoding="utf-8"), f"{name}-{params.size}", description)
-    found = about(Results(workspace), params.families.model_dump())
+            create_markdown_artifact(
+                file.read_text(encoding="utf-8"), f"{name}-{workspace.size}", description
+            )
+    found = about(Results(workspace), families)
     if found.runs:
         create_markdown_artifact(
-            runs_table(found.runs), f"runs-{params.size}", "Trained runs, with their pages in MLflow"
+            runs_table(found.runs), f"runs-{workspace.size}", "Trained runs, with their pages in MLflow"
         )
 
 
