@@ -56,9 +56,14 @@ def read_dependencies(targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, fro
     Unlike `read_dag` this looks at no file but dvc.yaml and params.yaml. Raises DvcException as that does.
     """
     with Repo(os.curdir) as repo:
-        graph = get_active_graph(repo.index.graph)
-        planned = plan_repro(graph, collect_stages(repo, targets))
-        return {stage.addressing: _dependencies(stage, graph) for stage in planned}
+        return dependencies_in(repo, targets)
+
+
+def dependencies_in(repo: Repo, targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
+    """`read_dependencies` in an open repository, whose stages, once read, stay read."""
+    graph = get_active_graph(repo.index.graph)
+    planned = plan_repro(graph, collect_stages(repo, targets))
+    return {stage.addressing: _dependencies(stage, graph) for stage in planned}
 
 
 def _dependencies(stage: Any, graph: "DiGraph[Any]") -> frozenset[str]:

@@ -102,7 +102,12 @@ def _worker(
     return Service(
         name=name,
         command=(sys.executable, *command, "--name", name, "--limit", str(limit)),
-        environment={**inherited(), **variables, "PREFECT_HOME": str(layout.prefect / name)},
+        environment={
+            **inherited(),
+            **variables,
+            "PREFECT_HOME": str(layout.prefect / name),
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+        },
         cwd=PROJECT,
         prepare=lambda: started.append(datetime.datetime.now(datetime.UTC)),
         ready=lambda: _polls(credentials, ports, pool=pool, name=name, since=started[-1]),

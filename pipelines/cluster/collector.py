@@ -23,7 +23,7 @@ from pipelines.cluster.files import DamagedOutputsError, fetch_outputs, withdraw
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import RemoteError
 from pipelines.cluster.sizes import UnknownSizeError, files_of_size
-from pipelines.dag import read_dependencies
+from pipelines.dag import dependencies_in
 from pipelines.workspace import WorkspaceBusyError, exclusive_workspace
 from stages.params import ParamsError
 
@@ -60,7 +60,7 @@ def collect_here(size: str, targets: Sequence[str]) -> tuple[str, ...]:
     Raises what `collect` does, NoRemoteError without a default remote, and WorkspaceBusyError while a flow runs here.
     """
     with exclusive_workspace(), Repo(os.curdir) as repo:
-        dependencies = read_dependencies(files_of_size(size).targets(targets))
+        dependencies = dependencies_in(repo, files_of_size(size).targets(targets))
         resolution = Resolution(repo, dependencies)
         missing = resolution.find_all(dependencies)
         collect(repo, resolution)

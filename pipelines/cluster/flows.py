@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -32,7 +32,7 @@ from pipelines.cluster.scheduling import Launch, WorkersLoop
 from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.cluster.settings import ClusterSettings, SettingsError
 from pipelines.cluster.sizes import SizeFiles, UnknownSizeError, files_of_size
-from pipelines.dag import read_dependencies
+from pipelines.dag import dependencies_in
 from pipelines.interruption import StopRequest, stop_on_signals
 from pipelines.processes import Limits, Relay
 from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
@@ -115,14 +115,13 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
             full_hash = resolve_commit(commit, settings)
             with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
                 files = files_of_size(size)
-                wanted = read_dependencies(files.targets(targets))
                 launch = _launch(files, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MOST_ROUNDS)):
-                    results = run_missing(wanted, launch, stop=stop, relay=log.info)
+                    results = run_missing(files.targets(targets), launch, stop=stop, relay=log.info)
                     if stop.requested.is_set():
                         break
                     try:
-                        _collect(full_hash, size, wanted, settings, stop=stop, relay=log.info)
+                        _collect(full_hash, size, files.targets(targets), settings, stop=stop, relay=log.info)
                         break
                     except DamagedOutputsError as error:
                         if not rounds_left:
@@ -136,10 +135,11 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
 
 
 def run_missing(
-    dependencies: Mapping[str, frozenset[str]], launch: Launch, *, stop: StopRequest, relay: Relay
+    targets: Sequence[str], launch: Launch, *, stop: StopRequest, relay: Relay
 ) -> tuple[StageResult, ...]:
     """Run on workers what is missing of the DAG in the current folder's checkout."""
     with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
+        dependencies = dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
         loop = WorkersLoop(resolution, Children(client, relay=relay), launch, stop=stop, relay=relay)
         return loop.run(dependencies)
@@ -148,7 +148,7 @@ def run_missing(
 def _collect(
     commit: str,
     size: str,
-    dependencies: Mapping[str, frozenset[str]],
+    targets: Sequence[str],
     settings: ClusterSettings,
     *,
     stop: StopRequest,
@@ -161,6 +161,7 @@ def _collect(
         shutil.rmtree(
             Workspace(size).folder("."), ignore_errors=True
         )  # of another commit; the cache has all of it
+        dependencies = dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
 
         def find_and_collect() -> None:

@@ -27,7 +27,7 @@ from pipelines.cluster.gpus import available_gpus, leased_gpus
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import Entry, key_of_entry
 from pipelines.cluster.settings import ClusterSettings
-from pipelines.dag import StageNode, read_dependencies
+from pipelines.dag import StageNode, dependencies_in
 from pipelines.guard import orphan_guard
 from pipelines.interruption import StopRequest
 from pipelines.processes import Limits, Relay
@@ -71,7 +71,7 @@ def run_remote_stage(
     start = time.monotonic()
     with_patience = functools.partial(patiently, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
     with checked_out(wanted.commit, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
-        resolution = Resolution(repo, read_dependencies([wanted.name]))
+        resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
         with_patience(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)
         with _alone(settings.shared_state / "locks" / f"{key}.lock", stop, relay) as lock:

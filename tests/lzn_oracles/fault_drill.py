@@ -22,9 +22,9 @@ from benchmarks.small_project import copy_project, read_params, run_in, shrink_p
 from infra.stack import Stack
 from pipelines.processes import OWNER_VARIABLE
 
-TARGET = "sample@rf"
-STAGES = ("prepare@digits", "train@rf", TARGET)
-NUM_STEPS = 240
+TARGET = "train@rf"
+STAGES = ("prepare@digits", TARGET)
+NUM_STEPS = 160
 EXPERIMENT = "lzn-digits"
 MOST_STARTS = 3
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

@@ -17,7 +17,7 @@ from pipelines.cluster.collector import collect, main
 from pipelines.cluster.files import DamagedOutputsError
 from pipelines.cluster.remote_stage import RefusedError
 from pipelines.cluster.resolution import Resolution
-from pipelines.dag import read_dependencies
+from pipelines.dag import dependencies_in
 from pipelines.schedule import Outcome
 
 
@@ -37,7 +37,7 @@ def collect_into(cluster: ToyCluster, machine: str) -> Path:
         contextlib.chdir(folder),
         Repo(os.curdir) as repo,
     ):
-        dependencies = read_dependencies()
+        dependencies = dependencies_in(repo)
         resolution = Resolution(repo, dependencies)
         assert resolution.find_all(dependencies) == ()
         collect(repo, resolution)
