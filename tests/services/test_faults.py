@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lzn_oracles.fault_drill import STAGES, Drill, Reference, kill, make_project
+from lzn_oracles.fault_drill import STAGES, TARGET, Drill, Reference, kill, make_project
 from lzn_oracles.stack_folders import stack_folder
 
 from infra.stack import Stack
@@ -62,7 +62,7 @@ def test_kill_9_of_a_stage_s_flow_process(drill: Drill) -> None:
     drill.survive(
         "kill -9 of the process that runs the stage's flow",
         "its guard ends the training, which saves itself; the worker reports a crash; the flow relaunches the stage",
-        lambda: kill(drill.flow_process(drill.child_run("train@rf"))),
+        lambda: kill(drill.flow_process(drill.child_run(TARGET))),
     )
 
 
@@ -144,7 +144,7 @@ def test_a_stage_that_two_workers_start(drill: Drill) -> None:
         cwd=drill.environment["LZN_REPOSITORY"], check=True, capture_output=True, text=True,
     ).stdout.strip()  # fmt: skip
     begin = time.monotonic()
-    runs = [drill.api.start("cpu", stage="train@rf", commit=commit) for _ in range(2)]
+    runs = [drill.api.start("cpu", stage=TARGET, commit=commit) for _ in range(2)]
     for run in runs:
         drill.wait_until(lambda run=run: drill.has_ended(run), 300, "the stage's end")
     messages = [drill.api.state_of(run)["message"] for run in runs]
@@ -202,7 +202,7 @@ def head_of(drill: Drill) -> str:
 
 def test_a_wrong_s3_key(drill: Drill) -> None:
     drill.reset()
-    code = RUN_STAGE.format(stage="train@rf", commit=head_of(drill))
+    code = RUN_STAGE.format(stage=TARGET, commit=head_of(drill))
     done = drill.as_worker(sys.executable, "-c", code, AWS_SECRET_ACCESS_KEY="wrong")
     assert "STATE Failed the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID" in done.stdout
     assert drill.environment["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
@@ -221,7 +221,7 @@ def test_a_wrong_s3_key(drill: Drill) -> None:
 def test_a_full_disk(drill: Drill, tmp_path: Path, variable: str, megabytes: int, what: str) -> None:
     """The disk is a tmpfs of a mount namespace, which ends with the processes in it; then it has more space."""
     drill.reset()
-    code = RUN_STAGE.format(stage="train@rf", commit=head_of(drill))
+    code = RUN_STAGE.format(stage=TARGET, commit=head_of(drill))
     (tmp_path / "code.py").write_text(code)
     (tmp_path / "disk").mkdir()
     script = (
