@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lzn_oracles.fault_drill import STAGES, TARGET, Drill, Reference, kill, make_project
+from lzn_oracles.fault_drill import STAGES, TARGET, Drill, Reference, kill, make_project, runs_of
 from lzn_oracles.stack_folders import stack_folder
 
 from infra.stack import Stack
+
+pytestmark = pytest.mark.services
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / ".faults.md"
@@ -42,12 +44,16 @@ def test_undisturbed_it_makes_what_dvc_repro_makes_and_started_again_it_runs_not
     seconds = time.monotonic() - begin
     drill.check()
     begin = time.monotonic()
-    run = drill.start()
+    run = drill.api.start("train-one", run="rf")
     assert drill.finish(run) == 0
     assert drill.api.state_of(run)["message"] == f"0 stages run, {len(STAGES)} were there"
     drill.check()
+    [page] = drill.api.all_of("artifacts", artifacts={"key": {"any_": ["runs-digits"]}})
+    [tracked] = runs_of(drill.mlflow)
+    assert f"[rf]({drill.environment['MLFLOW_TRACKING_URI']}/#/experiments/" in page["data"]
+    assert f"/runs/{tracked.info.run_id})" in page["data"]
     drill.record("none", "the whole flow, `prepare` included", 0, seconds)
-    drill.record("none", "the same again, with nothing to run", 0, time.monotonic() - begin)
+    drill.record("none", "the same again, as `train-one`: nothing to run", 0, time.monotonic() - begin)
 
 
 def test_kill_9_of_the_training(drill: Drill) -> None:

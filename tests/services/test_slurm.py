@@ -12,8 +12,9 @@ import pytest
 from lzn_oracles import pilot_flow
 from lzn_oracles.one_node_slurm import ENDED, OneNodeSlurm, wait_until
 from lzn_oracles.prefect_with_password import PrefectWithPassword
-from lzn_oracles.project_copy import copy_project, read_params, run_in, shrink_params, write_params
 from ruamel.yaml import YAML
+
+from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
 pytestmark = pytest.mark.services
 
