@@ -74,6 +74,17 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
     raise CommitError(f"{where} has no branch, tag or commit {revision}; was it pushed?")
 
 
+def leave_one_dag(folder: Path, dvc_file: Path) -> None:
+    """Take the dvc.yaml files of other sizes out of a checkout, without git counting it as a change.
+
+    DVC reads all of them whenever it starts, which takes it longer than many a stage.
+    """
+    tracked = _git(folder, "ls-files", "--", "dvc.yaml", "*/dvc.yaml").splitlines()
+    hidden = [f"!/{name}" for name in tracked if name != str(dvc_file)]
+    if hidden:
+        _git(folder, "sparse-checkout", "set", "--no-cone", "/*", *hidden)
+
+
 def set_up_dvc(folder: Path, settings: ClusterSettings) -> None:
     """Point DVC in a checkout to the machine's cache and to the cluster's remote, in its untracked configuration.
 
@@ -117,8 +128,8 @@ def _updated_mirror(settings: ClusterSettings) -> Path:
         if not (mirror / "HEAD").exists():
             _git(mirror.parent, "init", "--quiet", "--bare", str(mirror))
         try:
-            _git(mirror, "fetch", "--quiet", "--tags", settings.repository, "+refs/heads/*:refs/heads/*")
-            _git(mirror, "fetch", "--quiet", settings.repository, "+HEAD:refs/heads/HEAD")
+            refs = ("+refs/heads/*:refs/heads/*", "+HEAD:refs/heads/HEAD")
+            _git(mirror, "fetch", "--quiet", "--tags", settings.repository, *refs)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             said = _words(error).replace(settings.repository, without_credentials(settings.repository))
             message = f"cannot fetch from {without_credentials(settings.repository)}: {said}"

@@ -14,7 +14,7 @@ from prefect.client.schemas import State
 from prefect.concurrency.sync import concurrency
 from prefect.states import Cancelled, Completed, Failed
 
-from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout, resolve_commit
+from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout, leave_one_dag, resolve_commit
 from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
 from pipelines.cluster.files import DamagedOutputsError, patiently
@@ -115,13 +115,14 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
             full_hash = resolve_commit(commit, settings)
             with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
                 files = files_of_size(size)
+                leave_one_dag(folder, files.dvc_file)
                 launch = _launch(files, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MOST_ROUNDS)):
                     results = run_missing(files.targets(targets), launch, stop=stop, relay=log.info)
                     if stop.requested.is_set():
                         break
                     try:
-                        _collect(full_hash, size, files.targets(targets), settings, stop=stop, relay=log.info)
+                        _collect(full_hash, files, targets, settings, stop=stop, relay=log.info)
                         break
                     except DamagedOutputsError as error:
                         if not rounds_left:
@@ -147,7 +148,7 @@ def run_missing(
 
 def _collect(
     commit: str,
-    size: str,
+    files: SizeFiles,
     targets: Sequence[str],
     settings: ClusterSettings,
     *,
@@ -157,10 +158,14 @@ def _collect(
     """Bring all that is made into the folder that is kept for the size, one flow at a time, and publish its tables."""
     from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - drawing libraries, which no stage needs
 
-    with kept_checkout(commit, size, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
-        shutil.rmtree(
-            Workspace(size).folder("."), ignore_errors=True
-        )  # of another commit; the cache has all of it
+    with (
+        kept_checkout(commit, files.size, settings) as folder,
+        contextlib.chdir(folder),
+        Repo(os.curdir) as repo,
+    ):
+        leave_one_dag(folder, files.dvc_file)
+        of_another_commit = Workspace(files.size).folder(".")  # DVC's cache has all of it
+        shutil.rmtree(of_another_commit, ignore_errors=True)
         dependencies = dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
 
@@ -170,7 +175,7 @@ def _collect(
 
         patiently(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
         relay(f"Collected in {folder}")
-        publish_tables(files_of_size(size).params_file)
+        publish_tables(files.params_file)
 
 
 def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:

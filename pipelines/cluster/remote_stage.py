@@ -15,7 +15,7 @@ from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
-from pipelines.cluster.checkouts import checked_out, tracking_environment
+from pipelines.cluster.checkouts import checked_out, leave_one_dag, tracking_environment
 from pipelines.cluster.files import (
     DamagedOutputsError,
     fetch_outputs,
@@ -27,6 +27,7 @@ from pipelines.cluster.gpus import available_gpus, leased_gpus
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import Entry, key_of_entry
 from pipelines.cluster.settings import ClusterSettings
+from pipelines.cluster.sizes import dvc_file_of
 from pipelines.dag import StageNode, dependencies_in
 from pipelines.guard import orphan_guard
 from pipelines.interruption import StopRequest
@@ -71,6 +72,7 @@ def run_remote_stage(
     start = time.monotonic()
     with_patience = functools.partial(patiently, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
     with checked_out(wanted.commit, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
+        leave_one_dag(folder, dvc_file_of(wanted.name))
         resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
         with_patience(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)

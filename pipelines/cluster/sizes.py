@@ -15,6 +15,7 @@ class UnknownSizeError(ValueError):
 class SizeFiles:
     """Files of a size, from the project's root."""
 
+    size: str
     dvc_file: Path
     params_file: Path
 
@@ -26,15 +27,22 @@ class SizeFiles:
         return tuple(name if ":" in name else prefix + name for name in names)
 
 
+def dvc_file_of(stage: str) -> Path:
+    """The dvc.yaml, from the project's root, in which a stage is whose address from there this is."""
+    file, separator, _ = stage.rpartition(":")
+    return Path(file if separator else "dvc.yaml")
+
+
 def files_of_size(size: str, root: Path = Path()) -> SizeFiles:
     """Find a size by what its params.yaml says.
 
     Raises UnknownSizeError if there is none, ParamsError for an unreadable params.yaml.
     """
-    found = {}
+    found: dict[str, SizeFiles] = {}
     for dvc_file in sorted([root / "dvc.yaml", *root.glob("scales/*/dvc.yaml")]):
         params_file = dvc_file.with_name("params.yaml")
-        found[read_yaml(params_file).get("size")] = SizeFiles(dvc_file, params_file)
+        name = str(read_yaml(params_file).get("size"))
+        found[name] = SizeFiles(name, dvc_file, params_file)
     if size not in found:
-        raise UnknownSizeError(f"no size {size}; there is {', '.join(map(str, found))}")
+        raise UnknownSizeError(f"no size {size}; there is {', '.join(found)}")
     return found[size]

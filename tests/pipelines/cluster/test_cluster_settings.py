@@ -1,13 +1,14 @@
 """What a machine is told, and which commits it finds."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 from lzn_oracles.toy_cluster import ToyCluster
 
-from pipelines.cluster.checkouts import CommitError, resolve_commit
+from pipelines.cluster.checkouts import CommitError, checked_out, leave_one_dag, resolve_commit
 from pipelines.cluster.settings import ClusterSettings, SettingsError, without_credentials
-from pipelines.cluster.sizes import UnknownSizeError, files_of_size
+from pipelines.cluster.sizes import UnknownSizeError, dvc_file_of, files_of_size
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -73,6 +74,23 @@ def test_sizes_are_found_by_what_their_parameters_say() -> None:
     assert files_of_size("paper", ROOT).params_file == ROOT / "scales/paper/params.yaml"
     with pytest.raises(UnknownSizeError, match="no size poster; there is digits, fashion, paper"):
         files_of_size("poster", ROOT)
+
+
+def test_a_checkout_is_left_with_one_dag_and_counts_as_unchanged(tmp_path: Path) -> None:
+    cluster = ToyCluster.make(tmp_path)
+    for size in ("small", "large"):
+        (cluster.project / "scales" / size).mkdir(parents=True)
+        (cluster.project / "scales" / size / "dvc.yaml").write_text("stages: {}\n")
+        (cluster.project / "scales" / size / "params.yaml").write_text(f"size: {size}\n")
+    with checked_out(cluster.commit(), cluster.machine()) as folder:
+        leave_one_dag(folder, dvc_file_of("scales/small/dvc.yaml:train@rf"))
+        left = sorted(str(file.relative_to(folder)) for file in folder.rglob("dvc.yaml"))
+        status = subprocess.run(
+            ["git", "status", "--porcelain"], cwd=folder, check=True, capture_output=True, text=True
+        )
+        assert (left, status.stdout) == (["scales/small/dvc.yaml"], "")
+        assert (folder / "scales" / "large" / "params.yaml").exists()
+    assert dvc_file_of("train@rf") == Path("dvc.yaml")
 
 
 @pytest.mark.parametrize(
