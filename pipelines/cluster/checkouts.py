@@ -145,11 +145,14 @@ def _check_out(commit: str, folder: Path, settings: ClusterSettings) -> None:
         raise CommitError(
             f"{without_credentials(settings.repository)} has no commit {commit}; was it pushed?"
         )
-    if not (folder / ".git").exists():
-        _git(folder, "init", "--quiet")
-        alternates = folder / ".git" / "objects" / "info" / "alternates"
-        alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
-    _git(folder, "checkout", "--quiet", "--force", "--detach", commit)
+    try:
+        if not (folder / ".git").exists():
+            _git(folder, "init", "--quiet")
+            alternates = folder / ".git" / "objects" / "info" / "alternates"
+            alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
+        _git(folder, "checkout", "--quiet", "--force", "--detach", commit)
+    except subprocess.CalledProcessError as error:
+        raise CommitError(f"cannot check out {commit} in {folder}: {_words(error)}") from error
 
 
 def _has_commit(mirror: Path, commit: str) -> bool:

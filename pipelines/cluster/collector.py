@@ -21,7 +21,7 @@ from dvc.stage.loader import StageLoader
 
 from pipelines.cluster.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
 from pipelines.cluster.resolution import Resolution
-from pipelines.cluster.run_cache import RemoteError
+from pipelines.cluster.run_cache import DiskError, RemoteError
 from pipelines.cluster.sizes import UnknownSizeError, files_of_size
 from pipelines.dag import dependencies_in
 from pipelines.workspace import WorkspaceBusyError, exclusive_workspace
@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = "this clone has no default DVC remote: dvc remote add --local --default cluster s3://BUCKET/PREFIX"
     except (
         DamagedOutputsError,
+        DiskError,
         DvcException,
         ParamsError,
         RemoteError,

@@ -1,5 +1,6 @@
 """Outputs of stages between a checkout and the remote, whole and verified or not at all."""
 
+import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -8,11 +9,12 @@ from dvc.repo import Repo
 from dvc_data.hashfile.tree import Tree
 
 from pipelines.cluster.resolution import Resolution
-from pipelines.cluster.run_cache import RemoteError, remote_errors
+from pipelines.cluster.run_cache import DiskError, RemoteError, remote_errors
 from pipelines.interruption import StopRequest
 from pipelines.processes import Relay
 
 _Result = TypeVar("_Result")
+_CHUNK_BYTES = 2**20
 _LONGEST_PAUSE_SECONDS = 30.0
 
 
@@ -30,7 +32,8 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
     """Bring outputs, each with its stage's name, from the remote into the machine's cache and the checkout.
 
     Raises DamagedOutputsError if an object is lost or has another content than its hash says; such an object is in
-    neither cache nor checkout afterwards. Raises RemoteError if the remote cannot be used.
+    neither cache nor checkout afterwards. Raises RemoteError if the remote cannot be used, DiskError if the cache
+    cannot be written.
     """
     damaged: dict[str, set[str]] = {}
     outputs = list(outputs)
@@ -40,11 +43,13 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
                 repo.cloud.pull(objects)
             for oid in _object_ids(repo, out):
                 if not repo.cache.local.exists(oid):
+                    _require_damage(repo, oid)
                     damaged.setdefault(oid, set()).add(stage)
     if damaged:
         raise DamagedOutputsError(damaged)
-    for _, out in outputs:
-        out.checkout(force=True)
+    with remote_errors():
+        for _, out in outputs:
+            out.checkout(force=True)
 
 
 def push_outputs(repo: Repo, stage: Any) -> None:
@@ -92,6 +97,22 @@ def patiently(
             relay(f"{error}; trying again in {pause:g} s")
             stop.requested.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _require_damage(repo: Repo, oid: str) -> None:
+    """Raise DiskError if an object that could not be fetched is whole in the remote: the fault is on this side."""
+    remote = repo.cloud.get_remote_odb(hash_name="md5")
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with remote.fs.open(remote.oid_to_path(oid), "rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except FileNotFoundError:
+        return
+    if digest.hexdigest() == oid.removesuffix(".dir"):
+        raise DiskError(
+            f"No space left on device, or no right to write, for {oid} in {repo.cache.local.path}"
+        )
 
 
 def _object_ids(repo: Repo, out: Any) -> Iterator[str]:

@@ -27,7 +27,7 @@ from pipelines.cluster.remote_stage import (
     run_remote_stage,
 )
 from pipelines.cluster.resolution import Resolution
-from pipelines.cluster.run_cache import RemoteError
+from pipelines.cluster.run_cache import DiskError, RemoteError
 from pipelines.cluster.scheduling import Launch, WorkersLoop
 from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.cluster.settings import ClusterSettings, SettingsError
@@ -49,8 +49,10 @@ FAULTS = (
     CommitError,
     DamagedOutputsError,
     DeploymentMissingError,
+    DiskError,
     DvcException,
     GpuError,
+    OSError,
     ParamsError,
     RefusedError,
     RemoteError,

@@ -6,6 +6,7 @@ writes single entries, which stays fast however many there are.
 """
 
 import contextlib
+import errno
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from voluptuous import Invalid
 
 Entry = Mapping[str, Any]
 """A stage's part of dvc.lock: cmd, deps and outs with their hashes, values of params."""
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NOT_HASHED = [Meta.PARAM_SIZE, Meta.PARAM_NFILES]
 
 
@@ -32,6 +34,10 @@ class RemoteError(RuntimeError):
     def __init__(self, message: str, *, is_refusal: bool = False) -> None:
         super().__init__(message)
         self.is_refusal = is_refusal
+
+
+class DiskError(RuntimeError):
+    """This machine's disk is full, or does not let itself be written."""
 
 
 class RunCache:
@@ -83,13 +89,15 @@ class RunCache:
 
 @contextlib.contextmanager
 def remote_errors() -> Iterator[None]:
-    """Turn what storage libraries raise into RemoteError."""
+    """Turn what storage libraries raise into RemoteError, and into DiskError what is this machine's own trouble."""
     try:
         yield
     except (NoCredentialsError, PermissionError) as error:
         message = f"the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID and its secret for S3): {error}"
         raise RemoteError(message, is_refusal=True) from error
     except (OSError, DvcException, BotoCoreError, aiohttp.ClientError) as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            raise DiskError(f"{error.strerror}: {error.filename or 'on this machine'}") from error
         raise RemoteError(f"the DVC remote cannot be used: {type(error).__name__}: {error}") from error
 
 
