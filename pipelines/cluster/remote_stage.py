@@ -35,9 +35,13 @@ from pipelines.processes import Limits, Relay
 from pipelines.schedule import Outcome, StageResult
 from pipelines.stage_runner import StageRunner
 from pipelines.workspace import owner_mark
+from stages.tracking import send_leftovers
 
 REMOTE_PATIENCE_SECONDS = 900.0
 """For how long the remote may be away before a stage gives up."""
+MLFLOW_PATIENCE_SECONDS = 300.0
+"""For how long a stage that has ended waits for MLflow; its outputs do not depend on it."""
+_MLFLOW_PAUSE_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 1.0
 
 
@@ -81,6 +85,7 @@ def run_remote_stage(
                 return StageResult(wanted.name, Outcome.UP_TO_DATE)
             with_patience(lambda: _fetch_inputs(repo, resolution, wanted.name))
             result = _execute(wanted, settings, limits=limits, stop=stop, relay=relay, lock=lock)
+            _send_what_mlflow_missed(settings, stop, relay)
             if result.outcome is Outcome.DONE:
                 stage = resolution.stage(wanted.name)
                 entry = _new_entry(stage, key)
@@ -123,6 +128,18 @@ def _execute(
         runner = StageRunner(limits=limits, stop=stop, environment=environment)
         with orphan_guard(owner_mark(""), grace=limits.grace, keep_open=(lock, *gpus.descriptors)):
             return runner.run(node, relay)
+
+
+def _send_what_mlflow_missed(settings: ClusterSettings, stop: StopRequest, relay: Relay) -> None:
+    """Send records that MLflow did not take while the stage ran; the next stage on a machine may be days away."""
+    if tracking_environment(settings):
+        return  # no server, but a database on this machine
+    outbox = settings.shared_state / "mlflow-outbox"
+    deadline = time.monotonic() + MLFLOW_PATIENCE_SECONDS
+    while waiting := send_leftovers(outbox):
+        if time.monotonic() > deadline or stop.requested.wait(_MLFLOW_PAUSE_SECONDS):
+            relay(f"MLflow does not answer; records of {waiting} runs wait in {outbox} for the next stage")
+            return
 
 
 def _new_entry(stage: Any, key: str) -> Entry:

@@ -7,7 +7,17 @@ with Tracker.open(RunIdentity("lzn-digits", "rf_lzn", key), tags={"stage": "trai
 """
 
 from stages.tracking.entries import MetricRow, RunIdentity, Scalar
+from stages.tracking.leftovers import send_leftovers
 from stages.tracking.lookup import Lookup, TrackedRun, look_up
 from stages.tracking.tracker import Tracker
 
-__all__ = ["Lookup", "MetricRow", "RunIdentity", "Scalar", "TrackedRun", "Tracker", "look_up"]
+__all__ = [
+    "Lookup",
+    "MetricRow",
+    "RunIdentity",
+    "Scalar",
+    "TrackedRun",
+    "Tracker",
+    "look_up",
+    "send_leftovers",
+]

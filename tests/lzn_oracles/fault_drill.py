@@ -155,8 +155,10 @@ class Drill:
         """Wait for the flow; start it again where it did not complete. How often it was started again."""
         for again in range(MOST_STARTS):
             self.wait_until(lambda run=run: self._has_ended_or_server_is_away(run), timeout, "the flow's end")
-            if self.api.state_of(run)["type"] == "COMPLETED":
+            state = self.api.state_of(run)
+            if state["type"] == "COMPLETED":
                 return again
+            print(f"the flow ended {state['name']}: {state['message']}")
             run = self.start()
         raise AssertionError(f"the flow did not complete: {self.api.state_of(run)}")
 
