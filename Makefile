@@ -34,10 +34,10 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
 
 test: $(VENV)/installed  ## run the tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not services" tests/stages/test_pipeline.py tests  # the longest file first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/services tests/stages/test_pipeline.py tests  # the longest file first
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	pytest -n 2 --dist loadfile -m "slow and not services" tests
+	pytest -n 2 --dist loadfile -m slow --ignore tests/services tests
 
 test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults.py tests/services  # the longest first
