@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +66,18 @@ class Storage:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
-    folder, passwords = tmp_path_factory.mktemp("storage"), Passwords()
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # PostgreSQL does not run as root
-    with postgres(folder / "postgres", passwords) as postgres_port, s3(folder / "s3", passwords) as s3_port:
-        made = Storage(passwords, postgres_port, s3_port)
-        assert made.provision().returncode == 0, made.provision().stderr
-        yield made
+def storage() -> Iterator[Storage]:
+    passwords = Passwords()
+    with tempfile.TemporaryDirectory(prefix="lzn-storage-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)  # PostgreSQL does not run as root, and could not pass through pytest's folders
+        with (
+            postgres(folder / "postgres", passwords) as postgres_port,
+            s3(folder / "s3", passwords) as s3_port,
+        ):
+            made = Storage(passwords, postgres_port, s3_port)
+            assert made.provision().returncode == 0, made.provision().stderr
+            yield made
 
 
 def test_provisioning_again_changes_nothing(storage: Storage) -> None:
