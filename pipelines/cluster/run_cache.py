@@ -96,9 +96,18 @@ def remote_errors() -> Iterator[None]:
         message = f"the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID and its secret for S3): {error}"
         raise RemoteError(message, is_refusal=True) from error
     except (OSError, DvcException, BotoCoreError, aiohttp.ClientError) as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
-            raise DiskError(f"{error.strerror}: {error.filename or 'on this machine'}") from error
+        if (own := _of_the_disk(error)) is not None:
+            raise DiskError(f"{own.strerror}: {own.filename or 'on this machine'}") from error
         raise RemoteError(f"the DVC remote cannot be used: {type(error).__name__}: {error}") from error
+
+
+def _of_the_disk(error: BaseException | None) -> OSError | None:
+    """What this machine's disk refused, if an error comes from that."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def content_hash(entry: Entry) -> str:
