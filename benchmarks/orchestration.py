@@ -1,6 +1,6 @@
 """What orchestration costs: the digits DAG at a few steps by `dvc repro`, and by the distributed flow on real servers.
 
-python -m benchmarks.orchestration [--workers 1 2]
+python -m benchmarks.orchestration [--workers 1 2] [--targets measure classify]
 
 Stages take a second or two there, so that what is measured is what is around them. The flow's time contains what plain
 `dvc repro` does not do: each stage in a checkout of its own, its outputs in S3, all of them collected. The outputs of
@@ -8,6 +8,8 @@ all stages but `report` (times and links are in it) must have the same hashes, o
 """
 
 import argparse
+import contextlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -20,15 +22,19 @@ from dvc.utils.serialize import load_yaml
 from benchmarks.reports import Finding, Report
 from benchmarks.small_project import copy_project, run_in, shrink_params
 from infra.stack import Stack
+from pipelines.dag import read_dependencies
 
 
 def main() -> None:
     """Measure, compare, and write `orchestration.json`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.orchestration", description=__doc__)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="CPU workers of the flow")
+    parser.add_argument(
+        "--targets", nargs="+", default=["dvc.yaml"], help="as for `dvc repro` (default: all stages)"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lzn-orchestration-") as folder:
-        rows = measure(Path(folder), options.workers)
+        rows = measure(Path(folder), options.workers, options.targets)
     plain = rows[0]
     findings = [Finding(f"dvc repro, {plain['stages']} stages", f"{plain['seconds']:.0f} s")]
     for row in rows[1:]:
@@ -44,20 +50,23 @@ def main() -> None:
     Report("orchestration", "The digits DAG at a few steps, plain and on workers", rows, findings).publish()
 
 
-def measure(folder: Path, workers: Sequence[int]) -> list[dict[str, float]]:
+def measure(folder: Path, workers: Sequence[int], targets: Sequence[str]) -> list[dict[str, float]]:
     """Seconds of `dvc repro`, then of the flow with each number of workers, each from nothing."""
     project = _repository(folder / "project")
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
     begin = time.monotonic()
-    done = run_in(clone, [sys.executable, "-m", "dvc", "repro"])
+    done = run_in(clone, [sys.executable, "-m", "dvc", "repro", *targets])
     if done.returncode:
         sys.exit(f"dvc repro failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    plain = hashes(clone)
-    rows: list[dict[str, float]] = [{"workers": 0, "stages": len(plain), "seconds": time.monotonic() - begin}]
+    seconds = time.monotonic() - begin
+    with contextlib.chdir(clone):
+        concerned = read_dependencies(targets)
+    plain = {name: made for name, made in hashes(clone).items() if name in concerned}
+    rows: list[dict[str, float]] = [{"workers": 0, "stages": len(plain), "seconds": seconds}]
     for number in workers:
         with tempfile.TemporaryDirectory(prefix="lzn-stack-", dir="/var/tmp") as place:
-            rows.append(_measure_flow(Path(place) / "stack", project, number, plain))
+            rows.append(_measure_flow(Path(place) / "stack", project, number, plain, targets))
     return rows
 
 
@@ -68,29 +77,31 @@ def hashes(project: Path) -> dict[str, list[str]]:
 
 
 def _measure_flow(
-    folder: Path, project: Path, workers: int, plain: Mapping[str, list[str]]
+    folder: Path, project: Path, workers: int, plain: Mapping[str, list[str]], targets: Sequence[str]
 ) -> dict[str, float]:
     stack = Stack(folder)
     stack.up(workers=workers, repository=str(project), report=lambda line: None)
     try:
         begin = time.monotonic()
-        _run_flow(stack)
+        _run_flow(stack, targets)
         seconds = time.monotonic() - begin
         found = hashes(Path(stack.environment()["LZN_WORK"]) / "collected" / "digits")
         differing = [name for name in plain if name != "report" and found[name] != plain[name]]
         if differing:
             sys.exit(f"the flow's outputs differ from those of dvc repro: {', '.join(differing)}")
         begin = time.monotonic()
-        _run_flow(stack)
+        _run_flow(stack, targets)
         again = time.monotonic() - begin
     finally:
         stack.destroy(report=lambda line: None)
     return {"workers": workers, "stages": len(plain), "seconds": seconds, "again": again}
 
 
-def _run_flow(stack: Stack) -> None:
+def _run_flow(stack: Stack, targets: Sequence[str]) -> None:
     """Run `reproduce` from its submission to its completion."""
-    command = ["prefect", "deployment", "run", "reproduce/reproduce", "--watch", "--watch-interval", "1"]
+    wanted = json.dumps(list(targets))
+    command = ["prefect", "deployment", "run", "reproduce/reproduce", "--param", f"targets={wanted}"]
+    command += ["--watch", "--watch-interval", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "infra.stack", "run", "--folder", str(stack.layout.root), "--", *command],
         capture_output=True, text=True, check=False,
