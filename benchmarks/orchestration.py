@@ -66,6 +66,7 @@ def measure(folder: Path, workers: Sequence[int], targets: Sequence[str]) -> lis
     rows: list[dict[str, float]] = [{"workers": 0, "stages": len(plain), "seconds": seconds}]
     for number in workers:
         with tempfile.TemporaryDirectory(prefix="lzn-stack-", dir="/var/tmp") as place:
+            Path(place).chmod(0o711)  # PostgreSQL does not run as root
             rows.append(_measure_flow(Path(place) / "stack", project, number, plain, targets))
     return rows
 
