@@ -115,10 +115,14 @@ class Drill:
         shutil.rmtree(self.work / "state", ignore_errors=True)
         shutil.rmtree(self.work / "cache", ignore_errors=True)
         shutil.rmtree(self.work / "collected", ignore_errors=True)
-        bucket = self.bucket()
-        for item in bucket.objects.filter(Prefix="cache/runs/"):
-            if b"stages.prepare" not in item.get()["Body"].read():
+        is_prepared = False
+        for item in self.bucket().objects.filter(Prefix="cache/runs/"):
+            if b"stages.prepare" in item.get()["Body"].read():
+                is_prepared = True
+            else:
                 item.delete()
+        if not is_prepared:
+            self.finish(self.api.start("reproduce", size="digits", targets=[STAGES[0]]))
         for run in runs_of(self.mlflow):
             self.mlflow.delete_run(run.info.run_id)
 
