@@ -40,8 +40,8 @@ test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole p
 	pytest -n 2 --dist loadfile -m slow --ignore tests/services tests
 
 test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults.py tests/services  # the longest first
-	@cat .faults.md
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults_of_*.py tests/services  # the longest first
+	@cat .faults/*.md
 
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .

@@ -108,7 +108,8 @@ def _run_flow(stack: Stack, targets: Sequence[str]) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        sys.exit(f"the flow failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        log = stack.layout.log("worker-control").read_text(encoding="utf-8")
+        sys.exit(f"the flow failed:\n{log[-4000:]}{done.stderr[-2000:]}")
 
 
 def _repository(folder: Path) -> Path:

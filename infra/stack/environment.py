@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
+from infra.make_env import DVC_BUCKET
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
@@ -12,8 +13,6 @@ from infra.stack.layout import Layout, write_private
 REGION: Final = "us-east-1"
 MLFLOW_USER: Final = "lzn"
 PREFECT_USER: Final = "lzn"
-DVC_BUCKET: Final = "lzn-dvc"
-MLFLOW_BUCKET: Final = "lzn-mlflow"
 _QUIET: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",

@@ -3,8 +3,9 @@
 import sys
 from typing import Final
 
+from infra.make_env import MLFLOW_BUCKET
 from infra.stack.credentials import HOST, Credentials, Ports
-from infra.stack.environment import MLFLOW_BUCKET, MLFLOW_USER, inherited, s3_environment
+from infra.stack.environment import MLFLOW_USER, inherited, s3_environment
 from infra.stack.http_checks import answer
 from infra.stack.layout import Layout, write_private
 from infra.stack.postgres import databases

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 import psycopg2
-from psycopg2 import errors, extensions, sql
+from psycopg2 import extensions
 
+from infra.databases import make_database
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.environment import inherited
 from infra.stack.errors import StackError
@@ -202,22 +203,8 @@ def _answers(credentials: Credentials, ports: Ports) -> bool:
 def _make_databases(credentials: Credentials, ports: Ports) -> bool:
     connection = _connect(credentials, ports)
     try:
-        with connection.cursor() as cursor:
-            for database in databases(credentials).values():
-                _make_database(connection, cursor, database)
+        for database in databases(credentials).values():
+            make_database(connection, database.name, database.password)
     finally:
         connection.close()
     return True
-
-
-def _make_database(connection: extensions.connection, cursor: extensions.cursor, database: Database) -> None:
-    # Encrypted here: PostgreSQL logs statements that fail, with the passwords in them.
-    verifier = extensions.encrypt_password(database.password, database.name, connection, "scram-sha-256")
-    role = sql.Identifier(database.name)
-    cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [database.name])
-    verb = sql.SQL("CREATE") if cursor.fetchone() is None else sql.SQL("ALTER")
-    cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(verifier)))
-    try:
-        cursor.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(role, role))
-    except errors.DuplicateDatabase:
-        return

@@ -10,16 +10,15 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.buckets import TEMPORARY_PREFIX, make_buckets
+from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack.credentials import HOST, Credentials, KeyPair, Ports
-from infra.stack.environment import DVC_BUCKET, MLFLOW_BUCKET, REGION, inherited
+from infra.stack.environment import REGION, inherited
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
 from infra.stack.s3_certificates import make_certificates
 from infra.stack.service import Service
 
-ABORT_UPLOADS_DAYS: Final = 7
-EXPIRE_TEMPORARY_DAYS: Final = 30
-TEMPORARY_PREFIX: Final = "tmp/"
 _ACTIONS: Final = ("Read", "Write", "List", "Tagging")
 _MISSING: Final = (
     "the S3 server is missing: install the dependency group `services` "
@@ -69,7 +68,7 @@ def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Servic
         environment=inherited(),
         cwd=layout.s3,
         prepare=lambda: _prepare(layout, credentials),
-        ready=lambda: _tried(lambda: _make_buckets(admin_client(credentials, ports))),
+        ready=lambda: _tried(lambda: _fill(admin_client(credentials, ports))),
         answers=lambda: _tried(lambda: admin_client(credentials, ports).head_bucket(Bucket=DVC_BUCKET)),
         ports=(ports.s3, ports.s3_grpc, *inner),
         # It waits 15 s for its own inner connections, when all requests have long been answered; what it has
@@ -156,31 +155,8 @@ def _tried(step: Any) -> bool:
     return True
 
 
-def _make_buckets(client: Any) -> None:
-    """Buckets, lifecycle rules, and an object written: the server answers before it can store anything."""
-    existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+def _fill(client: Any) -> None:
+    """Buckets, and an object in each: the server answers before it can store anything."""
+    make_buckets(client, DVC_BUCKET, MLFLOW_BUCKET)
     for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
-        if bucket not in existing:
-            client.create_bucket(Bucket=bucket)
-        client.put_bucket_lifecycle_configuration(
-            Bucket=bucket, LifecycleConfiguration={"Rules": lifecycle_rules()}
-        )
         client.put_object(Bucket=bucket, Key=f"{TEMPORARY_PREFIX}started", Body=b"1")
-
-
-def lifecycle_rules() -> list[dict[str, Any]]:
-    """Uploads that nobody finished go after a week, objects under tmp/ after a month; nothing else ever goes."""
-    return [
-        {
-            "ID": "unfinished-uploads",
-            "Status": "Enabled",
-            "Filter": {"Prefix": ""},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": ABORT_UPLOADS_DAYS},
-        },
-        {
-            "ID": "temporary",
-            "Status": "Enabled",
-            "Filter": {"Prefix": TEMPORARY_PREFIX},
-            "Expiration": {"Days": EXPIRE_TEMPORARY_DAYS},
-        },
-    ]

@@ -9,10 +9,11 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
+from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.processes import Relay
 from stages.resources import Resources
 
@@ -48,6 +49,26 @@ class Children:
         self._client = client
         self._relay = relay
         self._deployments: dict[str, UUID] = {}
+
+    def lacking(self, resources: Resources) -> str:
+        """What a stage with these resources would wait for in vain, and what to do about it; empty if nothing."""
+        if not resources.gpus:
+            return ""
+        needs = f"it needs {resources.gpus} GPU{'s' if resources.gpus > 1 else ''}"
+        deploy = "`python -m pipelines.cluster.deploy --gpus N`"
+        try:
+            slots = self._patiently(
+                lambda: self._client.read_global_concurrency_limit_by_name(GPU_LIMIT)
+            ).limit
+        except ObjectNotFound:
+            return f"{needs}, and Prefect has no limit {GPU_LIMIT}; run {deploy} once"
+        if slots < resources.gpus:
+            return f"{needs}, and the cluster's limit {GPU_LIMIT}, set by {deploy}, is {slots}"
+        return ""
+
+    def is_without_workers(self, pool: str) -> bool:
+        """Whether no worker of a pool is online."""
+        return self._patiently(lambda: self._client.read_work_pool(pool)).status == WorkPoolStatus.NOT_READY
 
     def start(self, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]) -> Child:
         """Start a stage's run, or join the one that another flow started and that has not ended.

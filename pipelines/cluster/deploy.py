@@ -1,4 +1,4 @@
-"""Set up a Prefect server for this project: work pools, limits, the automation for zombie runs, all deployments.
+"""Set up a Prefect server for this project: work pools, limits, automations for lost runs, all deployments.
 
     python -m pipelines.cluster.deploy [--gpus 8] [--pool-limit cpu=4] [--pool-type gpu=kubernetes --pool-template ...]
 
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import httpx
 from prefect.client.orchestration import get_client
+from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from ruamel.yaml import YAML
@@ -30,6 +31,7 @@ from pipelines.cluster.server_setup import (
     ensure_automation,
     ensure_gpu_limit,
     ensure_pool,
+    unstarted_automation,
     zombie_automation,
 )
 
@@ -43,6 +45,8 @@ CONTROL_LIMIT: Final = 16
 """Flows that wait at a time: each is a process of about 200 MB."""
 ZOMBIE_SECONDS: Final = 90.0
 """Three heartbeats as prefect.yaml has them."""
+UNSTARTED_SECONDS: Final = 300.0
+"""A process begins within ten seconds of being taken, or a minute on a machine that is busy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     try:
         pools = pools_of(options)
-        asyncio.run(set_up_server(pools, gpus=options.gpus, zombie_seconds=options.zombie_seconds))
+        automations = (
+            zombie_automation(options.zombie_seconds),
+            unstarted_automation(options.unstarted_seconds),
+        )
+        asyncio.run(set_up_server(pools, automations, gpus=options.gpus))
         deploy_all(options.prefect_file)
     except (httpx.TransportError, TimeoutError) as error:
         return _fail(f"no Prefect server answers at {url}: {error or type(error).__name__}")
@@ -69,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def set_up_server(pools: Sequence[Pool], *, gpus: int, zombie_seconds: float) -> None:
-    """Make the work pools, the limit for GPUs and the automation as they should be, and print what was done."""
+async def set_up_server(pools: Sequence[Pool], automations: Sequence[AutomationCore], *, gpus: int) -> None:
+    """Make work pools, the limit for GPUs and automations as they should be, and print what was done."""
     async with get_client() as client:
         for pool in pools:
             limit = "" if pool.limit is None else f", at most {pool.limit} runs"
@@ -79,8 +87,10 @@ async def set_up_server(pools: Sequence[Pool], *, gpus: int, zombie_seconds: flo
             )
         await ensure_gpu_limit(client, gpus)
         print(f"limit {GPU_LIMIT}: {gpus} slots", flush=True)
-        done = await ensure_automation(client, zombie_automation(zombie_seconds))
-        print(f"automation for runs without a sign of life for {zombie_seconds:g} s: {done}", flush=True)
+        for automation in automations:
+            print(
+                f"automation {automation.name!r}: {await ensure_automation(client, automation)}", flush=True
+            )
 
 
 def deploy_all(prefect_file: Path) -> None:
@@ -153,6 +163,10 @@ def parse_arguments(
     parser.add_argument(
         "--zombie-seconds", type=float, default=ZOMBIE_SECONDS,
         help="without a heartbeat until a run counts as crashed: at least twice the heartbeat's 30 s (90)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--unstarted-seconds", type=float, default=UNSTARTED_SECONDS,
+        help="from a worker of processes taking a run until it counts as crashed if it has not begun (300)",
     )  # fmt: skip
     parser.add_argument("--prefect-file", type=Path, default=PROJECT / "prefect.yaml", help="the deployments")
     limits = environment.get("LZN_POOL_LIMITS", "").split()

@@ -1,7 +1,7 @@
 """What of a DAG is already made, told by hashes alone: no data set and no checkpoint has to be here for it."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -116,17 +116,21 @@ class Resolution:
         del self._entries[name]
 
     def inputs(self, name: str) -> tuple[tuple[str, Any], ...]:
-        """The outputs that a stage reads, each with the name of the stage that made it."""
-        wanted = [dependency.fs_path for dependency in self._stages[name].deps]
-        return tuple(
-            (producer, out)
-            for path, (out, producer) in self._outputs.items()
-            if any(_contains(path, dependency) or _contains(dependency, path) for dependency in wanted)
-        )
+        """All outputs of the stages that a stage depends on, each with the name of the stage that made it.
+
+        `dvc repro` restores all of them too, not only those that are named among the stage's dependencies: a stage
+        that reads the summary of another may read the details beside it.
+        """
+        return self._outputs_of(self._dependencies[name])
 
     def outputs(self) -> tuple[tuple[str, Any], ...]:
         """All outputs of the stages that were found, each with the stage's name."""
-        return tuple((name, out) for name in self._entries for out in self._stages[name].outs)
+        return self._outputs_of(self._entries)
+
+    def _outputs_of(self, names: Collection[str]) -> tuple[tuple[str, Any], ...]:
+        return tuple(
+            (name, out) for name in self._dependencies if name in names for out in self._stages[name].outs
+        )
 
     def _set_from_outputs(self, dependency: Any) -> bool:
         """Take a dependency's hash from the outputs that it names or contains; False if there are none."""
@@ -172,7 +176,3 @@ class Resolution:
                 raise DamagedListError(f"{expected.value} has another content than its hash says")
             self._trees[expected.value] = copy
         return self._trees[expected.value]
-
-
-def _contains(folder: str, path: str) -> bool:
-    return path == folder or path.startswith(folder + os.sep)

@@ -24,7 +24,7 @@ from voluptuous import Invalid
 
 Entry = Mapping[str, Any]
 """A stage's part of dvc.lock: cmd, deps and outs with their hashes, values of params."""
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _NOT_HASHED = [Meta.PARAM_SIZE, Meta.PARAM_NFILES]
 
 
@@ -96,15 +96,15 @@ def remote_errors() -> Iterator[None]:
         message = f"the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID and its secret for S3): {error}"
         raise RemoteError(message, is_refusal=True) from error
     except (OSError, DvcException, BotoCoreError, aiohttp.ClientError) as error:
-        if (own := _of_the_disk(error)) is not None:
+        if (own := _disk_error_behind(error)) is not None:
             raise DiskError(f"{own.strerror}: {own.filename or 'on this machine'}") from error
         raise RemoteError(f"the DVC remote cannot be used: {type(error).__name__}: {error}") from error
 
 
-def _of_the_disk(error: BaseException | None) -> OSError | None:
+def _disk_error_behind(error: BaseException | None) -> OSError | None:
     """What this machine's disk refused, if an error comes from that."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
             return error
         error = error.__cause__ or error.__context__
     return None

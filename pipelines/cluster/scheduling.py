@@ -15,6 +15,8 @@ from pipelines.schedule import Outcome, Schedule, StageResult
 from stages.resources import Resources
 
 POLL_SECONDS = 2.0
+LATE = "Late"
+"""How Prefect names the state of a scheduled run that no worker has taken for 15 s."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class WorkersLoop:
         self._stop = stop
         self._relay = relay
         self._running: list[Child] = []
+        self._pools_told_of: set[str] = set()
 
     def run(self, dependencies: Mapping[str, frozenset[str]]) -> tuple[StageResult, ...]:
         """Run what is not made; a stop request cancels what runs."""
@@ -62,6 +65,9 @@ class WorkersLoop:
         while not self._stop.requested.is_set() and (node := schedule.next_stage()) is not None:
             if self._resolution.find(node.name):
                 schedule.finish(StageResult(node.name, Outcome.UP_TO_DATE))
+            elif lacking := self._children.lacking(self._launch.resources_of(node.name)):
+                error = f"Stage {node.name!r}: {lacking}"
+                schedule.finish(StageResult(node.name, Outcome.FAILED, error=error))
             else:
                 self._running.append(self._start(node.name))
 
@@ -79,6 +85,7 @@ class WorkersLoop:
         for child in list(self._running):
             run = runs.get(child.flow_run_id)
             if run is not None and (run.state is None or not run.state.is_final()):
+                self._tell_if_nobody_takes(run)
                 continue
             self._running.remove(child)
             if _crashed(run) and child.relaunches < self._launch.max_relaunches:
@@ -88,6 +95,17 @@ class WorkersLoop:
                 results.append(self._result(child, run))
                 self._relay(f"{child.stage}: {results[-1].outcome.value}")
         return results
+
+    def _tell_if_nobody_takes(self, run: FlowRun) -> None:
+        """Say once a pool that nothing there will run before somebody starts a worker."""
+        pool = run.work_pool_name
+        if run.state is None or run.state.name != LATE or pool is None or pool in self._pools_told_of:
+            return
+        if self._children.is_without_workers(pool):
+            self._pools_told_of.add(pool)
+            self._relay(
+                f"{run.name} waits: no worker of the pool {pool} is online (python -m infra.worker --pool {pool})"
+            )
 
     def _result(self, child: Child, run: FlowRun | None) -> StageResult:
         seconds = 0.0 if run is None else run.total_run_time.total_seconds()

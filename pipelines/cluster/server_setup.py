@@ -1,7 +1,7 @@
 """What a Prefect server must know before deployments: work pools, the limit for GPUs, what becomes of zombie runs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,8 +16,11 @@ from prefect.workers.process import ProcessWorker
 
 GPU_LIMIT: Final = "gpus"
 PROCESS: Final = "process"
-AUTOMATION: Final = "Mark zombie runs as crashed"
+ZOMBIES: Final = "Mark zombie runs as crashed"
+UNSTARTED: Final = "Mark runs that were taken and not started as crashed"
 HEARTBEAT: Final = "prefect.flow-run.heartbeat"
+PENDING: Final = "prefect.flow-run.Pending"
+RUNNING: Final = "prefect.flow-run.Running"
 ENDINGS: Final = frozenset(
     f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")
 )
@@ -40,6 +43,19 @@ class Pool:
     limit: int | None = None
     kind: str = PROCESS
     template: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Silence:
+    """Nothing for `window` seconds after an event of a run: neither what is expected nor an end.
+
+    related: labels of another resource that the run's events must name.
+    """
+
+    after: str
+    expected: str
+    window: float
+    related: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 async def ensure_pool(client: PrefectClient, pool: Pool) -> str:
@@ -105,23 +121,47 @@ def zombie_automation(window: float) -> AutomationCore:
 
     After Prefect's documentation, "How to detect and respond to zombie flows".
     """
+    return _crash_runs(
+        ZOMBIES,
+        "A run whose worker's machine is gone would be Running for ever",
+        Silence(after=HEARTBEAT, expected=HEARTBEAT, window=window),
+        message=f"no sign of life for {window:g} s",
+    )
+
+
+def unstarted_automation(window: float) -> AutomationCore:
+    """Marks a run as Crashed that a worker took `window` seconds ago, and whose process has not begun.
+
+    Of process pools alone: a pod or container may wait for its image or a node, and its worker watches it.
+    """
+    return _crash_runs(
+        UNSTARTED,
+        "A run whose worker died before it started a process would be Pending for ever",
+        Silence(
+            after=PENDING,
+            expected=RUNNING,
+            window=window,
+            related={"prefect.resource.role": ["work-pool"], "prefect.work-pool.type": [PROCESS]},
+        ),
+        message=f"taken by a worker, and not started within {window:g} s",
+    )
+
+
+def _crash_runs(name: str, description: str, silence: Silence, *, message: str) -> AutomationCore:
     return AutomationCore(
-        name=AUTOMATION,
-        description="A run whose worker's machine is gone would be Running for ever",
+        name=name,
+        description=description,
         trigger=EventTrigger(
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(dict(silence.related)),
             for_each={"prefect.resource.id"},
-            after={HEARTBEAT},
-            expect={HEARTBEAT, *ENDINGS},
+            after={silence.after},
+            expect={silence.expected, *ENDINGS},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=window),
+            within=timedelta(seconds=silence.window),
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, name=None, message=f"no sign of life for {window:g} s", force=False
-            )
-        ],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, name=None, message=message, force=False)],
     )
 
 

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import boto3
 import psutil
 from dvc.utils.serialize import load_yaml
 from lzn_oracles.prefect_api import PrefectApi
+from lzn_oracles.stack_folders import stack_folder
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -24,9 +26,11 @@ from pipelines.processes import OWNER_VARIABLE
 
 TARGET = "train@rf"
 STAGES = ("prepare@digits", TARGET)
+ROOT = Path(__file__).resolve().parents[2]
 NUM_STEPS = 80
 EXPERIMENT = "lzn-digits"
 MOST_STARTS = 3
+_HEAD = "| fault, in the middle of a training | what happens | the flow ends | after |\n|---|---|---|---|\n"
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -92,6 +96,15 @@ class Drill:
     @property
     def environment(self) -> dict[str, str]:
         return self.stack.environment()
+
+    @property
+    def commit(self) -> str:
+        """The hash of the commit that is run."""
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=self.environment["LZN_REPOSITORY"], check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.strip()
 
     @property
     def work(self) -> Path:
@@ -189,6 +202,12 @@ class Drill:
         ended = "by itself" if again == 0 else f"started again {again} time{'s' if again > 1 else ''}"
         self.rows.append(f"| {fault} | {happens} | {ended} | {seconds:.0f} s |")
 
+    def write_table(self, name: str) -> None:
+        """Leave what was recorded as a table in the project's git-ignored folder `.faults`."""
+        folder = ROOT / ".faults"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.md").write_text(_HEAD + "\n".join(self.rows) + "\n", encoding="utf-8")
+
     def orphans(self) -> list[psutil.Process]:
         """Processes of stages in this stack's folders."""
         return [process for process in psutil.process_iter() if str(self.work) in _mark(process)]
@@ -211,6 +230,11 @@ class Drill:
             except (psutil.Error, OSError):
                 continue
         raise AssertionError(f"no process runs the flow run {flow_run}")
+
+    def running(self, stage: str) -> set[str]:
+        """Runs of a stage that run now."""
+        wanted = {"name": {"any_": [stage]}, "state": {"type": {"any_": ["RUNNING"]}}}
+        return {str(run["id"]) for run in self.api.all_of("flow_runs", flow_runs=wanted)}
 
     def child_run(self, stage: str) -> str:
         """The newest run of a stage."""
@@ -235,6 +259,18 @@ class Drill:
             return self.has_ended(run)
         except OSError:  # the fault may be the server's
             return False
+
+
+@contextmanager
+def started_drill(folder: Path) -> Iterator[Drill]:
+    """A stack with two workers and the undisturbed reference; both end with it."""
+    (folder / "project").mkdir()
+    project = make_project(folder / "project")
+    reference = Reference.make(project, folder / "clone")
+    with stack_folder() as place:
+        stack = Stack(place)
+        stack.up(workers=2, repository=str(project))
+        yield Drill(stack, reference)
 
 
 def kill(process: psutil.Process) -> None:

@@ -46,4 +46,8 @@ class PrefectApi:
 
     def cancel(self, run: str) -> None:
         """As the button of the UI does it."""
-        self.post(f"flow_runs/{run}/set_state", state={"type": "CANCELLING", "name": "Cancelling"})
+        self.set_state(run, "CANCELLING")
+
+    def set_state(self, run: str, kind: str) -> None:
+        """Propose a state of this type, as `PENDING`, for the run."""
+        self.post(f"flow_runs/{run}/set_state", state={"type": kind, "name": kind.capitalize()})

@@ -16,10 +16,17 @@ from pipelines.schedule import StageResult
 STAGES = {
     "prepare": ("mkdir inputs && cp source inputs/a && wc -c < source > inputs/b", ["source"], ["inputs"]),
     "left": ("cat inputs/a code > made/left", ["code", "inputs"], ["made/left"]),
-    "right": ("mkdir made/right && cat inputs/b > made/right/number", ["inputs"], ["made/right"]),
-    "join": ("cat made/left made/right/number > joined", ["made"], ["joined"]),
+    "right": (
+        "mkdir made/right && cat inputs/b > made/right/number && echo all > details",
+        ["inputs"],
+        ["made/right", "details"],
+    ),
+    "join": ("cat made/left made/right/number details > joined", ["made"], ["joined"]),
 }
-"""Command, dependencies, outputs; `join` depends on a folder of outputs. Each command leaves a line in `$LOG`."""
+"""Command, dependencies, outputs. `join` depends on a folder of outputs, and reads more of what a stage behind it made.
+
+Each command leaves a line in `$LOG`.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class ToyCluster:
             for name, (command, deps, outs) in STAGES.items()
         }
         (cluster.project / "dvc.yaml").write_text(dumps_yaml({"stages": definition}))
-        (cluster.project / ".gitignore").write_text("/inputs/\n/made/\n/joined\n")
+        (cluster.project / ".gitignore").write_text("/inputs/\n/made/\n/joined\n/details\n")
         (cluster.project / "source").write_text("source\n")
         (cluster.project / "code").write_text("code\n")
         cluster.git("init", "--quiet", "--initial-branch", "main")

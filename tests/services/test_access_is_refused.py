@@ -13,9 +13,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack import Stack, marks
 from infra.stack.credentials import HOST, Credentials, KeyPair, Ports, kept_credentials, kept_ports
-from infra.stack.environment import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack.http_checks import answer
 from infra.stack.s3 import find_weed, s3_client
 

@@ -13,10 +13,13 @@ from urllib.error import HTTPError
 import psutil
 import pytest
 from lzn_oracles.prefect_api import PrefectApi
+from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
-from pipelines.cluster.server_setup import AUTOMATION
+from pipelines.cluster.children import Children
+from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
 from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+from stages.resources import Resources
 
 pytestmark = pytest.mark.services
 
@@ -24,7 +27,10 @@ PROJECT = Path(__file__).parents[2]
 AUTH_STRING = "lzn:a password"
 ZOMBIE_SECONDS = 45.0
 """One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
+UNSTARTED_SECONDS = 60.0
+"""A run's process begins within ten seconds; the project's own window is five minutes."""
 PATIENCE = 180.0
+WINDOWS = (f"--zombie-seconds={ZOMBIE_SECONDS}", f"--unstarted-seconds={UNSTARTED_SECONDS}")
 CHANGING = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
 
 
@@ -61,7 +67,7 @@ def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> st
 @pytest.fixture(scope="module")
 def api(environment: Mapping[str, str]) -> PrefectApi:
     """The server after a deployment of the project."""
-    deploy({**environment, "LZN_GPUS": "4"}, f"--zombie-seconds={ZOMBIE_SECONDS}")
+    deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
     return PrefectApi(environment["PREFECT_API_URL"], AUTH_STRING)
 
 
@@ -94,9 +100,9 @@ def without(value: Any, keys: set[str]) -> Any:
 def test_a_second_deployment_changes_nothing_and_doubles_nothing(api: PrefectApi, environment):
     before = everything(api)
 
-    said = deploy({**environment, "LZN_GPUS": "4"}, f"--zombie-seconds={ZOMBIE_SECONDS}")
+    said = deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
 
-    assert said.count("as it was") == 4
+    assert said.count("as it was") == 5
     assert everything(api) == before
 
 
@@ -126,13 +132,14 @@ def test_pools_limits_schedules_and_the_automation_are_as_said(api: PrefectApi):
     assert nightly["global_concurrency_limit"]["limit"] == 1
     assert nightly["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
 
-    [automation] = api.all_of("automations")
-    assert (automation["name"], automation["enabled"]) == (AUTOMATION, True)
-    assert automation["trigger"]["within"] == ZOMBIE_SECONDS
+    automations = {each["name"]: each for each in api.all_of("automations")}
+    assert {name: each["enabled"] for name, each in automations.items()} == {ZOMBIES: True, UNSTARTED: True}
+    assert automations[ZOMBIES]["trigger"]["within"] == ZOMBIE_SECONDS
+    assert automations[UNSTARTED]["trigger"]["within"] == UNSTARTED_SECONDS
 
 
 def test_a_changed_number_is_taken_over(api: PrefectApi, environment, hold_file: Path):
-    same = [f"--prefect-file={hold_file}", f"--zombie-seconds={ZOMBIE_SECONDS}"]
+    same = [f"--prefect-file={hold_file}", *WINDOWS]
     said = deploy(environment, "--gpus=8", "--pool-limit=cpu=3", *same)
 
     assert "work pool cpu (process, at most 3 runs): changed: concurrency_limit" in said
@@ -178,13 +185,21 @@ def test_a_pool_of_another_type_is_not_changed_behind_its_deployments_back(
     assert said.splitlines()[-1].startswith("error: work pool gpu is of type process, not kubernetes")
 
 
+def test_what_a_stage_would_wait_for_in_vain_is_known_before_it_waits(api: PrefectApi):
+    with SyncPrefectClient(api.url, auth_string=AUTH_STRING) as client:
+        children = Children(client, relay=print)
+        assert [children.lacking(Resources(pool="gpu", gpus=gpus)) == "" for gpus in (4, 5)] == [True, False]
+        assert "5 GPUs, and the cluster's limit gpus" in children.lacking(Resources(pool="gpu", gpus=5))
+        assert children.is_without_workers("gpu")
+
+
 # Runs whose processes die
 
 
 @pytest.fixture(scope="module")
 def held(api: PrefectApi, environment: Mapping[str, str], hold_file: Path) -> PrefectApi:
     """The server with a deployment `hold` in the pool `cpu`, made by the project's own command."""
-    deploy(environment, "--gpus=4", f"--zombie-seconds={ZOMBIE_SECONDS}", f"--prefect-file={hold_file}")
+    deploy(environment, "--gpus=4", *WINDOWS, f"--prefect-file={hold_file}")
     return api
 
 
@@ -298,3 +313,13 @@ def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
     assert "no sign of life" in held.state_of(run.id)["message"]
     print(f"measured: {until_crashed:.0f} s from the loss of worker and flow until Crashed")
     assert until_crashed < ZOMBIE_SECONDS + 20.0
+
+
+def test_a_run_that_a_worker_took_and_never_started_is_crashed(held: PrefectApi, tmp_path: Path):
+    run = held.start("hold", folder=str(tmp_path))
+    held.set_state(run, "PENDING")  # what a worker does first; here none goes on
+
+    seconds = wait_until(lambda: held.state_of(run)["type"] == "CRASHED")
+
+    assert "not started" in held.state_of(run)["message"]
+    assert UNSTARTED_SECONDS - 5.0 < seconds < UNSTARTED_SECONDS + 20.0  # the server looks every few seconds

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.buckets import ABORT_UPLOADS_DAYS
+from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack import Stack, StackError, marks
 from infra.stack.credentials import kept_credentials, kept_ports
-from infra.stack.environment import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack.http_checks import answer
-from infra.stack.s3 import ABORT_UPLOADS_DAYS, admin_client, s3_client
+from infra.stack.s3 import admin_client, s3_client
 
 pytestmark = pytest.mark.services
 
