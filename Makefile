@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow test-services lint validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro flow plan dry test test-slow test-services test-all lint validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,10 @@ test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole p
 
 test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults_of_*.py tests/services  # the longest first
+	@cat .faults/*.md
+
+test-all: $(VENV)/services  ## run all of these tests at once, as CI does: files that take longest go first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder tests/services/test_faults_of_*.py tests/stages/test_pipeline.py tests/services tests
 	@cat .faults/*.md
 
 lint: $(VENV)/installed  ## style, types and import contracts

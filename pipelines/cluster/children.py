@@ -8,10 +8,11 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterIdempotencyKey
 from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
+from prefect.tasks import Task
 
 from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.processes import Relay
@@ -43,10 +44,14 @@ class Children:
     """Starts and watches runs of stages, bearing with a server that is away for a while.
 
     A run is named by what decides the stage's outputs, so that two flows that need the same stage share one run.
+
+    Args:
+        parent: the flow run that starts them, on whose page they are shown.
     """
 
-    def __init__(self, client: SyncPrefectClient, *, relay: Relay) -> None:
+    def __init__(self, client: SyncPrefectClient, *, parent: UUID | None = None, relay: Relay) -> None:
         self._client = client
+        self._parent = parent
         self._relay = relay
         self._deployments: dict[str, UUID] = {}
 
@@ -77,7 +82,10 @@ class Children:
         """
         deployment = self._deployment(resources.pool)
         for attempt in range(_MOST_ATTEMPTS):
-            run = self._create(deployment, stage, f"{key}:{attempt}", resources, parameters)
+            attempt_key = f"{key}:{attempt}"
+            run = self._find(attempt_key) or self._create(
+                deployment, stage, attempt_key, resources, parameters
+            )
             if run.state is None or not run.state.is_final():
                 return Child(stage, run.id)
         raise RuntimeError(f"{stage} was started {_MOST_ATTEMPTS} times with the same inputs")
@@ -99,19 +107,35 @@ class Children:
                 )
             )
 
+    def _find(self, key: str) -> FlowRun | None:
+        wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[key]))
+        found = self._patiently(lambda: self._client.read_flow_runs(flow_run_filter=wanted, limit=1))
+        return found[0] if found else None
+
     def _create(
         self, deployment: UUID, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]
     ) -> FlowRun:
+        """The new run, or the one that another flow made with this key a moment ago."""
+        placeholder = self._placeholder(stage, key)
         return self._patiently(
             lambda: self._client.create_flow_run_from_deployment(
                 deployment,
                 name=stage,
                 parameters={**parameters, "stage": stage, "gpus": resources.gpus},
                 idempotency_key=key,
+                parent_task_run_id=placeholder,
                 # What a pod or container asks for; a worker's own processes lease GPUs (pipelines.cluster.gpus).
                 job_variables={"gpus": resources.gpus} if resources.gpus else None,
             )
         )
+
+    def _placeholder(self, stage: str, key: str) -> UUID | None:
+        """The task by which Prefect shows a run on its parent's page; the server gives it the run's states."""
+        if self._parent is None:
+            return None
+        return self._patiently(
+            lambda: self._client.create_task_run(Task(_stage), self._parent, dynamic_key=key, name=stage)
+        ).id
 
     def _deployment(self, pool: str) -> UUID:
         if pool not in self._deployments:
@@ -138,6 +162,10 @@ class Children:
                     self._relay(f"Prefect's server does not answer ({type(error).__name__}); waiting for it")
                     told = True
                 time.sleep(_PAUSE_SECONDS)
+
+
+def _stage() -> None:
+    """Stands for a stage's run among its parent's tasks; it is never called."""
 
 
 def _is_away(error: httpx.TransportError | PrefectHTTPStatusError) -> bool:

@@ -6,12 +6,14 @@ import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
+from uuid import UUID
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas import State
 from prefect.concurrency.sync import concurrency
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout, leave_one_dag, resolve_commit
@@ -144,7 +146,8 @@ def run_missing(
     with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
         dependencies = dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
-        loop = WorkersLoop(resolution, Children(client, relay=relay), launch, stop=stop, relay=relay)
+        children = Children(client, parent=UUID(flow_run.get_id()), relay=relay)
+        loop = WorkersLoop(resolution, children, launch, stop=stop, relay=relay)
         return loop.run(dependencies)
 
 

@@ -23,9 +23,12 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 
 def test_undisturbed_it_makes_what_dvc_repro_makes_and_started_again_it_runs_nothing(drill: Drill) -> None:
     begin = time.monotonic()
-    assert drill.finish(drill.start()) == 0
+    flow = drill.start()
+    assert drill.finish(flow) == 0
     seconds = time.monotonic() - begin
     drill.check()
+    shown = drill.api.all_of("task_runs", flow_runs={"id": {"any_": [flow]}})  # on the flow's page
+    assert {task["name"]: task["state"]["type"] for task in shown} == dict.fromkeys(STAGES, "COMPLETED")
     begin = time.monotonic()
     run = drill.api.start("train-one", run="rf")
     assert drill.finish(run) == 0

@@ -10,6 +10,9 @@ from mlflow import MlflowClient
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
 DVC = ["python", "-m", "dvc"]
+REPRO_SECONDS = 1700.0  # that nothing hangs: six minutes on two idle cores, three times that beside other tests
+
+pytestmark = pytest.mark.timeout(REPRO_SECONDS + 100)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +20,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which `dvc repro` has run."""
     folder = copy_project(tmp_path_factory.mktemp("project"))
     shrink_params(folder, num_steps=3)
-    result = run_in(folder, [*DVC, "repro"])
+    result = run_in(folder, [*DVC, "repro"], timeout=REPRO_SECONDS)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder
 
