@@ -39,13 +39,14 @@ def main() -> None:
     findings = [Finding(f"dvc repro, {plain['stages']} stages", f"{plain['seconds']:.0f} s")]
     for row in rows[1:]:
         over = row["seconds"] - plain["seconds"]
+        flow = f"flow, {row['workers']} worker{'s' if row['workers'] > 1 else ''}"
         findings += [
-            Finding(f"flow, {row['workers']} workers", f"{row['seconds']:.0f} s"),
+            Finding(flow, f"{row['seconds']:.0f} s"),
             Finding(
-                f"flow, {row['workers']} workers: more than dvc repro, in all and a stage",
+                f"{flow}: more than dvc repro, in all and a stage",
                 f"{over:+.0f} s, {over / row['stages']:+.1f} s",
             ),
-            Finding(f"flow, {row['workers']} workers, again, with nothing to run", f"{row['again']:.0f} s"),
+            Finding(f"{flow}, again, with nothing to run", f"{row['again']:.0f} s"),
         ]
     Report("orchestration", "The digits DAG at a few steps, plain and on workers", rows, findings).publish()
 

@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
 DVC = ["python", "-m", "dvc"]
-REPRO_SECONDS = 1700.0  # that nothing hangs: six minutes on two idle cores, three times that beside other tests
+REPRO_SECONDS = 1700.0
+"""That nothing hangs: it takes five minutes on two idle cores, three times that beside other tests."""
 
 pytestmark = pytest.mark.timeout(REPRO_SECONDS + 100)
 
