@@ -34,17 +34,17 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
 
 test: $(VENV)/installed  ## run the tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/services tests/stages/test_pipeline.py tests  # the longest file first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/services tests
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	pytest -n 2 --dist loadfile -m slow --ignore tests/services tests
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/services tests
 
 test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services/test_faults_of_*.py tests/services  # the longest first
+	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services
 	@cat .faults/*.md
 
-test-all: $(VENV)/services  ## run all of these tests at once, as CI does: files that take longest go first
-	pytest -n 2 --dist loadfile --no-loadscope-reorder tests/services/test_faults_of_*.py tests/stages/test_pipeline.py tests/services tests
+test-all: $(VENV)/services  ## run all of these tests at once, as CI does
+	pytest -n 2 --dist loadfile --no-loadscope-reorder tests
 	@cat .faults/*.md
 
 lint: $(VENV)/installed  ## style, types and import contracts
@@ -79,7 +79,7 @@ stack-down: $(VENV)/services  ## end them; their state stays in .stack
 	@python -m infra.stack down
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs .checkpoints .features .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf outputs .checkpoints .features .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'

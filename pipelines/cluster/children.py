@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, FlowRunFilterIdempotencyKey
-from prefect.client.schemas.objects import FlowRun, WorkPoolStatus
+from prefect.client.schemas.objects import FlowRun, StateType, WorkPoolStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 from prefect.tasks import Task
@@ -97,6 +97,11 @@ class Children:
             lambda: self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(children))
         )
         return {run.id: run for run in runs}
+
+    def was_cancelled(self, flow_run_id: UUID) -> bool:
+        """Whether somebody cancelled a run. Prefect shows it as Crashed at first, when its process has ended."""
+        states = self._patiently(lambda: self._client.read_flow_run_states(flow_run_id))
+        return any(state.type in (StateType.CANCELLING, StateType.CANCELLED) for state in states)
 
     def cancel(self, children: Sequence[Child]) -> None:
         """Ask workers to end the runs; they give stages time to save their work."""

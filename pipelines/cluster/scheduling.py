@@ -88,13 +88,19 @@ class WorkersLoop:
                 self._tell_if_nobody_takes(run)
                 continue
             self._running.remove(child)
-            if _crashed(run) and child.relaunches < self._launch.max_relaunches:
+            if self._is_relaunched(child, run):
                 self._relay(f"{child.stage} crashed ({_message(run)}); starting it again")
                 self._running.append(replace(self._start(child.stage), relaunches=child.relaunches + 1))
             else:
                 results.append(self._result(child, run))
                 self._relay(f"{child.stage}: {results[-1].outcome.value}")
         return results
+
+    def _is_relaunched(self, child: Child, run: FlowRun | None) -> bool:
+        """Whether a stage is started anew: it crashed, not too often, and not since somebody cancelled it."""
+        if not _crashed(run) or child.relaunches >= self._launch.max_relaunches:
+            return False
+        return run is None or not self._children.was_cancelled(run.id)
 
     def _tell_if_nobody_takes(self, run: FlowRun) -> None:
         """Say once a pool that nothing there will run before somebody starts a worker."""

@@ -168,6 +168,12 @@ class Drill:
     def has_ended(self, run: str) -> bool:
         return self.api.state_of(run)["type"] in _ENDED
 
+    def wait_until_cancelled(self, run: str) -> None:
+        """Wait for a run's last state: for some seconds Prefect calls it Crashed, since its process has ended."""
+        self.wait_until(
+            lambda: self.api.state_of(run)["type"] == "CANCELLED", 120, "the cancelled run's last state"
+        )
+
     def finish(self, run: str, *, timeout: float = 600) -> int:
         """Wait for the flow; start it again where it did not complete. How often it was started again."""
         for again in range(MOST_STARTS):

@@ -108,16 +108,35 @@ def test_cancelling_the_flow(drill: Drill) -> None:
     child = drill.child_run(TARGET)
     begin = time.monotonic()
     drill.api.cancel(run)
-    drill.wait_until(
-        lambda: drill.has_ended(run) and drill.has_ended(child), 120, "the end of flow and stage"
-    )
-    assert [drill.api.state_of(each)["type"] for each in (run, child)] == ["CANCELLED", "CANCELLED"]
+    drill.wait_until_cancelled(run)
+    drill.wait_until_cancelled(child)
     drill.wait_until(lambda: not drill.orphans(), 60, "no process is left of stages")
     again = drill.finish(run)
     drill.check()
     drill.record(
         "the flow `reproduce` is cancelled",
         "so are its stages, which save themselves; the next start resumes from the checkpoint",
+        again,
+        time.monotonic() - begin,
+    )
+
+
+def test_cancelling_a_stage(drill: Drill) -> None:
+    """It is not taken for a crash, after which the stage would be started again."""
+    drill.reset()
+    run = drill.start_until_training()
+    child = drill.child_run(TARGET)
+    begin = time.monotonic()
+    drill.api.cancel(child)
+    drill.wait_until(lambda: drill.has_ended(run), 120, "the flow's end")
+    assert drill.api.state_of(run)["type"] == "FAILED"
+    drill.wait_until_cancelled(child)
+    assert drill.child_run(TARGET) == child
+    again = drill.finish(run)
+    drill.check()
+    drill.record(
+        "a stage's run is cancelled",
+        "it saves itself and is not relaunched; the flow fails and names it; the next start resumes",
         again,
         time.monotonic() - begin,
     )
@@ -130,7 +149,7 @@ def test_kill_9_of_both_workers(drill: Drill) -> None:
 
     drill.survive(
         "kill -9 of the workers",
-        "the running stage goes on without its worker; the supervisor restarts workers for the next",
+        "the supervisor lets the running stage save itself, and restarts the workers; the flow relaunches the stage",
         kill_workers,
     )
 
