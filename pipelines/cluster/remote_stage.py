@@ -40,7 +40,7 @@ from stages.tracking import send_leftovers
 REMOTE_PATIENCE_SECONDS = 900.0
 """For how long the remote may be away before a stage gives up."""
 MLFLOW_PATIENCE_SECONDS = 300.0
-"""For how long a stage that has ended waits for MLflow; its outputs do not depend on it."""
+"""For how long a stage that is made waits for MLflow; its outputs do not depend on it."""
 _MLFLOW_PAUSE_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 1.0
 
@@ -85,8 +85,10 @@ def run_remote_stage(
                 return StageResult(wanted.name, Outcome.UP_TO_DATE)
             with_patience(lambda: _fetch_inputs(repo, resolution, wanted.name))
             result = _execute(wanted, settings, limits=limits, stop=stop, relay=relay, lock=lock)
-            _send_what_mlflow_missed(settings, stop, relay)
-            if result.outcome is Outcome.DONE:
+            is_made = result.outcome is Outcome.DONE
+            patience = MLFLOW_PATIENCE_SECONDS if is_made else 0.0  # one that failed is told of at once
+            _send_what_mlflow_missed(settings, stop, relay, patience=patience)
+            if is_made:
                 stage = resolution.stage(wanted.name)
                 entry = _new_entry(stage, key)
                 with_patience(lambda: _publish(repo, resolution, stage, key, entry))
@@ -130,12 +132,14 @@ def _execute(
             return runner.run(node, relay)
 
 
-def _send_what_mlflow_missed(settings: ClusterSettings, stop: StopRequest, relay: Relay) -> None:
+def _send_what_mlflow_missed(
+    settings: ClusterSettings, stop: StopRequest, relay: Relay, *, patience: float
+) -> None:
     """Send records that MLflow did not take while the stage ran; the next stage on a machine may be days away."""
     if tracking_environment(settings):
         return  # no server, but a database on this machine
     outbox = settings.shared_state / "mlflow-outbox"
-    deadline = time.monotonic() + MLFLOW_PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while waiting := send_leftovers(outbox):
         if time.monotonic() > deadline or stop.requested.wait(_MLFLOW_PAUSE_SECONDS):
             relay(f"MLflow does not answer; records of {waiting} runs wait in {outbox} for the next stage")

@@ -28,8 +28,11 @@ def test_measurements_have_a_process_and_threads_of_their_own():
 
 def test_extra_memory_is_that_of_the_computation():
     size = 64 * 2**20
-    cost = cost_of(
-        lambda: torch.ones(size, dtype=torch.uint8), warm_up=lambda: torch.ones(8), max_repetitions=2
+    cost = in_own_process(
+        cost_of,
+        partial(torch.ones, size, dtype=torch.uint8),
+        warm_up=partial(torch.ones, 8),
+        max_repetitions=2,
     )
     # The rest of the process may give back or take some megabytes meanwhile.
     assert cost.extra_bytes == pytest.approx(size, rel=0.2)
