@@ -84,41 +84,65 @@ def test_a_wrong_s3_key(drill: Drill) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("variable", "megabytes", "what"),
-    [("LZN_SHARED_STATE", 3, "a checkpoint"), ("LZN_WORK", 24, "an output")],
-)
-def test_a_full_disk(drill: Drill, tmp_path: Path, variable: str, megabytes: int, what: str) -> None:
-    """The disk is a tmpfs of a mount namespace, which ends with the processes in it; then it has more space."""
+def run_stage_twice(drill: Drill, folder: Path, *, megabytes: int, between: str, **variables: str) -> None:
+    """Run the stage with `folder/disk` full, then with space on it, and check all that must be true afterwards.
+
+    The disk is a tmpfs of a mount namespace, which ends with the processes in it. between: shell commands that run
+    beside the first run; it ends before the second.
+    """
     drill.reset()
-    code = RUN_STAGE.format(stage=TARGET, commit=drill.commit)
-    (tmp_path / "code.py").write_text(code)
-    (tmp_path / "disk").mkdir()
-    script = (
-        f"mount -t tmpfs -o size={megabytes}m tmpfs {tmp_path}/disk && {sys.executable} {tmp_path}/code.py;"
-        f"mount -o remount,size=500m {tmp_path}/disk && {sys.executable} {tmp_path}/code.py"
-    )
-    begin = time.monotonic()
+    (folder / "code.py").write_text(RUN_STAGE.format(stage=TARGET, commit=drill.commit))
+    for name in ("disk", "state"):
+        (folder / name).mkdir()
+    script = f"""
+        mount -t tmpfs -o size={megabytes}m tmpfs {folder}/disk
+        {sys.executable} {folder}/code.py &
+        {between}
+        wait
+        rm -f {folder}/disk/filler
+        mount -o remount,size=500m {folder}/disk
+        {sys.executable} {folder}/code.py
+    """
     done = drill.as_worker(
-        "unshare",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        script,
-        **{variable: str(tmp_path / "disk"), "PYTHONPATH": str(ROOT)},
+        "unshare", "--map-root-user", "--mount", "sh", "-c", script, PYTHONPATH=str(ROOT), **variables
     )
     states = [line for line in done.stdout.splitlines() if line.startswith("STATE")]
     assert [state.split()[1] for state in states] == ["Failed", "Completed"], done.stdout + done.stderr
     assert "No space left on device" in done.stdout
-    seconds = time.monotonic() - begin
     assert drill.finish(drill.start()) == 0
     drill.check()
+
+
+def test_a_full_disk_while_a_checkpoint_is_written(drill: Drill, tmp_path: Path) -> None:
+    begin = time.monotonic()
+    run_stage_twice(drill, tmp_path, megabytes=3, between="", LZN_SHARED_STATE=str(tmp_path / "disk"))
     drill.record(
-        f"a full disk while {what} is written",
+        "a full disk while a checkpoint is written",
         "the stage fails and says so; with space it goes on from the last checkpoint",
         1,
-        seconds,
+        time.monotonic() - begin,
+    )
+
+
+def test_a_full_disk_while_an_output_is_written(drill: Drill, tmp_path: Path) -> None:
+    """The disk with the checkout is filled once there is a checkpoint, which lies elsewhere."""
+    begin = time.monotonic()
+    run_stage_twice(
+        drill,
+        tmp_path,
+        megabytes=100,
+        between=f"""
+            until find {tmp_path}/state -name '*.pt' | grep -q .; do sleep 0.2; done
+            cat /dev/zero > {tmp_path}/disk/filler
+        """,
+        LZN_WORK=str(tmp_path / "disk"),
+        LZN_SHARED_STATE=str(tmp_path / "state"),
+    )
+    drill.record(
+        "a full disk while an output is written",
+        "the stage fails and says so; with space it goes on from the last checkpoint",
+        1,
+        time.monotonic() - begin,
     )
 
 
