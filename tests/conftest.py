@@ -16,7 +16,7 @@ LONGEST = (
     "tests/slow/test_compiled_training.py",
     "tests/stages/serving/test_served_model.py",
 )
-"""The files that take longest, longest first: two processes that share the tests then end at the same time."""
+"""Files that take minutes; begun first, so that none of them is what everybody waits for at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,6 @@ from benchmarks.small_project import read_params, write_params
 pytestmark = pytest.mark.services
 
 RUN_STAGE = """
-import sys
 from pipelines.cluster.flows import run_stage
 state = run_stage({stage!r}, {commit!r}, return_state=True)
 print("STATE", state.name, state.message)
