@@ -3,6 +3,7 @@
 import http.client
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
@@ -12,6 +13,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from lzn_oracles.stack_folders import stack_folder
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack import Stack, marks
@@ -34,6 +36,15 @@ PREFECT_PATHS = (
     "/api/block_documents/filter",
     "/api/variables/filter",
 )
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Stack]:
+    """PostgreSQL, S3, MLflow and Prefect, without workers."""
+    with stack_folder() as folder:
+        stack = Stack(folder)
+        stack.up(workers=0)
+        yield stack
 
 
 @pytest.fixture

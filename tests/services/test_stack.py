@@ -6,10 +6,12 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from lzn_oracles.stack_folders import stack_folder
 
 from infra.buckets import ABORT_UPLOADS_DAYS
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
@@ -21,6 +23,15 @@ from infra.stack.s3 import admin_client, s3_client
 pytestmark = pytest.mark.services
 
 SERVERS = ("postgres", "s3", "mlflow", "prefect")
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Of this file alone: it is killed and ended here."""
+    with stack_folder() as folder:
+        stack = Stack(folder)
+        stack.up(workers=0)
+        yield stack
 
 
 def _secrets(stack: Stack) -> list[str]:
@@ -35,19 +46,19 @@ def _command(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_all_services_are_healthy(servers: Stack) -> None:
-    assert {each.status.name: each.answers for each in servers.health()} == dict.fromkeys(SERVERS, True)
+def test_all_services_are_healthy(stack: Stack) -> None:
+    assert {each.status.name: each.answers for each in stack.health()} == dict.fromkeys(SERVERS, True)
 
 
-def test_a_second_up_is_refused_and_harms_nothing(servers: Stack) -> None:
-    before = [servers.pid(name) for name in SERVERS]
-    refused = _command(servers, "up", "--no-workers")
+def test_a_second_up_is_refused_and_harms_nothing(stack: Stack) -> None:
+    before = [stack.pid(name) for name in SERVERS]
+    refused = _command(stack, "up", "--no-workers")
     assert refused.returncode == 1
-    assert f"already runs (supervisor: process {servers.pid('supervisor')})" in refused.stderr
-    assert [servers.pid(name) for name in SERVERS] == before
+    assert f"already runs (supervisor: process {stack.pid('supervisor')})" in refused.stderr
+    assert [stack.pid(name) for name in SERVERS] == before
 
 
-def test_the_client_variables_open_mlflow_with_its_artifacts(servers: Stack, tmp_path: Path) -> None:
+def test_the_client_variables_open_mlflow_with_its_artifacts(stack: Stack, tmp_path: Path) -> None:
     script = tmp_path / "client.py"
     script.write_text(
         "import mlflow\n"
@@ -57,18 +68,18 @@ def test_the_client_variables_open_mlflow_with_its_artifacts(servers: Stack, tmp
         "    mlflow.log_text('handed on', 'note.txt')\n"
         "    print(mlflow.artifacts.load_text(mlflow.get_artifact_uri('note.txt')))\n"
     )
-    done = _command(servers, "run", "--", sys.executable, str(script))
+    done = _command(stack, "run", "--", sys.executable, str(script))
     assert done.returncode == 0, done.stderr
     assert "handed on" in done.stdout
-    credentials, ports = kept_credentials(servers.layout), kept_ports(servers.layout)
+    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
     stored = s3_client(ports, credentials.s3_mlflow).list_objects_v2(
         Bucket=MLFLOW_BUCKET, Prefix="artifacts/"
     )
     assert [Path(each["Key"]).name for each in stored["Contents"]] == ["note.txt"]
 
 
-def test_unfinished_uploads_expire_but_no_outputs(servers: Stack) -> None:
-    client = admin_client(kept_credentials(servers.layout), kept_ports(servers.layout))
+def test_unfinished_uploads_expire_but_no_outputs(stack: Stack) -> None:
+    client = admin_client(kept_credentials(stack.layout), kept_ports(stack.layout))
     for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
         rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
         aborts = [
@@ -80,73 +91,73 @@ def test_unfinished_uploads_expire_but_no_outputs(servers: Stack) -> None:
         assert [rule["Filter"]["Prefix"] for rule in rules if "Expiration" in rule] == ["tmp/"]
 
 
-def test_files_with_passwords_are_their_owners_alone(servers: Stack) -> None:
-    secrets = [secret.encode() for secret in _secrets(servers)]
-    files = [
-        path for path in servers.layout.root.rglob("*") if path.is_file() and path.stat().st_size < 2**20
-    ]
-    ours = [path for path in files if servers.layout.postgres not in path.parents]
+def test_files_with_passwords_are_their_owners_alone(stack: Stack) -> None:
+    secrets = [secret.encode() for secret in _secrets(stack)]
+    files = [path for path in stack.layout.root.rglob("*") if path.is_file() and path.stat().st_size < 2**20]
+    ours = [path for path in files if stack.layout.postgres not in path.parents]
     secret = [path for path in ours if any(each in path.read_bytes() for each in secrets)]
     assert {path.name for path in secret} == {"env", "secrets", "auth.ini", "s3.json", "security.toml"}
     assert {stat.S_IMODE(path.stat().st_mode) for path in secret} == {0o600}
-    assert stat.S_IMODE(servers.layout.postgres.stat().st_mode) == 0o700
+    assert stat.S_IMODE(stack.layout.postgres.stat().st_mode) == 0o700
 
 
-def test_no_password_is_shown_by_logs_command_lines_or_status(servers: Stack) -> None:
-    logs = [path.read_text(errors="replace") for path in servers.layout.log("any").parent.iterdir()]
-    lines = [" ".join(process.cmdline()) for process in marks.processes(servers.layout)]
-    status = _command(servers, "status")
+def test_no_password_is_shown_by_logs_command_lines_or_status(stack: Stack) -> None:
+    logs = [path.read_text(errors="replace") for path in stack.layout.log("any").parent.iterdir()]
+    lines = [" ".join(process.cmdline()) for process in marks.processes(stack.layout)]
+    status = _command(stack, "status")
     assert status.returncode == 0
-    shown = "\n".join([*logs, *lines, status.stdout, status.stderr, servers.layout.status.read_text()])
+    shown = "\n".join([*logs, *lines, status.stdout, status.stderr, stack.layout.status.read_text()])
     assert "postgres: " in shown  # titles of PostgreSQL's processes were among the lines
-    assert not [secret for secret in _secrets(servers) if secret in shown]
+    assert not [secret for secret in _secrets(stack) if secret in shown]
 
 
-def test_postgresql_killed_comes_back_under_servers_that_stay(servers: Stack) -> None:
-    others = {name: servers.pid(name) for name in ("mlflow", "prefect", "s3")}
-    killed = servers.pid("postgres")
-    servers.kill("postgres")
+def test_postgresql_killed_comes_back_under_servers_that_stay(stack: Stack) -> None:
+    others = {name: stack.pid(name) for name in ("mlflow", "prefect", "s3")}
+    killed = stack.pid("postgres")
+    stack.kill("postgres")
     for name in SERVERS:
-        servers.wait_healthy(name, 60)
-    assert servers.pid("postgres") != killed
-    assert {name: servers.pid(name) for name in others} == others
+        stack.wait_healthy(name, 60)
+    assert stack.pid("postgres") != killed
+    assert {name: stack.pid(name) for name in others} == others
 
 
-def test_servers_killed_all_at_once_come_back(servers: Stack) -> None:
-    killed = {name: servers.pid(name) for name in ("s3", "mlflow", "prefect")}
+def test_servers_killed_all_at_once_come_back(stack: Stack) -> None:
+    killed = {name: stack.pid(name) for name in ("s3", "mlflow", "prefect")}
     for name in killed:
-        servers.kill(name)
+        stack.kill(name)
     for name in killed:
-        servers.wait_healthy(name, 90)
-    assert not {name for name in killed if servers.pid(name) == killed[name]}
-    assert all(each.status.starts == 2 for each in servers.health())
+        stack.wait_healthy(name, 90)
+    assert not {name for name in killed if stack.pid(name) == killed[name]}
+    assert all(each.status.starts == 2 for each in stack.health())
 
 
-def test_state_survives_the_supervisors_death_and_a_new_start(servers: Stack) -> None:
+def test_state_survives_the_supervisors_death_and_a_new_start(stack: Stack) -> None:
     """Killed outright, it leaves no server running for long; the next `up` finds everything in its place."""
-    variables, servers_before = servers.environment(), marks.processes(servers.layout)
-    _leave_traces(servers)
-    os.kill(servers.pid("supervisor"), signal.SIGKILL)
+    variables, servers_before = stack.environment(), marks.processes(stack.layout)
+    _leave_traces(stack)
+    os.kill(stack.pid("supervisor"), signal.SIGKILL)
     _, alive = psutil.wait_procs(servers_before, timeout=15)
     assert not alive
-    deaf = f"trap '' INT TERM HUP; {sys.executable} -m infra.stack up --no-workers --folder {servers.layout.root}"
+    deaf = (
+        f"trap '' INT TERM HUP; {sys.executable} -m infra.stack up --no-workers --folder {stack.layout.root}"
+    )
     subprocess.run(["sh", "-c", deaf], check=True)
-    assert not any(_ignores(servers.pid(name), signal.SIGTERM) for name in ("mlflow", "prefect"))
-    assert servers.environment() == variables
-    assert _found_traces(servers) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
+    assert not any(_ignores(stack.pid(name), signal.SIGTERM) for name in ("mlflow", "prefect"))
+    assert stack.environment() == variables
+    assert _found_traces(stack) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
 
 
-def test_down_finds_what_a_killed_supervisor_and_its_guardian_left(servers: Stack) -> None:
-    supervisor = psutil.Process(servers.pid("supervisor"))
+def test_down_finds_what_a_killed_supervisor_and_its_guardian_left(stack: Stack) -> None:
+    supervisor = psutil.Process(stack.pid("supervisor"))
     for process in (supervisor.parent(), supervisor):
         assert process is not None
         process.kill()
-    _wait_until_down(servers)
-    assert marks.processes(servers.layout)
-    servers.down()
-    assert not marks.processes(servers.layout)
+    _wait_until_down(stack)
+    assert marks.processes(stack.layout)
+    stack.down()
+    assert not marks.processes(stack.layout)
     with pytest.raises(StackError, match="does not run"):
-        servers.pid("postgres")
+        stack.pid("postgres")
 
 
 def _leave_traces(stack: Stack) -> None:
