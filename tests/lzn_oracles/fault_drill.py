@@ -1,12 +1,13 @@
 """A stack that runs a small training, in which things are broken; and what must be true after each fault."""
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,75 +15,31 @@ from typing import Any
 
 import boto3
 import psutil
-from dvc.utils.serialize import load_yaml
+from lzn_oracles.drill_project import STAGES, TARGET, Reference, make_project, outputs_in, runs_of, tracked
 from lzn_oracles.prefect_api import PrefectApi
 from lzn_oracles.stack_folders import stack_folder
-from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 from infra.stack import Stack
 from pipelines.processes import OWNER_VARIABLE
 
-TARGET = "train@rf"
-STAGES = ("prepare@digits", TARGET)
 ROOT = Path(__file__).resolve().parents[2]
-NUM_STEPS = 80
-EXPERIMENT = "lzn-digits"
 MOST_STARTS = 3
+DISK_MEGABYTES = 100
 _HEAD = "| fault, in the middle of a training | what happens | the flow ends | after |\n|---|---|---|---|\n"
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
-def make_project(folder: Path) -> Path:
-    """A repository with the project and one of its trainings alone, which takes seconds and saves itself often.
-
-    DVC reads every stage of every size at each of its starts: without the others a drill takes half as long.
-    """
-    copy_project(folder)
-    shutil.rmtree(folder / "scales")
-    shrink_params(folder, num_steps=3)
-    params = read_params(folder)
-    params["runs"] = {"rf": params["runs"]["rf"] | {"seeds": [0]}}
-    params["runs"]["rf"]["training"] |= {"num_steps": NUM_STEPS, "checkpoint_every": 10, "log_every": 10}
-    params["families"] = {
-        "generative": {"rf": "digits"},
-        "classifying": {},
-        "representing": {},
-        "encoding": {},
-    }
-    write_params(folder, params)
-    who = ["-c", "user.name=drill", "-c", "user.email=drill@example.org"]
-    for command in (["add", "--all"], ["commit", "--quiet", "--message", "drill"]):
-        subprocess.run(["git", *who, *command], cwd=folder, check=True)
-    return folder
-
-
 @dataclass(frozen=True)
-class Tracked:
-    """What MLflow has of the training: every point of every curve, parameters, artifacts."""
+class OtherMachine:
+    """A worker beside those of the stack. pid: of its first process; log: what it prints."""
 
-    status: str
-    points: Mapping[str, list[tuple[int, float]]]
-    params: Mapping[str, str]
-    artifacts: tuple[str, ...]
+    pid: int
+    log: Path
 
-
-@dataclass(frozen=True)
-class Reference:
-    """What `dvc repro` makes in a clone on which nothing falls: hashes of outputs, and what MLflow has then."""
-
-    outputs: Mapping[str, str]
-    tracked: Tracked
-
-    @staticmethod
-    def make(project: Path, folder: Path) -> "Reference":
-        subprocess.run(["git", "clone", "--quiet", str(project), str(folder)], check=True)
-        done = run_in(folder, [sys.executable, "-m", "dvc", "repro", TARGET])
-        assert done.returncode == 0, done.stdout + done.stderr
-        client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-        [run] = runs_of(client)
-        return Reference(outputs_in(folder), tracked(client, run))
+    def seen(self, path: Path) -> Path:
+        """A path on its disks, as this process reaches it."""
+        return Path(f"/proc/{self.pid}/root{path}")
 
 
 @dataclass
@@ -157,13 +114,22 @@ class Drill:
     def start_until_training(self) -> str:
         """Start the flow, and wait until its training has saved itself once and is not near its end."""
         run = self.start()
+        self.wait_for_checkpoint(run, self.work / "state")
+        return run
+
+    def wait_for_checkpoint(self, run: str, state: Path) -> None:
+        """Wait until the training of a flow has saved itself in the folder of a machine's state."""
         self.wait_until(
-            lambda: any((self.work / "state" / "checkpoints").rglob("*.pt*")) or self.has_ended(run),
-            300,
-            "a checkpoint",
+            lambda: any((state / "checkpoints").rglob("*.pt*")) or self.has_ended(run), 300, "a checkpoint"
         )
         assert not self.has_ended(run), self.api.state_of(run)
-        return run
+
+    def failure_of(self, run: str) -> str:
+        """Wait for the end of a flow that must fail; its message."""
+        self.wait_until(lambda: self.has_ended(run), 180, "the flow's end")
+        state = self.api.state_of(run)
+        assert state["type"] == "FAILED", state
+        return str(state["message"])
 
     def has_ended(self, run: str) -> bool:
         return self.api.state_of(run)["type"] in _ENDED
@@ -214,6 +180,43 @@ class Drill:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.md").write_text(_HEAD + "\n".join(self.rows) + "\n", encoding="utf-8")
 
+    @contextmanager
+    def other_machine(
+        self, folder: Path, *, disk: Path | None = None, **variables: str
+    ) -> Iterator["OtherMachine"]:
+        """Let a worker with changed variables take the stages, while the stack's are suspended.
+
+        folder: where it keeps its own files. disk: a folder that is a small disk of its own there, a tmpfs of a mount
+        namespace, which ends with the worker.
+        """
+        worker = [sys.executable, "-m", "infra.worker", "--grace-seconds", "30"]
+        worker += ["--pool", "cpu", "--type", "process", "--name", "other", "--limit", "1"]
+        if disk is not None:
+            mount = f'mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {disk} && exec "$@"'
+            worker = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *worker]
+        changes = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_WORKER_QUERY_SECONDS": "2", **variables}
+        suspended = [self.stack.pid(f"worker-cpu-{number}") for number in (1, 2)]
+        for pid in suspended:
+            os.kill(pid, signal.SIGSTOP)
+        log = folder / "worker.log"
+        try:
+            with log.open("wb") as output:
+                process = subprocess.Popen(
+                    worker,
+                    cwd=ROOT,
+                    env={**os.environ, **self.environment, **changes},
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            try:
+                yield OtherMachine(process.pid, log)
+            finally:
+                process.terminate()
+                process.wait(60)
+        finally:
+            for pid in suspended:
+                os.kill(pid, signal.SIGCONT)
+
     def orphans(self) -> list[psutil.Process]:
         """Processes of stages in this stack's folders."""
         return [process for process in psutil.process_iter() if str(self.work) in _mark(process)]
@@ -247,13 +250,6 @@ class Drill:
         runs = self.api.all_of("flow_runs", flow_runs={"name": {"any_": [stage]}}, sort="START_TIME_DESC")
         return str(runs[0]["id"])
 
-    def as_worker(self, *command: str, **changes: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command with a worker's environment, changed."""
-        environment = {**os.environ, **self.environment, **changes}
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-
     def wait_until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
         while not is_so():
@@ -283,26 +279,15 @@ def kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
 
 
-def runs_of(client: MlflowClient) -> list[Run]:
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
-
-
-def tracked(client: MlflowClient, run: Run) -> Tracked:
-    """All of a run but what the clock and the machine decide."""
-    names = [name for name in run.data.metrics if not name.startswith("seconds.")]
-    points = {
-        name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
-        for name in names
-    }
-    artifacts = tuple(sorted(item.path for item in client.list_artifacts(run.info.run_id)))
-    return Tracked(run.info.status, points, run.data.params, artifacts)
-
-
-def outputs_in(folder: Path) -> dict[str, str]:
-    """Hashes of the outputs of the drill's stages, by path, as dvc.lock records them."""
-    stages = load_yaml(str(folder / "dvc.lock"))["stages"]
-    return {out["path"]: out["md5"] for name in STAGES for out in stages[name]["outs"]}
+def fill_disk(filler: Path) -> None:
+    """Write a file until its disk has no space left."""
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(2**16))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
 
 
 def _mark(process: psutil.Process) -> str:

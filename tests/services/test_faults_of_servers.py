@@ -5,23 +5,17 @@ What must be true afterwards is the same as in test_faults_of_processes.py; the 
 
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lzn_oracles.fault_drill import ROOT, TARGET, Drill, started_drill
+from lzn_oracles.drill_project import TARGET
+from lzn_oracles.fault_drill import Drill, fill_disk, started_drill
 
 from benchmarks.small_project import read_params, write_params
 
 pytestmark = pytest.mark.services
-
-RUN_STAGE = """
-from pipelines.cluster.flows import run_stage
-state = run_stage({stage!r}, {commit!r}, return_state=True)
-print("STATE", state.name, state.message)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -69,78 +63,48 @@ def test_a_corrupted_object_in_the_remote(drill: Drill) -> None:
     )
 
 
-def test_a_wrong_s3_key(drill: Drill) -> None:
+def test_a_wrong_s3_key(drill: Drill, tmp_path: Path) -> None:
     drill.reset()
-    code = RUN_STAGE.format(stage=TARGET, commit=drill.commit)
-    done = drill.as_worker(sys.executable, "-c", code, AWS_SECRET_ACCESS_KEY="wrong")
-    assert "STATE Failed the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID" in done.stdout
-    assert drill.environment["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
     begin = time.monotonic()
-    assert drill.finish(drill.start()) == 0
+    with drill.other_machine(tmp_path, AWS_SECRET_ACCESS_KEY="wrong") as machine:
+        flow = drill.start()
+        message = drill.failure_of(flow)
+    assert "the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID" in message
+    assert drill.environment["AWS_SECRET_ACCESS_KEY"] not in message + machine.log.read_text()
+    again = drill.finish(flow)
     drill.check()
     drill.record(
-        "a wrong S3 key", "the stage is not run; the message names the variables", 1, time.monotonic() - begin
-    )
-
-
-def run_stage_twice(drill: Drill, folder: Path, *, megabytes: int, between: str, **variables: str) -> None:
-    """Run the stage with `folder/disk` full, then with space on it, and check all that must be true afterwards.
-
-    The disk is a tmpfs of a mount namespace, which ends with the processes in it. between: shell commands that run
-    beside the first run; it ends before the second.
-    """
-    drill.reset()
-    (folder / "code.py").write_text(RUN_STAGE.format(stage=TARGET, commit=drill.commit))
-    for name in ("disk", "state"):
-        (folder / name).mkdir()
-    script = f"""
-        mount -t tmpfs -o size={megabytes}m tmpfs {folder}/disk
-        {sys.executable} {folder}/code.py &
-        {between}
-        wait
-        rm -f {folder}/disk/filler
-        mount -o remount,size=500m {folder}/disk
-        {sys.executable} {folder}/code.py
-    """
-    done = drill.as_worker(
-        "unshare", "--map-root-user", "--mount", "sh", "-c", script, PYTHONPATH=str(ROOT), **variables
-    )
-    states = [line for line in done.stdout.splitlines() if line.startswith("STATE")]
-    assert [state.split()[1] for state in states] == ["Failed", "Completed"], done.stdout + done.stderr
-    assert "No space left on device" in done.stdout
-    assert drill.finish(drill.start()) == 0
-    drill.check()
-
-
-def test_a_full_disk_while_a_checkpoint_is_written(drill: Drill, tmp_path: Path) -> None:
-    begin = time.monotonic()
-    run_stage_twice(drill, tmp_path, megabytes=3, between="", LZN_SHARED_STATE=str(tmp_path / "disk"))
-    drill.record(
-        "a full disk while a checkpoint is written",
-        "the stage fails and says so; with space it goes on from the last checkpoint",
-        1,
+        "a worker with a wrong S3 key",
+        "its stage is not run, and the message names the variables; the next start runs it where the key is right",
+        again,
         time.monotonic() - begin,
     )
 
 
-def test_a_full_disk_while_an_output_is_written(drill: Drill, tmp_path: Path) -> None:
-    """The disk with the checkout is filled once there is a checkpoint, which lies elsewhere."""
-    begin = time.monotonic()
-    run_stage_twice(
-        drill,
-        tmp_path,
-        megabytes=100,
-        between=f"""
-            until find {tmp_path}/state -name '*.pt' | grep -q .; do sleep 0.2; done
-            cat /dev/zero > {tmp_path}/disk/filler
-        """,
-        LZN_WORK=str(tmp_path / "disk"),
-        LZN_SHARED_STATE=str(tmp_path / "state"),
-    )
+@pytest.mark.parametrize(
+    ("what", "variable"), [("a checkpoint", "LZN_SHARED_STATE"), ("an output", "LZN_WORK")]
+)
+def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> None:
+    """The disk with checkpoints, or the one with the checkout, is filled once there is a checkpoint."""
+    drill.reset()
+    folders = {name: tmp_path / name for name in ("LZN_WORK", "LZN_SHARED_STATE")}
+    for folder in folders.values():
+        folder.mkdir()
+    variables = {name: str(folder) for name, folder in folders.items()}
+    with drill.other_machine(tmp_path, disk=folders[variable], **variables) as machine:
+        flow = drill.start()
+        drill.wait_for_checkpoint(flow, machine.seen(folders["LZN_SHARED_STATE"]))
+        begin = time.monotonic()
+        filler = machine.seen(folders[variable]) / "filler"
+        fill_disk(filler)
+        assert "No space left on device" in drill.failure_of(flow)
+        filler.unlink()
+        again = drill.finish(flow)
+    drill.check()
     drill.record(
-        "a full disk while an output is written",
-        "the stage fails and says so; with space it goes on from the last checkpoint",
-        1,
+        f"the disk is full when {what} is written",
+        "the stage and the flow fail and say so; with space, the next start resumes from the checkpoint",
+        again,
         time.monotonic() - begin,
     )
 
