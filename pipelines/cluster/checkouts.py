@@ -74,13 +74,15 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
     raise CommitError(f"{where} has no branch, tag or commit {revision}; was it pushed?")
 
 
-def leave_one_dag(folder: Path, dvc_file: Path) -> None:
-    """Take the dvc.yaml files of other sizes out of a checkout, without git counting it as a change.
+def leave_one_dag(folder: Path, dvc_file: Path, *, with_lock: bool) -> None:
+    """Take the dvc.yaml and dvc.lock of other sizes out of a checkout, without git counting it as a change.
 
-    DVC reads all of them whenever it starts, which takes it longer than many a stage.
+    DVC reads all of them whenever it starts, which takes it longer than many a stage. with_lock: keep the dvc.lock
+    beside `dvc_file`; where stages are only looked up or run it is not needed, and costs DVC seconds at each writing.
     """
-    tracked = _git(folder, "ls-files", "--", "dvc.yaml", "*/dvc.yaml").splitlines()
-    hidden = [f"!/{name}" for name in tracked if name != str(dvc_file)]
+    kept = {str(dvc_file), str(dvc_file.with_suffix(".lock"))} if with_lock else {str(dvc_file)}
+    tracked = _git(folder, "ls-files", "--", "dvc.yaml", "dvc.lock", "*/dvc.yaml", "*/dvc.lock")
+    hidden = [f"!/{name}" for name in tracked.splitlines() if name not in kept]
     if hidden:
         _git(folder, "sparse-checkout", "set", "--no-cone", "/*", *hidden)
 

@@ -38,9 +38,12 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
     damaged: dict[str, set[str]] = {}
     outputs = list(outputs)
     with remote_errors():
+        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once for all: each call connects anew
+        lists = {out.hash_info for _, out in outputs if out.hash_info.isdir}
+        repo.cloud.pull(lists, odb=remote)
+        used = [objects for _, out in outputs for objects in out.get_used_objs().values()]
+        repo.cloud.pull(set().union(*used), odb=remote)
         for stage, out in outputs:
-            for objects in out.get_used_objs().values():
-                repo.cloud.pull(objects)
             for oid in _object_ids(repo, out):
                 if not repo.cache.local.exists(oid):
                     _require_damage(repo, oid)
@@ -68,7 +71,7 @@ def withdraw_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsEr
     Raises RemoteError if the remote cannot be used.
     """
     with remote_errors():
-        remote = repo.cloud.get_remote_odb(hash_name="md5")
+        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once for all: each call connects anew
         lists = {out.hash_info.value for name in error.stages for out in resolution.stage(name).outs}
         for oid in lists | set(error.objects):
             path = remote.oid_to_path(oid)

@@ -119,7 +119,7 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
             full_hash = resolve_commit(commit, settings)
             with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
                 files = files_of_size(size)
-                leave_one_dag(folder, files.dvc_file)
+                leave_one_dag(folder, files.dvc_file, with_lock=False)
                 launch = _launch(files, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MOST_ROUNDS)):
                     results = run_missing(files.targets(targets), launch, stop=stop, relay=log.info)
@@ -168,7 +168,7 @@ def _collect(
         contextlib.chdir(folder),
         Repo(os.curdir) as repo,
     ):
-        leave_one_dag(folder, files.dvc_file)
+        leave_one_dag(folder, files.dvc_file, with_lock=True)
         of_another_commit = Workspace(files.size).folder(".")  # DVC's cache has all of it
         shutil.rmtree(of_another_commit, ignore_errors=True)
         dependencies = dependencies_in(repo, targets)

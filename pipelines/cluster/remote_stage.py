@@ -76,7 +76,7 @@ def run_remote_stage(
     start = time.monotonic()
     with_patience = functools.partial(patiently, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
     with checked_out(wanted.commit, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
-        leave_one_dag(folder, dvc_file_of(wanted.name))
+        leave_one_dag(folder, dvc_file_of(wanted.name), with_lock=False)
         resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
         with_patience(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)

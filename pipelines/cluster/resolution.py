@@ -34,7 +34,7 @@ class Resolution:
 
     def __init__(self, repo: Repo, dependencies: Mapping[str, frozenset[str]]) -> None:
         self.run_cache = RunCache(repo)
-        self._repo = repo
+        self._objects = repo.cloud.get_remote_odb(hash_name="md5")  # once: each call connects anew
         self._dependencies = dependencies
         self._stages = {
             stage.addressing: stage for stage in repo.index.stages if stage.addressing in dependencies
@@ -164,10 +164,9 @@ class Resolution:
         """The list of files of an output that is a folder, from the remote, checked against its hash."""
         expected = out.hash_info
         if expected.value not in self._trees:
-            odb = self._repo.cloud.get_remote_odb(hash_name="md5")
             with remote_errors():
                 try:
-                    loaded = Tree.load(odb, expected)
+                    loaded = Tree.load(self._objects, expected)
                 except (FileNotFoundError, ObjectFormatError) as error:
                     raise DamagedListError(f"{expected.value}: {error}") from error
             copy = Tree.from_list(loaded.as_list(), hash_name="md5")

@@ -76,20 +76,31 @@ def test_sizes_are_found_by_what_their_parameters_say() -> None:
         files_of_size("poster", ROOT)
 
 
-def test_a_checkout_is_left_with_one_dag_and_counts_as_unchanged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("with_lock", "left"),
+    [(False, ["scales/small/dvc.yaml"]), (True, ["scales/small/dvc.lock", "scales/small/dvc.yaml"])],
+)
+def test_a_checkout_is_left_with_one_dag_and_counts_as_unchanged(
+    tmp_path: Path, with_lock: bool, left: list[str]
+) -> None:
     cluster = ToyCluster.make(tmp_path)
     for size in ("small", "large"):
         (cluster.project / "scales" / size).mkdir(parents=True)
         (cluster.project / "scales" / size / "dvc.yaml").write_text("stages: {}\n")
+        (cluster.project / "scales" / size / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
         (cluster.project / "scales" / size / "params.yaml").write_text(f"size: {size}\n")
     with checked_out(cluster.commit(), cluster.machine()) as folder:
-        leave_one_dag(folder, dvc_file_of("scales/small/dvc.yaml:train@rf"))
-        left = sorted(str(file.relative_to(folder)) for file in folder.rglob("dvc.yaml"))
+        leave_one_dag(folder, dvc_file_of("scales/small/dvc.yaml:train@rf"), with_lock=with_lock)
+        assert sorted(str(file.relative_to(folder)) for file in folder.rglob("dvc.[yl]*")) == left
         status = subprocess.run(
             ["git", "status", "--porcelain"], cwd=folder, check=True, capture_output=True, text=True
         )
-        assert (left, status.stdout) == (["scales/small/dvc.yaml"], "")
+        assert status.stdout == ""
         assert (folder / "scales" / "large" / "params.yaml").exists()
+
+
+def test_the_dag_of_a_stage_is_told_by_its_address() -> None:
+    assert dvc_file_of("scales/small/dvc.yaml:train@rf") == Path("scales/small/dvc.yaml")
     assert dvc_file_of("train@rf") == Path("dvc.yaml")
 
 
