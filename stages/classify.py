@@ -71,8 +71,9 @@ def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Pat
     params = _params(call, trained.run)
     points = trained.model.label_anchors.points.to(call.device)
     solver = Euler(num_steps=params.label_solver_steps)
-    folder = call.workspace.folder("classify", call.item)
-    np.save(folder / "zones.npy", _slice_of_zones(points, solver, num_points=params.slice_points))
+    file = call.workspace.plot("classify", f"{call.item}.npy")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, _slice_of_zones(points, solver, num_points=params.slice_points))
     return {}
 
 

@@ -21,8 +21,8 @@ def run_measuring_stage(
 ) -> None:
     """Run the stage: ``measure`` once for every seed that the run was trained with.
 
-    Writes ``<stage>/<run>/seed_<n>.json`` with what ``measure`` returned, and ``metrics/<stage>/<run>.json`` with means
-    and standard deviations; MLflow's run of each seed gets its numbers as ``<stage>.<name>``.
+    Writes ``metrics/<stage>/<run>/seed_<n>.json`` with what ``measure`` returned, and ``metrics/<stage>/<run>.json``
+    with means and standard deviations; MLflow's run of each seed gets its numbers as ``<stage>.<name>``.
     """
     start = time.monotonic()
 
@@ -46,7 +46,7 @@ def trained_seeds(call: StageCall) -> list[int]:
     Raises:
         ParamsError: there are none: it was not trained.
     """
-    seeds = call.workspace.seeds("train", call.item)
+    seeds = call.workspace.trained_seeds(call.item)
     if not seeds:
         raise ParamsError(f"run {call.item} is not trained: run dvc repro train@{call.item}")
     return seeds

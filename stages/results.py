@@ -15,7 +15,7 @@ CURVE_TAIL = 0.1
 
 @dataclass(frozen=True)
 class Results:
-    """Numbers of one size's runs, read from the folder of all metrics and the training curves."""
+    """Numbers of one size's runs, read from the folders of all metrics and plots, and the training curves."""
 
     workspace: Workspace
 
@@ -33,13 +33,13 @@ class Results:
 
     def has(self, stage: str, run: str) -> bool:
         """Whether the stage has measured the run."""
-        return bool(self.workspace.seeds(stage, run))
+        return bool(self.workspace.measured_seeds(stage, run))
 
     def of(self, stage: str, run: str) -> NestedQuantities:
         """What a measuring stage found of a run."""
         found = {
             seed: json.loads(self.workspace.measured(stage, run, seed).read_text())
-            for seed in self.workspace.seeds(stage, run)
+            for seed in self.workspace.measured_seeds(stage, run)
         }
         return combine_seeds(found)
 
@@ -51,7 +51,7 @@ class Results:
 
     def configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
         """What each seed's ``run.json`` says, as plain data: its types (`stages.trained`) import the method."""
-        files = {seed: self.workspace.configuration(run, seed) for seed in self.workspace.seeds("train", run)}
+        files = {seed: self.workspace.configuration(run, seed) for seed in self.workspace.trained_seeds(run)}
         return {seed: json.loads(file.read_text()) for seed, file in files.items()}
 
     def data_of(self, run: str) -> str:
@@ -65,12 +65,12 @@ class Results:
 
     def end_of_training(self, run: str) -> Mapping[str, Quantity]:
         """Means over the last tenth of each seed's training curve, and the number of steps and of skipped steps."""
-        by_seed = {seed: _end_of(self._curve(run, seed)) for seed in self.workspace.seeds("train", run)}
+        by_seed = {seed: _end_of(self._curve(run, seed)) for seed in self.workspace.trained_seeds(run)}
         return flatten_quantities(combine_seeds(by_seed))
 
     def curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
         """Each seed's training curve: rows with a ``step`` and the values there."""
-        return {seed: self._curve(run, seed) for seed in self.workspace.seeds("train", run)}
+        return {seed: self._curve(run, seed) for seed in self.workspace.trained_seeds(run)}
 
     def _curve(self, run: str, seed: int) -> list[dict[str, float]]:
         return read_curve(self.workspace.curve(run, seed))

@@ -70,10 +70,10 @@ def draw_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     images, labels = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
     trained = read_trained(call.workspace.seed_folder("train", call.item, seeds[0]))
     with_classes = trained.model.decoder.num_classes > 0
-    grid = call.workspace.plot("sample", f"{call.item}.png")
+    grid = call.workspace.plot("sample", f"{call.item}/grid.png")
     save_grid(images, labels if with_classes else None, grid)
     if with_classes:
-        save_columns(images, labels, call.workspace.folder("sample", call.item) / "classes.png")
+        save_columns(images, labels, grid.with_name("classes.png"))
     seconds = time.monotonic() - start
     track_measured(call, "sample", {}, seeds, seconds=seconds, pictures={"samples/grid.png": grid})
 

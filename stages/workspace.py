@@ -22,10 +22,13 @@ class Workspace:
         """What a stage reads or writes for one seed of a run."""
         return self.folder(stage, run) / f"seed_{seed}"
 
-    def seeds(self, stage: str, run: str) -> list[int]:
-        """Seeds of which a stage has left something, in order."""
-        found = self.folder(stage, run).glob("seed_*")
-        return sorted({int(path.stem.removeprefix("seed_")) for path in found})
+    def trained_seeds(self, run: str) -> list[int]:
+        """Seeds that a run was trained with, in order."""
+        return _seeds_in(self.folder("train", run))
+
+    def measured_seeds(self, stage: str, run: str) -> list[int]:
+        """Seeds of a run of which a stage has left numbers, in order."""
+        return _seeds_in(self._metrics_folder(stage) / run)
 
     def configuration(self, run: str, seed: int) -> Path:
         """What rebuilds the model of one seed of a run; beside it are its weights."""
@@ -36,15 +39,21 @@ class Workspace:
         return self.seed_folder("train", run, seed) / "curve.csv"
 
     def measured(self, stage: str, run: str, seed: int) -> Path:
-        """Numbers that a stage found with one seed of a run."""
-        return self.folder(stage, run) / f"seed_{seed}.json"
+        """Numbers that a stage found with one seed of a run; their folder is beside the file with their means."""
+        return self._metrics_folder(stage) / run / f"seed_{seed}.json"
 
     def metrics(self, stage: str, item: str) -> Path:
-        """Numbers that a stage found of a run (mean and deviation over seeds) or of a data set; for ``dvc metrics``."""
-        return Path("outputs") / self.size / "metrics" / stage / f"{item}.json"
+        """Numbers that a stage found of a run (mean and deviation over seeds) or of a data set; for ``dvc metrics``.
+
+        ``tables`` and ``report`` read the folder of all of them.
+        """
+        return self._metrics_folder(stage) / f"{item}.json"
 
     def plot(self, stage: str, file_name: str) -> Path:
-        """What a picture is made of, or a picture, named after its run: ``report`` reads the folder of all of them."""
+        """What a picture is made of, or a picture, named after its run.
+
+        ``tables`` and ``report`` read the folder of all of them.
+        """
         return Path("outputs") / self.size / "plots" / stage / file_name
 
     def checkpoints(self, name: str, key: str) -> Path:
@@ -58,3 +67,10 @@ class Workspace:
     def feature_cache(self) -> Path:
         """Features of images that were made before, by whatever stage; see `stages.feature_cache`."""
         return FEATURE_CACHE
+
+    def _metrics_folder(self, stage: str) -> Path:
+        return Path("outputs") / self.size / "metrics" / stage
+
+
+def _seeds_in(folder: Path) -> list[int]:
+    return sorted({int(path.stem.removeprefix("seed_")) for path in folder.glob("seed_*")})

@@ -116,12 +116,13 @@ class Resolution:
         del self._entries[name]
 
     def inputs(self, name: str) -> tuple[tuple[str, Any], ...]:
-        """All outputs of the stages that a stage depends on, each with the name of the stage that made it.
-
-        `dvc repro` restores all of them too, not only those that are named among the stage's dependencies: a stage
-        that reads the summary of another may read the details beside it.
-        """
-        return self._outputs_of(self._dependencies[name])
+        """Outputs that a stage names as dependencies, or folders of them, each with the stage that made it."""
+        named = [dependency.fs_path for dependency in self._stages[name].deps]
+        return tuple(
+            (maker, out)
+            for maker, out in self._outputs_of(self._dependencies[name])
+            if any(out.fs_path == path or out.fs_path.startswith(path + os.sep) for path in named)
+        )
 
     def outputs(self) -> tuple[tuple[str, Any], ...]:
         """All outputs of the stages that were found, each with the stage's name."""

@@ -19,10 +19,10 @@ CAPTION = (
 
 def overview_figure(run: str | None, results: Results) -> Drawing | None:
     """None where there is no such run, or it was not drawn from."""
-    if run is None or not results.workspace.seeds("classify", run):
+    if run is None or not results.classifies(run):
         return None
-    grid = results.workspace.folder("sample", run) / "classes.png"
-    zones = results.workspace.folder("classify", run) / "zones.npy"
+    grid = results.workspace.plot("sample", f"{run}/classes.png")
+    zones = results.workspace.plot("classify", f"{run}.npy")
     if not (grid.exists() and zones.exists()):
         return None
     labels: NDArray[np.uint8] = np.load(zones)

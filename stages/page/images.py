@@ -66,7 +66,7 @@ def sample_grids(
     }
     conditional = {run: method for method, run in params.conditional.items()}
     for run, data in generative.items():
-        file = results.workspace.plot("sample", f"{run}.png")
+        file = results.workspace.plot("sample", f"{run}/grid.png")
         if not file.exists():
             continue
         if run in unconditional:

@@ -91,6 +91,6 @@ def our_rows_remark(results: Results, runs: Iterable[str]) -> str:
     """On what data our rows are, and with how many seeds."""
     runs = list(runs)
     names = ", ".join(sorted({data_title(results, run) for run in runs}))
-    counts = sorted({len(results.workspace.seeds("train", run)) for run in runs})
+    counts = sorted({len(results.workspace.trained_seeds(run)) for run in runs})
     seeds = " or ".join("one seed" if count == 1 else f"{count} seeds" for count in counts)
     return f"Our rows: {names}, {seeds}. Where data, networks or training are not the paper's, compare within a source."

@@ -71,8 +71,8 @@ class MadeUpOutputs:
 
     def remove(self, stage: str) -> None:
         """As if the stage had never run."""
-        shutil.rmtree(self.root / self.workspace.folder(stage), ignore_errors=True)
-        shutil.rmtree(self.root / self.workspace.plot(stage, "any").parent, ignore_errors=True)
+        for file in (self.workspace.metrics(stage, "any"), self.workspace.plot(stage, "any")):
+            shutil.rmtree(self.root / file.parent, ignore_errors=True)
 
     def key(self, run: str, seed: int) -> str:
         """Of the run in MLflow."""
@@ -112,15 +112,15 @@ class MadeUpOutputs:
     def _write_pictures(self) -> None:
         grid = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (30, 1))
         for run in FAMILIES["generative"]:
-            Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}.png")))
-            Image.fromarray(grid).save(self.path(self.workspace.folder("sample", run) / "classes.png"))
+            Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}/grid.png")))
+            Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}/classes.png")))
         zones = np.repeat(np.arange(4, dtype=np.uint8), 4).reshape(4, 4).repeat(4, axis=1)
         for run in FAMILIES["classifying"]:
             for seed in self.seeds:
                 self.write_measured(
                     "classify", run, {seed: {"accuracy": ACCURACIES[run] * (1 + SCATTER[seed])}}
                 )
-            np.save(self.path(self.workspace.folder("classify", run) / "zones.npy"), zones)
+            np.save(self.path(self.workspace.plot("classify", f"{run}.npy")), zones)
         points = [
             {"x": 3.0 * label + 0.1 * n, "y": -2.0 * label + 0.2 * n, "label": label}
             for label in range(3)

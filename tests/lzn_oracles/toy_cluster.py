@@ -21,9 +21,9 @@ STAGES = {
         ["inputs"],
         ["made/right", "details"],
     ),
-    "join": ("cat made/left made/right/number details > joined", ["made"], ["joined"]),
+    "join": ("cat made/left made/right/number > joined", ["made"], ["joined"]),
 }
-"""Command, dependencies, outputs. `join` depends on a folder of outputs, and reads more of what a stage behind it made.
+"""Command, dependencies, outputs. `join` depends on a folder of outputs, and not on all that `right` made.
 
 Each command leaves a line in `$LOG`.
 """

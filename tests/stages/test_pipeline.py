@@ -2,9 +2,12 @@
 
 import html
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import load_yaml
 from mlflow import MlflowClient
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
@@ -94,6 +97,38 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
         "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy", "seconds.measure",
     } <= set(joint.data.metrics)  # fmt: skip
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
+
+
+def made_alone(stage: str, project: Path, place: Path) -> Path:
+    """What a stage makes where it finds nothing but what it names, as on a worker."""
+    alone = copy_project(place)
+    shutil.copy(project / "params.yaml", alone)
+    for dependency in load_yaml(str(project / "dvc.lock"))["stages"][stage]["deps"]:
+        if (path := dependency["path"]).startswith("outputs/"):
+            shutil.copytree(project / path, alone / path)
+    made = run_in(alone, ["python", "-m", f"stages.{stage}", "--params", "params.yaml"])
+    assert made.returncode == 0, made.stderr
+    return alone / "outputs/digits" / stage
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.*")}
+
+
+def test_the_tables_are_made_of_nothing_but_what_they_name(project: Path, tmp_path: Path) -> None:
+    assert contents(made_alone("tables", project, tmp_path)) == contents(project / "outputs/digits/tables")
+
+
+def test_the_report_s_pictures_are_made_of_nothing_but_what_it_names(project: Path, tmp_path: Path) -> None:
+    """The page itself also tells what MLflow knows."""
+    alone, whole = (
+        contents(made_alone("report", project, tmp_path)),
+        contents(project / "outputs/digits/report"),
+    )
+    shown, wanted = (re.findall(b'"data:image[^"]+', made.pop("index.html")) for made in (alone, whole))
+    assert len(wanted) > len(whole) / 2  # figures are there twice, and grids are in the page alone
+    assert shown == wanted
+    assert alone == whole
 
 
 def test_a_second_repro_has_nothing_to_do(project: Path) -> None:

@@ -61,7 +61,7 @@ class Project(StageFolder):
 
     def outputs(self) -> dict[str, bytes]:
         outputs = self.folder / "outputs/tiny"
-        files = [*outputs.glob("sample/**/*.*"), *outputs.glob("plots/sample/*")]
+        files = [*outputs.glob("sample/**/*.*"), *outputs.glob("plots/sample/*/*")]
         return {file.name: file.read_bytes() for file in files}
 
 
@@ -83,7 +83,7 @@ def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: 
     assert killed.outputs() == {}
     killed.run("sample", "rf_lzn")
 
-    assert sorted(quiet.outputs()) == ["classes.png", "images.npy", "labels.npy", "rf_lzn.png"]
+    assert sorted(quiet.outputs()) == ["classes.png", "grid.png", "images.npy", "labels.npy"]
     assert killed.outputs() == quiet.outputs()
     assert killed.num_finished() == 0  # the unfinished work is cleared away
 

@@ -65,6 +65,15 @@ def test_each_stage_is_executed_once_whatever_machine_asks_for_it(cluster: ToyCl
     assert cluster.executed == ["prepare", "left", "right", "join"]
 
 
+def test_a_worker_restores_what_a_stage_names_and_no_more(tmp_path: Path) -> None:
+    """`right` also makes `details`; the machine that runs `join` was given them by nobody."""
+    cluster = ToyCluster.make(
+        tmp_path, join="ls -d inputs made/left made/right details > joined 2> /dev/null || true"
+    )
+    run_all(cluster, ("one", "two", "three", "four"))
+    assert cluster.object_file(b"made/left\nmade/right\n").exists()
+
+
 def test_the_collected_workspace_and_lock_are_those_of_dvc_repro(cluster: ToyCluster) -> None:
     run_all(cluster, ("one", "two"))
     collected = collect_into(cluster, "three")
