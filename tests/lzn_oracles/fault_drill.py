@@ -1,6 +1,5 @@
 """A stack that runs a small training, in which things are broken; and what must be true after each fault."""
 
-import errno
 import os
 import shutil
 import signal
@@ -25,21 +24,8 @@ from pipelines.processes import OWNER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_STARTS = 3
-DISK_MEGABYTES = 100
 _HEAD = "| fault, in the middle of a training | what happens | the flow ends | after |\n|---|---|---|---|\n"
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
-
-
-@dataclass(frozen=True)
-class OtherMachine:
-    """A worker beside those of the stack. pid: of its first process; log: what it prints."""
-
-    pid: int
-    log: Path
-
-    def seen(self, path: Path) -> Path:
-        """A path on its disks, as this process reaches it."""
-        return Path(f"/proc/{self.pid}/root{path}")
 
 
 @dataclass
@@ -78,6 +64,13 @@ class Drill:
         for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
             os.environ[name] = environment[name]  # MLflow's client has no other way
         return MlflowClient(environment["MLFLOW_TRACKING_URI"])
+
+    def deploy(self, *, gpus: int) -> None:
+        """Set the number of the cluster's GPUs, as whoever runs it does."""
+        command = [sys.executable, "-m", "pipelines.cluster.deploy", "--gpus", str(gpus)]
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **self.environment}, check=True, capture_output=True
+        )
 
     def reset(self) -> None:
         """As if only `prepare` had been run: no training, no checkpoint, no run in MLflow, no cached output."""
@@ -180,43 +173,6 @@ class Drill:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.md").write_text(_HEAD + "\n".join(self.rows) + "\n", encoding="utf-8")
 
-    @contextmanager
-    def other_machine(
-        self, folder: Path, *, disk: Path | None = None, **variables: str
-    ) -> Iterator["OtherMachine"]:
-        """Let a worker with changed variables take the stages, while the stack's are suspended.
-
-        folder: where it keeps its own files. disk: a folder that is a small disk of its own there, a tmpfs of a mount
-        namespace, which ends with the worker.
-        """
-        worker = [sys.executable, "-m", "infra.worker", "--grace-seconds", "30"]
-        worker += ["--pool", "cpu", "--type", "process", "--name", "other", "--limit", "1"]
-        if disk is not None:
-            mount = f'mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {disk} && exec "$@"'
-            worker = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *worker]
-        changes = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_WORKER_QUERY_SECONDS": "2", **variables}
-        suspended = [self.stack.pid(f"worker-cpu-{number}") for number in (1, 2)]
-        for pid in suspended:
-            os.kill(pid, signal.SIGSTOP)
-        log = folder / "worker.log"
-        try:
-            with log.open("wb") as output:
-                process = subprocess.Popen(
-                    worker,
-                    cwd=ROOT,
-                    env={**os.environ, **self.environment, **changes},
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                )
-            try:
-                yield OtherMachine(process.pid, log)
-            finally:
-                process.terminate()
-                process.wait(60)
-        finally:
-            for pid in suspended:
-                os.kill(pid, signal.SIGCONT)
-
     def orphans(self) -> list[psutil.Process]:
         """Processes of stages in this stack's folders."""
         return [process for process in psutil.process_iter() if str(self.work) in _mark(process)]
@@ -277,17 +233,6 @@ def started_drill(folder: Path) -> Iterator[Drill]:
 
 def kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
-
-
-def fill_disk(filler: Path) -> None:
-    """Write a file until its disk has no space left."""
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(2**16))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
 
 
 def _mark(process: psutil.Process) -> str:

@@ -44,6 +44,10 @@ class PrefectApi:
         [found] = self.all_of("flow_runs", flow_runs={"id": {"any_": [run]}})
         return dict(found["state"])
 
+    def log_of(self, run: str) -> list[str]:
+        """What a run has logged, line by line."""
+        return [str(line["message"]) for line in self.all_of("logs", logs={"flow_run_id": {"any_": [run]}})]
+
     def cancel(self, run: str) -> None:
         """As the button of the UI does it."""
         self.set_state(run, "CANCELLING")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from lzn_oracles.drill_project import TARGET
-from lzn_oracles.fault_drill import Drill, fill_disk, started_drill
+from lzn_oracles.fault_drill import Drill, started_drill
+from lzn_oracles.other_machine import fill_disk, other_machine
 
 from benchmarks.small_project import read_params, write_params
 
@@ -66,7 +67,7 @@ def test_a_corrupted_object_in_the_remote(drill: Drill) -> None:
 def test_a_wrong_s3_key(drill: Drill, tmp_path: Path) -> None:
     drill.reset()
     begin = time.monotonic()
-    with drill.other_machine(tmp_path, AWS_SECRET_ACCESS_KEY="wrong") as machine:
+    with other_machine(drill.stack, tmp_path, AWS_SECRET_ACCESS_KEY="wrong") as machine:
         flow = drill.start()
         message = drill.failure_of(flow)
     assert "the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID" in message
@@ -91,7 +92,7 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
     for folder in folders.values():
         folder.mkdir()
     variables = {name: str(folder) for name, folder in folders.items()}
-    with drill.other_machine(tmp_path, disk=folders[variable], **variables) as machine:
+    with other_machine(drill.stack, tmp_path, disk=folders[variable], **variables) as machine:
         flow = drill.start()
         drill.wait_for_checkpoint(flow, machine.seen(folders["LZN_SHARED_STATE"]))
         begin = time.monotonic()
@@ -109,7 +110,9 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
     )
 
 
-def test_a_stage_that_needs_a_gpu_where_none_is(drill: Drill) -> None:
+@pytest.fixture(scope="module")
+def gpu_branch(drill: Drill) -> str:
+    """A branch of the repository on which every stage needs a GPU."""
     repository = Path(drill.environment["LZN_REPOSITORY"])
     subprocess.run(["git", "checkout", "--quiet", "-b", "gpu"], cwd=repository, check=True)
     params = read_params(repository)
@@ -119,14 +122,26 @@ def test_a_stage_that_needs_a_gpu_where_none_is(drill: Drill) -> None:
         ["git", *who, "commit", "--quiet", "--all", "--message", "gpu"], cwd=repository, check=True
     )
     subprocess.run(["git", "checkout", "--quiet", "-"], cwd=repository, check=True)
+    return "gpu"
+
+
+def test_a_stage_that_needs_a_gpu_where_the_cluster_has_none(drill: Drill, gpu_branch: str) -> None:
     drill.reset()
-
-    run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit="gpu")
-    drill.wait_until(lambda: drill.has_ended(run), 120, "the flow's end")
-
-    state = drill.api.state_of(run)
-    assert (state["type"], state["message"]) == (
-        "FAILED",
+    run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
+    assert drill.failure_of(run) == (
         f"Stage '{TARGET}': it needs 1 GPU, and the cluster's limit gpus, set by "
-        "`python -m pipelines.cluster.deploy --gpus N`, is 0",
+        "`python -m pipelines.cluster.deploy --gpus N`, is 0"
     )
+
+
+def test_a_stage_that_waits_for_a_pool_without_workers(drill: Drill, gpu_branch: str) -> None:
+    drill.reset()
+    drill.deploy(gpus=1)
+    run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
+    waits = f"{TARGET} waits: no worker of the pool gpu is online (python -m infra.worker --pool gpu)"
+    drill.wait_until(lambda: waits in drill.api.log_of(run), 120, "the flow's word on it")
+    assert not drill.has_ended(run)
+    drill.api.cancel(run)
+    drill.wait_until_cancelled(run)
+    drill.wait_until_cancelled(drill.child_run(TARGET))
+    drill.deploy(gpus=0)
