@@ -12,6 +12,7 @@ LONGEST = (
     "tests/services/test_deployments.py",
     "tests/services/test_stack.py",
     "tests/stages/test_train_processes.py",
+    "tests/stages/test_train_seeds.py",
     "tests/slow/test_full_size_steps.py",
     "tests/slow/test_compiled_training.py",
     "tests/stages/serving/test_served_model.py",

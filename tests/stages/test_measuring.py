@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> TrainFolder:
 
 def test_each_seeds_numbers_and_their_mean_and_deviation_are_on_disk(folder: TrainFolder) -> None:
     outputs = folder.folder / "outputs/tiny"
-    assert json.loads((outputs / "measure/rf/seed_2.json").read_text()) == {
+    assert json.loads((outputs / "metrics/measure/rf/seed_2.json").read_text()) == {
         "fd": 4.0,
         "share": {"of_bank": 0.5},
     }
