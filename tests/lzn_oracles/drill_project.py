@@ -16,6 +16,7 @@ from benchmarks.small_project import copy_project, read_params, run_in, shrink_p
 TARGET = "train@rf"
 STAGES = ("prepare@digits", TARGET)
 NUM_STEPS = 80
+CHECKPOINT_EVERY = 10
 EXPERIMENT = "lzn-digits"
 
 
@@ -29,7 +30,11 @@ def make_project(folder: Path) -> Path:
     shrink_params(folder, num_steps=3)
     params = read_params(folder)
     params["runs"] = {"rf": params["runs"]["rf"] | {"seeds": [0]}}
-    params["runs"]["rf"]["training"] |= {"num_steps": NUM_STEPS, "checkpoint_every": 10, "log_every": 10}
+    params["runs"]["rf"]["training"] |= {
+        "num_steps": NUM_STEPS,
+        "checkpoint_every": CHECKPOINT_EVERY,
+        "log_every": CHECKPOINT_EVERY,
+    }
     params["families"] = {
         "generative": {"rf": "digits"},
         "classifying": {},

@@ -14,9 +14,18 @@ from typing import Any
 
 import boto3
 import psutil
-from lzn_oracles.drill_project import STAGES, TARGET, Reference, make_project, outputs_in, runs_of, tracked
+from lzn_oracles.drill_project import (
+    CHECKPOINT_EVERY,
+    STAGES,
+    TARGET,
+    Reference,
+    make_project,
+    outputs_in,
+    runs_of,
+    tracked,
+)
 from lzn_oracles.prefect_api import PrefectApi
-from lzn_oracles.stack_folders import stack_folder
+from lzn_oracles.stack_folders import started_stack
 from mlflow.tracking import MlflowClient
 
 from infra.stack import Stack
@@ -163,6 +172,12 @@ class Drill:
         self.wait_until(lambda: not self.orphans(), 60, "no process is left of stages")
         assert list((self.work / "checkouts").iterdir()) == []
 
+    def check_resumed(self) -> None:
+        """The last run of the training went on from a checkpoint: it tells of later steps alone."""
+        told = [line for line in self.api.log_of(self.child_run(TARGET)) if ": step " in line]
+        assert told
+        assert not [line for line in told if f": step {CHECKPOINT_EVERY}:" in line]
+
     def record(self, fault: str, happens: str, again: int, seconds: float) -> None:
         ended = "by itself" if again == 0 else f"started again {again} time{'s' if again > 1 else ''}"
         self.rows.append(f"| {fault} | {happens} | {ended} | {seconds:.0f} s |")
@@ -225,9 +240,7 @@ def started_drill(folder: Path) -> Iterator[Drill]:
     (folder / "project").mkdir()
     project = make_project(folder / "project")
     reference = Reference.make(project, folder / "clone")
-    with stack_folder() as place:
-        stack = Stack(place)
-        stack.up(workers=2, repository=str(project))
+    with started_stack(workers=2, repository=str(project)) as stack:
         yield Drill(stack, reference)
 
 

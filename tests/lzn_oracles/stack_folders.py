@@ -1,4 +1,4 @@
-"""Folders in which a stack can be started."""
+"""Folders in which a stack can be started, and stacks in them."""
 
 import shutil
 import tempfile
@@ -19,3 +19,12 @@ def stack_folder() -> Iterator[Path]:
     finally:
         Stack(folder).down(report=lambda line: None)
         shutil.rmtree(folder)
+
+
+@contextmanager
+def started_stack(*, workers: int, repository: str | None = None) -> Iterator[Stack]:
+    """PostgreSQL, S3, MLflow and Prefect, and workers if there are to be some; it takes half a minute."""
+    with stack_folder() as folder:
+        stack = Stack(folder)
+        stack.up(workers=workers, repository=repository)
+        yield stack

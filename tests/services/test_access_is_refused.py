@@ -13,7 +13,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from lzn_oracles.stack_folders import stack_folder
+from lzn_oracles.stack_folders import started_stack
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack import Stack, marks
@@ -41,9 +41,7 @@ PREFECT_PATHS = (
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Stack]:
     """PostgreSQL, S3, MLflow and Prefect, without workers."""
-    with stack_folder() as folder:
-        stack = Stack(folder)
-        stack.up(workers=0)
+    with started_stack(workers=0) as stack:
         yield stack
 
 

@@ -51,6 +51,7 @@ def test_kill_9_of_the_training(drill: Drill) -> None:
         "its stage and the flow fail with DVC's words; the next start resumes from the checkpoint",
         lambda: kill(drill.training()),
     )
+    drill.check_resumed()
 
 
 def test_kill_9_of_a_stage_s_flow_process(drill: Drill) -> None:
@@ -111,6 +112,7 @@ def test_cancelling_the_flow(drill: Drill) -> None:
     drill.wait_until(lambda: not drill.orphans(), 60, "no process is left of stages")
     again = drill.finish(run)
     drill.check()
+    drill.check_resumed()
     drill.record(
         "the flow `reproduce` is cancelled",
         "so are its stages, which save themselves; the next start resumes from the checkpoint",
@@ -131,6 +133,7 @@ def test_cancelling_a_stage(drill: Drill) -> None:
     assert drill.child_run(TARGET) == child
     again = drill.finish(run)
     drill.check()
+    drill.check_resumed()
     drill.record(
         "a stage's run is cancelled",
         "it saves itself and is not relaunched; the flow fails and names it; the next start resumes",

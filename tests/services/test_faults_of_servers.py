@@ -102,6 +102,7 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
         filler.unlink()
         again = drill.finish(flow)
     drill.check()
+    drill.check_resumed()
     drill.record(
         f"the disk is full when {what} is written",
         "the stage and the flow fail and say so; with space, the next start resumes from the checkpoint",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_oracles.stack_folders import stack_folder
+from lzn_oracles.stack_folders import started_stack
 
 from infra.buckets import ABORT_UPLOADS_DAYS
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
@@ -28,9 +28,7 @@ SERVERS = ("postgres", "s3", "mlflow", "prefect")
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """Of this file alone: it is killed and ended here."""
-    with stack_folder() as folder:
-        stack = Stack(folder)
-        stack.up(workers=0)
+    with started_stack(workers=0) as stack:
         yield stack
 
 
