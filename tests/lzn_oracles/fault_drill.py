@@ -188,9 +188,9 @@ class Drill:
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.md").write_text(_HEAD + "\n".join(self.rows) + "\n", encoding="utf-8")
 
-    def orphans(self) -> list[psutil.Process]:
-        """Processes of stages in this stack's folders."""
-        return [process for process in psutil.process_iter() if str(self.work) in _mark(process)]
+    def orphans(self, work: Path | None = None) -> list[psutil.Process]:
+        """Processes of stages in this stack's folders, or in those of another machine."""
+        return [process for process in psutil.process_iter() if str(work or self.work) in _mark(process)]
 
     def training(self) -> psutil.Process:
         """The process that trains: the last in the chain of those with the stage's command."""

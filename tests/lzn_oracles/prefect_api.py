@@ -2,9 +2,17 @@
 
 import base64
 import json
+import time
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+from urllib.error import HTTPError
+from uuid import uuid4
+
+BUSY_SECONDS = 60.0
+"""For how long an answer 503 is taken for a database that other requests hold; Prefect's own clients ask again, too."""
+_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -15,7 +23,20 @@ class PrefectApi:
     auth_string: str | None = None
 
     def post(self, path: str, **body: object) -> Any:
-        """The answer to a request with this body. Raises HTTPError with the server's status."""
+        """The answer to a request with this body, asked again while the server is too busy.
+
+        Raises HTTPError with the server's status.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._post(path, body)
+            except HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+
+    def _post(self, path: str, body: object) -> Any:
         headers = {"Content-Type": "application/json"}
         if self.auth_string is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(self.auth_string.encode()).decode()}"
@@ -35,7 +56,10 @@ class PrefectApi:
         """Start a run of the only deployment of this name; return its id."""
         [found] = [item for item in self.all_of("deployments") if item["name"] == deployment]
         run = self.post(
-            f"deployments/{found['id']}/create_flow_run", parameters=parameters, state={"type": "SCHEDULED"}
+            f"deployments/{found['id']}/create_flow_run",
+            parameters=parameters,
+            state={"type": "SCHEDULED"},
+            idempotency_key=str(uuid4()),  # one run, however often it is asked for
         )
         return str(run["id"])
 

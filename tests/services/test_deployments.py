@@ -13,45 +13,37 @@ from urllib.error import HTTPError
 import psutil
 import pytest
 from lzn_oracles.prefect_api import PrefectApi
+from lzn_oracles.prefect_with_password import AUTH_STRING, PrefectWithPassword, prefect_with_password
 from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
 from pipelines.cluster.children import Children
 from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
-from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+from pipelines.prefect_server import HOST, free_port
 from stages.resources import Resources
 
 pytestmark = pytest.mark.services
 
 PROJECT = Path(__file__).parents[2]
-AUTH_STRING = "lzn:a password"
 ZOMBIE_SECONDS = 45.0
 """One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
 UNSTARTED_SECONDS = 60.0
 """A run's process begins within ten seconds; the project's own window is five minutes."""
 PATIENCE = 180.0
+"""For what takes a minute at most on two idle cores; what nobody ends would go on for ten minutes."""
 WINDOWS = (f"--zombie-seconds={ZOMBIE_SECONDS}", f"--unstarted-seconds={UNSTARTED_SECONDS}")
 CHANGING = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
 
 
 @pytest.fixture(scope="module")
-def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """A client's, that knows no server yet: nothing of this machine's Prefect settings."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LZN_"))}
-    paths = os.pathsep.join([str(PROJECT / "tests"), str(PROJECT)])
-    home = str(tmp_path_factory.mktemp("prefect"))
-    return {**own, **DEFAULTS, "PREFECT_HOME": home, "PYTHONPATH": paths}
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectWithPassword]:
+    with prefect_with_password(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def environment(own_environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """A client's of a server that asks for a password."""
-    port = free_port()
-    of_server = {**own_environment, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
-    server = start_server(port, environment=of_server)
-    url = f"http://{HOST}:{port}/api"
-    yield {**own_environment, "PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": AUTH_STRING}
-    stop_server(server)
+def environment(server: PrefectWithPassword) -> Mapping[str, str]:
+    return server.environment
 
 
 def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> str:
@@ -65,10 +57,10 @@ def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> st
 
 
 @pytest.fixture(scope="module")
-def api(environment: Mapping[str, str]) -> PrefectApi:
+def api(server: PrefectWithPassword, environment: Mapping[str, str]) -> PrefectApi:
     """The server after a deployment of the project."""
     deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
-    return PrefectApi(environment["PREFECT_API_URL"], AUTH_STRING)
+    return server.api
 
 
 @pytest.fixture(scope="module")
@@ -249,11 +241,11 @@ class HeldRun:
         file = self._folder / name
         return file.read_text().split() if file.exists() else []
 
-    def seconds_until(self, state: str) -> float:
-        return wait_until(lambda: self._api.state_of(self.id)["type"] == state)
+    def wait_until(self, state: str) -> None:
+        wait_until(lambda: self._api.state_of(self.id)["type"] == state)
 
-    def seconds_until_nothing_runs(self) -> float:
-        return wait_until(lambda: not any(map(alive, [self.flow, *self.stage])))
+    def wait_until_nothing_runs(self) -> None:
+        wait_until(lambda: not any(map(alive, [self.flow, *self.stage])))
 
 
 def wait_until(holds: Callable[[], bool]) -> float:
@@ -274,11 +266,9 @@ def test_cancelling_a_run_ends_its_whole_process_tree(held: PrefectApi, start_wo
     run = HeldRun(held, tmp_path / "run")
 
     held.cancel(run.id)
-    seconds = run.seconds_until_nothing_runs()
 
-    run.seconds_until("CANCELLED")
-    print(f"measured: {seconds:.0f} s from the cancellation until no process runs")
-    assert seconds < 60.0  # a worker asks every ten seconds or so, and the stubborn one gets two
+    run.wait_until_nothing_runs()
+    run.wait_until("CANCELLED")
 
 
 def test_a_run_whose_process_is_killed_is_crashed_and_leaves_nothing(
@@ -288,12 +278,11 @@ def test_a_run_whose_process_is_killed_is_crashed_and_leaves_nothing(
     run = HeldRun(held, tmp_path / "run")
 
     os.kill(run.flow, signal.SIGKILL)
-    until_crashed = run.seconds_until("CRASHED")
 
-    until_nothing = run.seconds_until_nothing_runs()
-    print(f"measured: {until_crashed:.0f} s from the kill of the flow's process until Crashed")
-    assert until_crashed < ZOMBIE_SECONDS - 10.0  # the worker saw it, long before the automation would have
-    assert until_nothing < 10.0
+    run.wait_until("CRASHED")
+    run.wait_until_nothing_runs()
+    said = held.state_of(run.id)["message"]
+    assert "no sign of life" not in said  # the worker saw it, before the automation
 
 
 def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
@@ -307,12 +296,10 @@ def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
     assert all(map(alive, [run.flow, *run.stage]))
 
     os.kill(run.flow, signal.SIGKILL)
-    until_crashed = run.seconds_until("CRASHED")
 
-    assert run.seconds_until_nothing_runs() < 10.0
+    run.wait_until("CRASHED")
+    run.wait_until_nothing_runs()
     assert "no sign of life" in held.state_of(run.id)["message"]
-    print(f"measured: {until_crashed:.0f} s from the loss of worker and flow until Crashed")
-    assert until_crashed < ZOMBIE_SECONDS + 20.0
 
 
 def test_a_run_that_a_worker_took_and_never_started_is_crashed(held: PrefectApi, tmp_path: Path):
@@ -322,4 +309,4 @@ def test_a_run_that_a_worker_took_and_never_started_is_crashed(held: PrefectApi,
     seconds = wait_until(lambda: held.state_of(run)["type"] == "CRASHED")
 
     assert "not started" in held.state_of(run)["message"]
-    assert UNSTARTED_SECONDS - 5.0 < seconds < UNSTARTED_SECONDS + 20.0  # the server looks every few seconds
+    assert seconds > UNSTARTED_SECONDS - 5.0  # not before its time: a slow worker is not dead

@@ -6,13 +6,14 @@ What must be true afterwards is the same as in test_faults_of_processes.py; the 
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 from lzn_oracles.drill_project import TARGET
 from lzn_oracles.fault_drill import Drill, started_drill
-from lzn_oracles.other_machine import fill_disk, other_machine
+from lzn_oracles.other_machine import fill_disk, gpu_machine, other_machine
 
 from benchmarks.small_project import read_params, write_params
 
@@ -113,11 +114,11 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
 
 @pytest.fixture(scope="module")
 def gpu_branch(drill: Drill) -> str:
-    """A branch of the repository on which every stage needs a GPU."""
+    """A branch of the repository on which every stage needs two GPUs."""
     repository = Path(drill.environment["LZN_REPOSITORY"])
     subprocess.run(["git", "checkout", "--quiet", "-b", "gpu"], cwd=repository, check=True)
     params = read_params(repository)
-    write_params(repository, params | {"resources": {"default": {"pool": "gpu", "gpus": 1}}})
+    write_params(repository, params | {"resources": {"default": {"pool": "gpu", "gpus": 2}}})
     who = ["-c", "user.name=drill", "-c", "user.email=drill@example.org"]
     subprocess.run(
         ["git", *who, "commit", "--quiet", "--all", "--message", "gpu"], cwd=repository, check=True
@@ -126,18 +127,18 @@ def gpu_branch(drill: Drill) -> str:
     return "gpu"
 
 
-def test_a_stage_that_needs_a_gpu_where_the_cluster_has_none(drill: Drill, gpu_branch: str) -> None:
+def test_a_stage_that_needs_gpus_where_the_cluster_has_none(drill: Drill, gpu_branch: str) -> None:
     drill.reset()
     run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
     assert drill.failure_of(run) == (
-        f"Stage '{TARGET}': it needs 1 GPU, and the cluster's limit gpus, set by "
+        f"Stage '{TARGET}': it needs 2 GPUs, and the cluster's limit gpus, set by "
         "`python -m pipelines.cluster.deploy --gpus N`, is 0"
     )
 
 
 def test_a_stage_that_waits_for_a_pool_without_workers(drill: Drill, gpu_branch: str) -> None:
     drill.reset()
-    drill.deploy(gpus=1)
+    drill.deploy(gpus=2)
     run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
     waits = f"{TARGET} waits: no worker of the pool gpu is online (python -m infra.worker --pool gpu)"
     drill.wait_until(lambda: waits in drill.api.log_of(run), 120, "the flow's word on it")
@@ -146,3 +147,50 @@ def test_a_stage_that_waits_for_a_pool_without_workers(drill: Drill, gpu_branch:
     drill.wait_until_cancelled(run)
     drill.wait_until_cancelled(drill.child_run(TARGET))
     drill.deploy(gpus=0)
+
+
+def test_two_machines_share_the_gpus_of_the_cluster(drill: Drill, gpu_branch: str, tmp_path: Path) -> None:
+    """Each stage needs all of them: both are taken by a worker, and one runs after the other."""
+    drill.reset()
+    drill.deploy(gpus=2)
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in folders:
+        folder.mkdir()
+    targets = [TARGET, "features@digits"]
+    were_waiting = False
+    used: dict[str, set[str]] = {}
+    with (
+        gpu_machine(drill.stack, folders[0], gpus=2) as one,
+        gpu_machine(drill.stack, folders[1], gpus=2) as two,
+    ):
+        run = drill.api.start("reproduce", size="digits", targets=targets, commit=gpu_branch)
+
+        def note() -> bool:
+            nonlocal were_waiting
+            at_work = [gpus_used(drill.orphans(work)) for work in (one, two)]
+            assert not all(at_work), "both machines run a stage"
+            for name, gpus in [item for machine in at_work for item in machine.items()]:
+                used.setdefault(name, set()).add(gpus)
+            were_waiting |= all(drill.running(target) for target in targets)
+            return drill.has_ended(run)
+
+        drill.wait_until(note, 300, "the flow's end")
+    assert drill.api.state_of(run)["type"] == "COMPLETED", drill.api.state_of(run)
+    assert were_waiting
+    assert used == {"stages.train": {"0,1"}, "stages.features": {"0,1"}}
+    [limit] = [each for each in drill.api.all_of("v2/concurrency_limits") if each["name"] == "gpus"]
+    assert limit["active_slots"] == 0
+    drill.check()
+    drill.deploy(gpus=0)
+
+
+def gpus_used(processes: Sequence[psutil.Process]) -> dict[str, str]:
+    """CUDA_VISIBLE_DEVICES of the stages among processes, by the module of the stage."""
+    found: dict[str, str] = {}
+    for process in processes:
+        try:
+            stages = [word for word in process.cmdline() if word in ("stages.train", "stages.features")]
+            found |= dict.fromkeys(stages, process.environ()["CUDA_VISIBLE_DEVICES"])
+        except (psutil.Error, OSError):
+            continue  # it ended meanwhile
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from lzn_oracles import pilot_flow
 from lzn_oracles.one_node_slurm import ENDED, OneNodeSlurm, wait_until
-from lzn_oracles.prefect_with_password import PrefectWithPassword
+from lzn_oracles.prefect_with_password import PrefectWithPassword, prefect_with_password
 from ruamel.yaml import YAML
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
@@ -208,14 +208,10 @@ def test_secrets_that_others_may_read_are_refused(slurm: OneNodeSlurm, project: 
 
 @pytest.fixture
 def prefect(tmp_path: Path) -> Iterator[PrefectWithPassword]:
-    server = PrefectWithPassword(tmp_path)
-    try:
-        server.wait_until_it_answers()
+    with prefect_with_password(tmp_path) as server:
         server.run("-m", "prefect", "--no-prompt", "work-pool", "create", "gpu", "--type", "process")
         server.run(pilot_flow.__file__, "deploy")
         yield server
-    finally:
-        server.stop()
 
 
 def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran_goes_on(
@@ -224,29 +220,32 @@ def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran
     counting = tmp_path / "counting"
     counting.mkdir()
     log = tmp_path / "pilot.log"
-    first = prefect.start_flow_run("count/test", folder=str(counting))
+    secrets = tmp_path / "env"
+    secrets.touch(mode=0o600)
+    secrets.write_text("".join(f"export {name}='{value}'\n" for name, value in prefect.client.items()))
+    first = prefect.api.start("test", folder=str(counting))
     number = slurm.submit(
         "infra/slurm/pilot_worker.sbatch", folder=project,
         options=["--time=30", "--signal=B:USR1@120", f"--output={log}"],
-        settings=settings(LZN_ENV_FILE=str(prefect.env_file), LZN_POLL_SECONDS="1", LZN_IDLE_SECONDS="15"),
+        settings=settings(LZN_ENV_FILE=str(secrets), LZN_POLL_SECONDS="1", LZN_IDLE_SECONDS="15"),
     )  # fmt: skip
     wait_until((counting / "started").exists, "the flow's program", seconds=PATIENCE, context=log.read_text)
-    assert prefect.state(first) == "RUNNING"
+    assert prefect.api.state_of(first)["type"] == "RUNNING"
 
     slurm.control(
         "update", f"JobId={number}", "TimeLimit=2"
     )  # minutes: Slurm's signal comes at its next look
     wait_for_requeue(number, slurm, restarts=1)
     assert not slurm.processes_of_jobs()
-    assert prefect.state(first) == "CRASHED"
+    assert prefect.api.state_of(first)["type"] == "CRASHED"
     saved = int((counting / "saved").read_text())
 
     slurm.control("update", f"JobId={number}", "TimeLimit=30")
     (counting / "enough").touch()
-    second = prefect.start_flow_run("count/test", folder=str(counting))
+    second = prefect.api.start("test", folder=str(counting))
     ended = slurm.wait_for_end(number, seconds=PATIENCE)
     assert (ended.state, ended.restarts) == ("COMPLETED", 1), log.read_text()
     assert "Idle for 15 s: ended" in log.read_text()
-    assert prefect.state(second) == "COMPLETED"
+    assert prefect.api.state_of(second)["type"] == "COMPLETED"
     assert (counting / "started").read_text().split() == ["0", str(saved)]
     assert not slurm.processes_of_jobs()
