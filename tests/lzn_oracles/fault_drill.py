@@ -25,6 +25,7 @@ from lzn_oracles.drill_project import (
     tracked,
 )
 from lzn_oracles.prefect_api import PrefectApi
+from lzn_oracles.process_facts import variable_of, words_of
 from lzn_oracles.stack_folders import started_stack
 from mlflow.tracking import MlflowClient
 
@@ -190,11 +191,15 @@ class Drill:
 
     def orphans(self, work: Path | None = None) -> list[psutil.Process]:
         """Processes of stages in this stack's folders, or in those of another machine."""
-        return [process for process in psutil.process_iter() if str(work or self.work) in _mark(process)]
+        return [
+            process
+            for process in psutil.process_iter()
+            if str(work or self.work) in variable_of(process, OWNER_VARIABLE)
+        ]
 
     def training(self) -> psutil.Process:
         """The process that trains: the last in the chain of those with the stage's command."""
-        found = [process for process in self.orphans() if "stages.train" in " ".join(_command(process))]
+        found = [process for process in self.orphans() if "stages.train" in words_of(process)]
         parents = {process.ppid() for process in found}
         [leaf] = [process for process in found if process.pid not in parents]
         return leaf
@@ -202,13 +207,9 @@ class Drill:
     def flow_process(self, flow_run: str) -> psutil.Process:
         """The process in which Prefect runs a flow."""
         for process in psutil.process_iter():
-            try:
-                if process.environ().get("PREFECT__FLOW_RUN_ID") == flow_run and "prefect" in " ".join(
-                    _command(process)
-                ):
-                    return process
-            except (psutil.Error, OSError):
-                continue
+            is_of_run = variable_of(process, "PREFECT__FLOW_RUN_ID") == flow_run
+            if is_of_run and "prefect" in " ".join(words_of(process)):
+                return process
         raise AssertionError(f"no process runs the flow run {flow_run}")
 
     def running(self, stage: str) -> set[str]:
@@ -246,17 +247,3 @@ def started_drill(folder: Path) -> Iterator[Drill]:
 
 def kill(process: psutil.Process) -> None:
     process.send_signal(signal.SIGKILL)
-
-
-def _mark(process: psutil.Process) -> str:
-    try:
-        return process.environ().get(OWNER_VARIABLE, "")
-    except (psutil.Error, OSError):
-        return ""
-
-
-def _command(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 from lzn_oracles.mlflow_runs import free_port
+from lzn_oracles.process_facts import variable_of
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "sinfo")
 CONFIGURATION = """\
@@ -155,11 +156,8 @@ class OneNodeSlurm:
         return "\n".join(f"{file.name}:\n{file.read_text(errors='replace')[-2000:]}" for file in files)
 
     def _is_of_a_job(self, process: psutil.Process) -> bool:
-        try:
-            environment = process.environ()
-        except (psutil.Error, OSError):
-            return False
-        return environment.get("SLURM_CONF") == self.settings["SLURM_CONF"] and "SLURM_JOB_ID" in environment
+        is_of_this_slurm = variable_of(process, "SLURM_CONF") == self.settings["SLURM_CONF"]
+        return is_of_this_slurm and variable_of(process, "SLURM_JOB_ID") != ""
 
     def _idle_nodes(self) -> int:
         command = ["sinfo", "--noheader", "--Node", "--format", "%t"]

@@ -207,11 +207,11 @@ def test_a_postgresql_role_opens_its_own_database_only(ports: Ports, credentials
 
 
 def test_everything_listens_on_the_loopback_address_only(servers: Stack, ports: Ports) -> None:
+    ours = {process.pid for process in marks.processes(servers.layout)}
     listening = {
         connection.laddr
-        for process in marks.processes(servers.layout)
-        for connection in process.net_connections("inet")
-        if connection.status == psutil.CONN_LISTEN
+        for connection in psutil.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN and connection.pid in ours
     }
     assert {address.ip for address in listening} == {HOST}
     assert {address.port for address in listening} >= set(ports.model_dump().values())

@@ -14,6 +14,7 @@ import pytest
 from lzn_oracles.drill_project import TARGET
 from lzn_oracles.fault_drill import Drill, started_drill
 from lzn_oracles.other_machine import fill_disk, gpu_machine, other_machine
+from lzn_oracles.process_facts import variable_of, words_of
 
 from benchmarks.small_project import read_params, write_params
 
@@ -186,11 +187,10 @@ def test_two_machines_share_the_gpus_of_the_cluster(drill: Drill, gpu_branch: st
 
 def gpus_used(processes: Sequence[psutil.Process]) -> dict[str, str]:
     """CUDA_VISIBLE_DEVICES of the stages among processes, by the module of the stage."""
-    found: dict[str, str] = {}
-    for process in processes:
-        try:
-            stages = [word for word in process.cmdline() if word in ("stages.train", "stages.features")]
-            found |= dict.fromkeys(stages, process.environ()["CUDA_VISIBLE_DEVICES"])
-        except (psutil.Error, OSError):
-            continue  # it ended meanwhile
-    return found
+    return {
+        word: gpus
+        for process in processes
+        for word in words_of(process)
+        if word in ("stages.train", "stages.features")
+        if (gpus := variable_of(process, "CUDA_VISIBLE_DEVICES"))
+    }

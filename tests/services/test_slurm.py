@@ -12,6 +12,7 @@ import pytest
 from lzn_oracles import pilot_flow
 from lzn_oracles.one_node_slurm import ENDED, OneNodeSlurm, wait_until
 from lzn_oracles.prefect_with_password import PrefectWithPassword, prefect_with_password
+from lzn_oracles.process_facts import words_of
 from ruamel.yaml import YAML
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
@@ -182,7 +183,7 @@ def test_a_job_that_was_restarted_often_enough_is_not_queued_again(
     )  # fmt: skip
 
     def trains() -> bool:
-        return any("stages.train" in process.cmdline() for process in slurm.processes_of_jobs())
+        return any("stages.train" in words_of(process) for process in slurm.processes_of_jobs())
 
     wait_until(trains, "the training", seconds=PATIENCE, context=slurm.logs)
     slurm.signal_script(number, "USR1")

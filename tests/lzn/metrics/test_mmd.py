@@ -24,8 +24,11 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
 def test_blocked_result_is_the_literal_one(seed: int, n: int, m: int, sigma: float, block_size: int):
     x, y = normal(seed, n, 5), normal(seed + 1, m, 5) + 0.5
     expected = literal_metrics.mmd_squared(x, y, sigma)
-    # The literal version cancels three means of size 1, right to 1e-15 each.
-    assert mmd_squared(x, y, sigma=sigma, block_size=block_size) == pytest.approx(expected, abs=1e-14)
+    # Squared distances by a matrix product are right to some eps (|x|^2 + |y|^2), exponents to that / (2 sigma^2), and
+    # each enters with a weight of 4 in all; the literal version cancels three means of size 1, right to 1e-15 each.
+    largest = max(np.square(points).sum(1).max() for points in (x, y))
+    tolerance = 1e-14 + 4 * np.finfo(float).eps * 2 * largest / sigma**2
+    assert mmd_squared(x, y, sigma=sigma, block_size=block_size) == pytest.approx(expected, abs=tolerance)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
