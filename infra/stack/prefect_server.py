@@ -40,7 +40,7 @@ def prefect_service(layout: Layout, credentials: Credentials, ports: Ports) -> S
                 ports, driver="asyncpg"
             ),
             "PREFECT_SERVER_API_AUTH_STRING": login,
-            # In memory, their default, a restarted server would forget who holds GPUs and end those flows.
+            # In memory, the default, a restarted server would forget who holds GPUs and end nightly flows.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             "PREFECT_API_AUTH_STRING": login,  # its own services are clients
             "PREFECT_API_URL": f"http://{HOST}:{ports.prefect}/api",

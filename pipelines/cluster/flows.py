@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +11,6 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas import State
-from prefect.concurrency.sync import concurrency
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
@@ -20,6 +18,7 @@ from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout,
 from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
 from pipelines.cluster.files import DamagedOutputsError, patiently
+from pipelines.cluster.gpu_limit import gpus_of_the_cluster
 from pipelines.cluster.gpus import GpuError, GpuWaitStoppedError
 from pipelines.cluster.remote_stage import (
     REMOTE_PATIENCE_SECONDS,
@@ -31,7 +30,6 @@ from pipelines.cluster.remote_stage import (
 from pipelines.cluster.resolution import Resolution
 from pipelines.cluster.run_cache import DiskError, RemoteError
 from pipelines.cluster.scheduling import Launch, WorkersLoop
-from pipelines.cluster.server_setup import GPU_LIMIT
 from pipelines.cluster.settings import ClusterSettings, SettingsError
 from pipelines.cluster.sizes import SizeFiles, UnknownSizeError, files_of_size
 from pipelines.dag import dependencies_in
@@ -83,7 +81,7 @@ def run_stage(
     with stop_on_signals() as stop:
         try:
             settings = ClusterSettings.from_environment()
-            with _gpus_of_the_cluster(gpus):
+            with gpus_of_the_cluster(gpus):
                 result = run_remote_stage(wanted, settings, limits=limits, stop=stop, relay=log.info)
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
@@ -190,11 +188,6 @@ def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:
         resources_of=lambda name: resources_of(params, name),
         max_relaunches=max_relaunches,
     )
-
-
-def _gpus_of_the_cluster(count: int) -> AbstractContextManager[None]:
-    """Hold slots of the cluster's limit, so that no more stages start than there are GPUs; a killed holder's lapse."""
-    return concurrency(GPU_LIMIT, occupy=count, strict=True) if count else contextlib.nullcontext()
 
 
 def _state_of(result: StageResult) -> State[Any]:
