@@ -226,7 +226,7 @@ class Drill:
         deadline = time.monotonic() + seconds
         while not is_so():
             assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}"
-            time.sleep(0.25)
+            time.sleep(0.5)
 
     def _has_ended_or_server_is_away(self, run: str) -> bool:
         try:

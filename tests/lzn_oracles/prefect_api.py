@@ -23,26 +23,25 @@ class PrefectApi:
     auth_string: str | None = None
 
     def post(self, path: str, **body: object) -> Any:
-        """The answer to a request with this body, asked again while the server is too busy.
+        """The answer to a request with this body. Raises HTTPError with the server's status."""
+        return self._ask("POST", path, json.dumps(body).encode())
 
-        Raises HTTPError with the server's status.
-        """
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """The answer; asked again while the server is too busy."""
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                return self._post(path, body)
+                return self._ask_once(method, path, body)
             except HTTPError as error:
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
-    def _post(self, path: str, body: object) -> Any:
+    def _ask_once(self, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"}
         if self.auth_string is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(self.auth_string.encode()).decode()}"
-        request = urllib.request.Request(
-            f"{self.url}/{path}", data=json.dumps(body).encode(), headers=headers
-        )
+        request = urllib.request.Request(f"{self.url}/{path}", data=body, headers=headers, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
             request, timeout=30.0
         ) as answer:
@@ -67,6 +66,10 @@ class PrefectApi:
         """The run's state: type, name and message."""
         [found] = self.all_of("flow_runs", flow_runs={"id": {"any_": [run]}})
         return dict(found["state"])
+
+    def states_of(self, run: str) -> list[dict[str, Any]]:
+        """All states that the run has had, each with its timestamp."""
+        return list(self._ask("GET", f"flow_run_states/?flow_run_id={run}"))
 
     def log_of(self, run: str) -> list[str]:
         """What a run has logged, line by line."""
