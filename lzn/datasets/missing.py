@@ -15,7 +15,7 @@ def missing(name: str, root: Path, *, wanted: str, download: str, put: str) -> M
         download: what to download, with its URL.
         put: what to do with the download.
     """
-    place = root.absolute()
+    place = root.resolve()  # where links lead: on a cluster's worker out of a checkout that is removed
     state = "" if root.is_dir() else " (there is no such folder)"
     return MissingDataError(
         f"{name} was not found in {place}{state}.\n"

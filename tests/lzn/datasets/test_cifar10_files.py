@@ -115,6 +115,12 @@ def test_missing_data_say_what_to_download_and_where_to_put_it(tmp_path: Path) -
     assert "there is no such folder" in message
 
 
+def test_missing_data_are_wanted_where_links_lead(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(MissingDataError, match=f"was not found in {tmp_path.resolve()}/elsewhere/cifar10 "):
+        open_cifar10(tmp_path / "data" / "cifar10")
+
+
 class Harmful:
     """A pickle that calls a function when it is read."""
 
