@@ -14,6 +14,7 @@ LONGEST = (
     "tests/stages/test_train_processes.py",
     "tests/stages/test_train_seeds.py",
     "tests/slow/test_full_size_steps.py",
+    "tests/services/test_gpu_limit.py",
     "tests/slow/test_compiled_training.py",
     "tests/stages/serving/test_served_model.py",
 )
