@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-import psutil
 import pytest
+from lzn_oracles.held_run import PATIENCE, HeldRun, end_tree, wait_until
 from lzn_oracles.prefect_api import PrefectApi
 from lzn_oracles.prefect_with_password import AUTH_STRING, PrefectWithPassword, prefect_with_password
 from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
+from infra.stack import marks
 from pipelines.cluster.children import Children
 from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
 from pipelines.prefect_server import HOST, free_port
@@ -30,8 +31,6 @@ ZOMBIE_SECONDS = 45.0
 """One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
 UNSTARTED_SECONDS = 60.0
 """A run's process begins within ten seconds; the project's own window is five minutes."""
-PATIENCE = 180.0
-"""For what takes a minute at most on two idle cores; what nobody ends would go on for ten minutes."""
 WINDOWS = (f"--zombie-seconds={ZOMBIE_SECONDS}", f"--unstarted-seconds={UNSTARTED_SECONDS}")
 CHANGING = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
 
@@ -228,46 +227,6 @@ def start_worker(
         worker.wait()
 
 
-def end_tree(pid: int) -> None:
-    if psutil.pid_exists(pid):
-        for process in [*psutil.Process(pid).children(recursive=True), psutil.Process(pid)]:
-            process.kill()
-
-
-class HeldRun:
-    """A run of `hold` whose stage is up."""
-
-    def __init__(self, api: PrefectApi, folder: Path) -> None:
-        self._api = api
-        folder.mkdir()
-        self.id = api.start("hold", folder=str(folder))
-        self._folder = folder
-        wait_until(lambda: len(self._lines("pids")) == 2)
-        [self.flow] = map(int, self._lines("flow"))
-        self.stage = [int(line) for line in self._lines("pids")]
-
-    def _lines(self, name: str) -> list[str]:
-        file = self._folder / name
-        return file.read_text().split() if file.exists() else []
-
-    def wait_until(self, state: str) -> None:
-        wait_until(lambda: self._api.state_of(self.id)["type"] == state)
-
-    def wait_until_nothing_runs(self) -> None:
-        wait_until(lambda: not any(map(alive, [self.flow, *self.stage])))
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
 @pytest.mark.usefixtures("taken")  # its minute passes meanwhile
 def test_cancelling_a_run_ends_its_whole_process_tree(held: PrefectApi, start_worker, tmp_path: Path):
     start_worker()
@@ -301,7 +260,7 @@ def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
     worker.kill()
     time.sleep(ZOMBIE_SECONDS + 10.0)  # its heartbeats are its own, so the automation lets it be
     assert held.state_of(run.id)["type"] == "RUNNING"
-    assert all(map(alive, [run.flow, *run.stage]))
+    assert all(map(marks.is_alive, [run.flow, *run.stage]))
 
     os.kill(run.flow, signal.SIGKILL)
 
