@@ -26,7 +26,7 @@ class PrefectWithPassword:
     @property
     def environment(self) -> dict[str, str]:
         """A client's: these variables, and nothing of this machine's own settings for Prefect."""
-        return {**_neutral_environment(), **self.client}
+        return {**neutral_environment(), **self.client}
 
     def run(self, *command: str) -> None:
         """This interpreter as a client; it must succeed."""
@@ -42,7 +42,7 @@ def prefect_with_password(folder: Path) -> Iterator[PrefectWithPassword]:
     port = free_port()
     url = f"http://{HOST}:{port}/api"
     common = {**DEFAULTS, "PREFECT_HOME": str(folder / "home")}
-    of_server = {**_neutral_environment(), **common, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
+    of_server = {**neutral_environment(), **common, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
     of_client = {
         **common,
         "PREFECT_API_URL": url,
@@ -56,5 +56,6 @@ def prefect_with_password(folder: Path) -> Iterator[PrefectWithPassword]:
         stop_server(server)
 
 
-def _neutral_environment() -> dict[str, str]:
+def neutral_environment() -> dict[str, str]:
+    """This process's, without what it says of Prefect and of the project."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LZN_"))}

@@ -1,6 +1,5 @@
 """The cluster's count of GPUs on a real Prefect server that dies while a stage holds some."""
 
-import os
 import subprocess
 import sys
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lzn_oracles.prefect_with_password import neutral_environment
 
 from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 
@@ -28,14 +28,16 @@ with gpus_of_the_cluster(1, lease_seconds={LEASE_SECONDS}):
 
 
 def test_a_training_goes_on_whose_lease_the_server_has_lost(tmp_path: Path) -> None:
-    others = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LZN_"))}
     port = free_port()
     url = f"http://{HOST}:{port}/api"
-    environment = {**others, **DEFAULTS, "PREFECT_HOME": str(tmp_path / "home"), "PREFECT_API_URL": url}
+    environment = {
+        **neutral_environment(),
+        **DEFAULTS,
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_API_URL": url,
+    }
     log = tmp_path / "holder.log"
-    server = start_server(
-        port, environment=environment
-    )  # one that keeps leases in memory, as is Prefect's default
+    server = start_server(port, environment=environment)  # it keeps leases in memory, Prefect's default
     try:
         make_limit = [sys.executable, "-m", "prefect", "gcl", "create", "gpus", "--limit", "1"]
         subprocess.run(make_limit, env=environment, check=True, capture_output=True)
