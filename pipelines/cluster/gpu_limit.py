@@ -15,9 +15,9 @@ LEASE_SECONDS: Final = 300.0
 def gpus_of_the_cluster(count: int, *, lease_seconds: float = LEASE_SECONDS) -> AbstractContextManager[None]:
     """Hold slots while the body runs; wait for them, so that no more stages start than there are GPUs.
 
-    A holder whose lease cannot be renewed, since the server is away for longer than that takes, goes on: a training of
-    days is not ended by an hour without a server. Others may then be let through too early, and wait on their machine,
-    whose leases (`pipelines.cluster.gpus`) keep each GPU for one stage alone.
+    A holder whose lease cannot be renewed, since the server is away or has lost it, goes on: that is no reason to end a
+    training of days. It is no longer counted, so others may be let through too early; they wait on their machine, whose
+    leases (`pipelines.cluster.gpus`) keep each GPU for one stage alone.
 
     Raises ConcurrencySlotAcquisitionError if the server has no such limit.
     """
