@@ -17,20 +17,20 @@ help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
-	python -m stages.check $(SIZE_PARAMS)
+	python -m pipelines.check $(SIZE_PARAMS)
 	dvc repro
 	@cat outputs/digits/tables/claims.md
 	@echo "Report: outputs/digits/report/index.html    Tables: outputs/digits/tables/tables.md    Runs: make ui"
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
-	python -m stages.check $(SIZE_PARAMS)
+	python -m pipelines.check $(SIZE_PARAMS)
 	python -m pipelines.local
 
 plan: $(VENV)/installed  ## print what each size would run: its DAG, networks and estimated GPU hours
 	python -m pipelines.plan $(SIZES:%=%/dvc.yaml)
 
 dry: $(VENV)/installed  ## check each size's parameters, and list the commands of its DAG
-	python -m stages.check $(SIZES:%=%/params.yaml)
+	python -m pipelines.check $(SIZES:%=%/params.yaml)
 	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
 
 test: $(VENV)/installed  ## run the tests

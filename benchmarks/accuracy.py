@@ -23,11 +23,11 @@ from benchmarks.machine import ROOT
 from benchmarks.measuring import in_own_process
 from benchmarks.reports import FOLDER, Finding, Report, print_row
 from lzn.data import dequantise
+from lzn.data.prepared import read_split
 from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents
-from stages.dataset_files import read_split
-from stages.figures import STYLE
-from stages.trained import read_trained
-from stages.workspace import Workspace
+from lzn.runs.trained import read_trained
+from stages.reporting.figures import STYLE
+from stages.runtime.outputs import OutputPaths
 
 NUM_ANCHORS = 256
 LATENT_DIM = 200
@@ -78,7 +78,7 @@ def clustered_anchors() -> Tensor:
 @torch.no_grad()
 def trained_anchors() -> Tensor | None:
     """Training images of digits as the trained encoder of the run ``rf_lzn`` sees them, or None before it has run."""
-    workspace = Workspace("digits")
+    workspace = OutputPaths("digits")
     folder = ROOT / workspace.seed_folder("train", "rf_lzn", 0)
     if not folder.exists():
         return None

@@ -16,7 +16,7 @@ from benchmarks.literal import PaperSolver, literal_flow, literal_latents, noise
 from benchmarks.measuring import Cost, backward, cost_of, in_own_process
 from benchmarks.products import Products, count_straight_steps, products_of_latents, time_products
 from benchmarks.reports import Finding, Report
-from lzn.flow import Arrival, DPMSolver, Euler, compute_latents, flow_to_anchors
+from lzn.flow import DPMSolver, Euler, FlowResult, compute_latents, flow_to_anchors
 
 LATENT_DIM = 200
 NUM_CLASSES = 10
@@ -54,18 +54,18 @@ def cost_of_latents(
     )
 
 
-def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> Arrival:
+def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> FlowResult:
     """The label flow as it is written."""
     return literal_flow(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
 
 
-def our_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> Arrival:
+def our_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> FlowResult:
     """The library's label flow."""
     return flow_to_anchors(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
 
 
 def cost_of_label_flow(
-    version: Callable[[Tensor, Tensor, Tensor, Tensor], Arrival], num_latents: int
+    version: Callable[[Tensor, Tensor, Tensor, Tensor], FlowResult], num_latents: int
 ) -> Cost:
     """From latents to class anchors, with targets and class frequencies, forward plus backward, float32."""
     generator = torch.Generator().manual_seed(0)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lzn.flow import Arrival, DPMSolver, Euler
+from lzn.flow import DPMSolver, Euler, FlowResult
 
 Velocity = Callable[[Tensor, float], Tensor]
 PaperSolver = Euler | DPMSolver
@@ -41,7 +41,7 @@ def literal_flow(
     solver: PaperSolver,
     weights: Tensor | None = None,
     num_steps: int | None = None,
-) -> Arrival:
+) -> FlowResult:
     """Latents (m, q) flow towards anchors (n, q): `lzn.flow.flow_to_anchors`; only ``num_steps`` steps, if given."""
     log_weights = None if weights is None else (weights / weights.sum()).log().to(latents.dtype)
     log_probabilities: list[Tensor] = []
@@ -53,7 +53,7 @@ def literal_flow(
 
     levels = noise_levels(solver, towards_anchors=True)[: _stop(num_steps)]
     points = _integrate(solver, latents, levels, velocity)
-    return Arrival(points, torch.stack(log_probabilities))
+    return FlowResult(points, torch.stack(log_probabilities))
 
 
 def literal_alignment(log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:

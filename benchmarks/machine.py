@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from benchmarks.measuring import NUM_THREADS
-from stages.provenance import processor_name
+from stages.runtime.provenance import processor_name
 
 ROOT = Path(__file__).resolve().parent.parent
 

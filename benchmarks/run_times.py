@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
+from lzn.data.prepared import read_description, read_split
 from lzn.training import train
-from stages.check import Params, read_params
-from stages.dataset_files import read_description, read_split
-from stages.workspace import Workspace
+from pipelines.check import Params, read_params
+from stages.runtime.outputs import OutputPaths
 
 NUM_STEPS = 24
 NUM_LEFT_OUT = 6
@@ -27,7 +27,7 @@ NUM_LEFT_OUT = 6
 def seconds_a_step(params: Params, name: str) -> float:
     """Median over the steps of a training that is cut short."""
     run: Any = params.runs[name]
-    folder = Workspace(params.size).folder("prepare", run.data)
+    folder = OutputPaths(params.size).folder("prepare", run.data)
     times: list[float] = []
     train(
         run.build_model(read_description(folder).num_classes),

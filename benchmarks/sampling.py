@@ -21,11 +21,11 @@ from torch import Tensor
 from benchmarks.machine import ROOT
 from benchmarks.measuring import cost_of, in_own_process
 from benchmarks.reports import Finding, Report, print_row
-from lzn.ode import EulerSampler, RK45Sampler, Sampler
-from lzn.rectified_flow import T_MIN, Velocity
-from stages.check import read_params
-from stages.trained import read_trained
-from stages.workspace import Workspace
+from lzn.rectified_flow.ode import EulerSampler, RK45Sampler, Sampler
+from lzn.rectified_flow.path import T_MIN, Velocity
+from lzn.runs.trained import read_trained
+from pipelines.check import read_params
+from stages.runtime.outputs import OutputPaths
 
 NUM_IMAGES = 100
 TOLERANCE = 1e-5
@@ -123,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description=__doc__)
     parser.add_argument("--num-images", type=int, default=NUM_IMAGES, help="in one batch")
     arguments = parser.parse_args()
-    folder = ROOT / Workspace("digits").seed_folder("train", "rf", 0)
+    folder = ROOT / OutputPaths("digits").seed_folder("train", "rf", 0)
     trained = folder if folder.exists() else None
     weights = "trained" if trained else "untrained"
     title = f"Sampling, digits U-Net ({weights}), {arguments.num_images} images at once; fastest repetition"

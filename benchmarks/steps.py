@@ -22,9 +22,9 @@ from benchmarks.measuring import in_own_process
 from benchmarks.plain import seconds_of_plain_steps
 from benchmarks.reports import Finding, Report, print_row
 from lzn.data import ImageSet
+from lzn.runs.configuration import GenerationRun, JointRun
 from lzn.training import train
-from stages.check import read_params
-from stages.runs import GenerationRun, JointRun
+from pipelines.check import read_params
 
 _WIDTHS = (28, 8, 12, 12, 10, 20)
 CIFAR10 = "cifar10_8"

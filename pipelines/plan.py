@@ -14,10 +14,10 @@ import torch
 from dvc.exceptions import DvcException
 from ruamel.yaml import YAML
 
+from lzn.base.sections import ParamsError
+from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
+from pipelines.check import Params, read_params
 from pipelines.dag import read_dependencies
-from stages.check import Params, read_params
-from stages.params import ParamsError
-from stages.runs import AnyRun, GenerationRun, JointRun, count_parameters
 
 NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
 """Classes of the data sets that have them; a folder's are counted as one before it is looked at."""

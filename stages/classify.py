@@ -10,18 +10,24 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.sections import ParamsError, Section, load_section
 from lzn.data import dequantise
+from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler
 from lzn.metrics import accuracy
-from lzn.studies import CentresInBank, CentresInBatch, classify_images, decode_labels, draw_label_latents
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.inference.usable_run import companion_anchors
-from stages.measuring import run_measuring_stage, trained_seeds
-from stages.params import ParamsError, Section, load_section
-from stages.quantity import NestedQuantities
-from stages.runs import AnyRun, JointRun
-from stages.trained import read_trained
+from lzn.runs.configuration import AnyRun, JointRun
+from lzn.runs.trained import read_trained
+from lzn.studies import (
+    CentresInBank,
+    CentresInBatch,
+    classify_images,
+    compute_reference_anchors,
+    decode_labels,
+    draw_label_latents,
+)
+from stages.measuring.quantity import NestedQuantities
+from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
+from stages.runtime.stage_main import StageCall
 
 
 class ClassifyParams(Section):
@@ -35,9 +41,9 @@ class ClassifyParams(Section):
 
 
 def classify(call: StageCall) -> dict[str, float]:
-    """The accuracy on the test images: in batches as in the paper, and each image alone, as a model in use answers.
+    """The accuracy on the test images: in batches as in the paper, and of each image alone, as in inference.
 
-    Alone, an image's zone is that among its run's companions: see `stages.inference.usable_run`.
+    The zone of a single image is computed with reference anchors: see `lzn.studies.compute_reference_anchors`.
     """
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, JointRun):
@@ -45,14 +51,19 @@ def classify(call: StageCall) -> dict[str, float]:
             f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
         )
     params = _params(call, trained.run)
-    folder = call.workspace.folder("prepare", trained.run.data)
+    folder = call.outputs.folder("prepare", trained.run.data)
     test, solver = read_split(folder, "test"), trained.run.latent.solver.build()
     model = trained.model.to(call.device)
-    companions = companion_anchors(trained, read_split(folder, "train").images, device=call.device)
+    reference_anchors = compute_reference_anchors(
+        model.encoder,
+        read_split(folder, "train").images,
+        training_batch_size=trained.run.training.batch_size,
+        device=call.device,
+    )
     measured = {}
     for name, latents_of in (
         ("accuracy", CentresInBatch(model.encoder, solver)),
-        ("accuracy_alone", CentresInBank(model.encoder, AnchorBank(companions), solver)),
+        ("accuracy_alone", CentresInBank(model.encoder, AnchorBank(reference_anchors), solver)),
     ):
         predicted = classify_images(
             dequantise(test.images[:]).to(call.device),
@@ -67,11 +78,11 @@ def classify(call: StageCall) -> dict[str, float]:
 
 def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
     """For a picture: the class of each point of a plane through the latent space of the run's first seed."""
-    trained = read_trained(call.workspace.seed_folder("train", call.item, trained_seeds(call)[0]))
+    trained = read_trained(call.outputs.seed_folder("train", call.item, trained_seeds(call)[0]))
     params = _params(call, trained.run)
     points = trained.model.label_anchors.points.to(call.device)
     solver = Euler(num_steps=params.label_solver_steps)
-    file = call.workspace.plot("classify", f"{call.item}.npy")
+    file = call.outputs.plot("classify", f"{call.item}.npy")
     file.parent.mkdir(parents=True, exist_ok=True)
     np.save(file, _slice_of_zones(points, solver, num_points=params.slice_points))
     return {}

@@ -4,15 +4,16 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from lzn.base.files import write_json
+from lzn.base.randomness import derive_seed
+from lzn.base.sections import ParamsError, load_section
 from lzn.data import ImageSet, dequantise
+from lzn.data.prepared import read_description, read_split
 from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
-from lzn.randomness import derive_seed
 from lzn.training import ClassifierModel, cross_entropy_step, train
-from stages.comparisons import read_comparison
-from stages.dataset_files import read_description, read_split, write_json
-from stages.entry import StageCall, run_stage
-from stages.feature_networks import (
+from stages.feature_extraction.comparison import read_comparison
+from stages.feature_extraction.networks import (
     ClassifierFeatures,
     ClassifierShape,
     FeaturesParams,
@@ -21,7 +22,7 @@ from stages.feature_networks import (
     write_inception,
     write_none,
 )
-from stages.params import ParamsError, load_section
+from stages.runtime.stage_main import StageCall, run_stage
 
 BATCH_SIZE = 1000
 
@@ -29,7 +30,7 @@ BATCH_SIZE = 1000
 def make_features(call: StageCall) -> None:
     """Write the network, and what is known of it."""
     params = load_section(call.params_file, f"features.{call.item}", FeaturesParams)
-    folder = call.workspace.folder("features", call.item)
+    folder = call.outputs.folder("features", call.item)
     measured: dict[str, float] = {}
     if isinstance(params, ClassifierFeatures):
         measured = _train_classifier(call, params)
@@ -37,12 +38,12 @@ def make_features(call: StageCall) -> None:
         write_inception(folder, params)
     else:
         write_none(folder)
-    write_json(call.workspace.metrics("features", call.item), measured)
+    write_json(call.outputs.metrics("features", call.item), measured)
 
 
 def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, float]:
     """Train on the training split, and measure what a perfect generator would get: the test images' distance."""
-    data_folder = call.workspace.folder("prepare", call.item)
+    data_folder = call.outputs.folder("prepare", call.item)
     data = read_description(data_folder)
     train_set, test_set = read_split(data_folder, "train"), read_split(data_folder, "test")
     if data.num_classes < 2 or len(test_set) == 0:
@@ -67,9 +68,9 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
             on_step=lambda step: bar.update(step - bar.n),
         )
     classifier = model.classifier.eval()
-    folder = call.workspace.folder("features", call.item)
+    folder = call.outputs.folder("features", call.item)
     write_classifier(folder, shape, classifier)
-    compare = read_comparison(folder, device=call.device, cache=call.workspace.feature_cache())
+    compare = read_comparison(folder, device=call.device, cache=call.outputs.feature_cache())
     (distance,) = compare.distance(train_set.images, test_set.images, data_name=call.item).values()
     measured = {"accuracy": _accuracy(classifier, test_set, call.device), "fd_of_test_images": distance}
     print(f"features {call.item}: test accuracy {measured['accuracy']:.4f}")

@@ -8,17 +8,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from lzn.base.sections import ParamsError, Section, load_section
+from lzn.data.prepared import DataDescription, read_description
 from lzn.released import Parts, fill_from_released
+from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
+from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
-from stages.dataset_files import DataDescription, read_description
-from stages.downloads import DownloadError, download, file_sha256
-from stages.entry import StageCall, run_stage
-from stages.flat_params import flatten
-from stages.params import ParamsError, Section, load_section
-from stages.provenance import code_fingerprint, git_commit
-from stages.runs import AnyRun, RepresentationRun, count_parameters
+from stages.runtime.provenance import code_fingerprint, git_commit
+from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
-from stages.trained import WEIGHTS, TrainedConfiguration, write_trained
+from stages.tracking.flat_params import flatten
+from stages.tracking.seed_identity import identity_of
+from stages.training.downloads import DownloadError, download, file_sha256
 
 
 class ImportParams(Section):
@@ -51,10 +52,10 @@ def import_run(call: StageCall) -> None:
     """Write weights and configuration as ``train`` does, and an MLflow run tagged ``source: released``."""
     where = f"imports.{call.item}"
     params: ImportParams = load_section(call.params_file, where, ImportParams)
-    data = read_description(call.workspace.folder("prepare", params.run.data))
+    data = read_description(call.outputs.folder("prepare", params.run.data))
     configuration = TrainedConfiguration(
         name=call.item,
-        size=call.workspace.size,
+        size=call.outputs.size,
         key=_key(params, data),
         num_classes=data.num_classes,
         run=params.run,
@@ -67,7 +68,7 @@ def import_run(call: StageCall) -> None:
         fill_from_released(checkpoint, _parts_of(model), ema=params.ema)
     except (ValueError, DownloadError) as error:
         raise ParamsError(f"{call.params_file}: {where}: {error}") from error
-    folder = call.workspace.seed_folder("train", call.item, params.run.seed)
+    folder = call.outputs.seed_folder("train", call.item, params.run.seed)
     write_trained(folder, configuration, model)
     _track(params, configuration, model, data_sha256=data.sha256, weights=folder / WEIGHTS)
     print(f"{call.item}: {count_parameters(model)} parameters from {checkpoint}")
@@ -115,7 +116,7 @@ def _key(params: ImportParams, data: DataDescription) -> str:
     content = [
         params.model_dump(mode="json", exclude={"path", "url"}),
         data.sha256,
-        code_fingerprint("stages.runs"),
+        code_fingerprint("lzn.runs.configuration"),
         code_fingerprint("lzn.released"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
@@ -141,7 +142,7 @@ def _track(
     }
     settings: dict[str, Any] = params.model_dump(mode="json", include={"ema"})
     parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
-    with Tracker.open(configuration.identity, tags=tags) as tracker:
+    with Tracker.open(identity_of(configuration), tags=tags) as tracker:
         tracker.log_params(flatten(settings | params.run.model_dump(mode="json", exclude={"seeds"})) | parts)
         tracker.finish()
 

@@ -6,17 +6,17 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from lzn.base.randomness import BatchRandom, generator_for
+from lzn.base.sections import Section, load_section
 from lzn.data import ChosenImages, dequantise, random_subset
+from lzn.data.prepared import read_split
 from lzn.metrics import reconstruction_error
-from lzn.randomness import SampleDraws, generator_for
+from lzn.runs.samplers import SamplerParams
+from lzn.runs.trained import TrainedRun, read_configuration, read_trained
 from lzn.studies.generation import velocity_of
-from stages.comparisons import read_comparison
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.measuring import run_measuring_stage
-from stages.params import Section, load_section
-from stages.samplers import SamplerParams
-from stages.trained import TrainedRun, read_configuration, read_trained
+from stages.feature_extraction.comparison import read_comparison
+from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.stage_main import StageCall
 
 
 class ReconstructionParams(Section):
@@ -49,10 +49,10 @@ def measure(call: StageCall) -> dict[str, float]:
 
 def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> dict[str, float]:
     """As many real images as generated ones, chosen at random where there are more."""
-    network = call.workspace.folder("features", data_name)
-    compare = read_comparison(network, device=call.device, cache=call.workspace.feature_cache())
-    real = read_split(call.workspace.folder("prepare", data_name), "train").images
-    folder = call.workspace.seed_folder("sample", call.item, call.of_seed)
+    network = call.outputs.folder("features", data_name)
+    compare = read_comparison(network, device=call.device, cache=call.outputs.feature_cache())
+    real = read_split(call.outputs.folder("prepare", data_name), "train").images
+    folder = call.outputs.seed_folder("sample", call.item, call.of_seed)
     generated = np.load(folder / "images.npy", mmap_mode="r")
     if len(generated) < len(real):
         real = ChosenImages(real, random_subset(len(real), len(generated), seed=params.seed).numpy())
@@ -63,7 +63,7 @@ def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -
 def _reconstruct(call: StageCall, params: MeasureParams, trained: TrainedRun) -> float:
     """Mean over images and draws of the distance between an image and its reconstruction, in [-1, 1] units."""
     settings = params.reconstruction
-    data = read_split(call.workspace.folder("prepare", trained.run.data), "train")
+    data = read_split(call.outputs.folder("prepare", trained.run.data), "train")
     chosen = random_subset(len(data), settings.num_images, seed=params.seed).numpy()
     images = dequantise(data.images[chosen]).to(call.device)
     labels = torch.from_numpy(data.labels[chosen]).to(call.device)
@@ -82,7 +82,7 @@ def _reconstruct(call: StageCall, params: MeasureParams, trained: TrainedRun) ->
                     [model.encoder(batch) for batch in torch.split(images, settings.batch_size)]
                 )
                 latents = trained.run.latent.build().with_alpha(1.0)(
-                    anchors, SampleDraws.for_whole_batch(len(anchors), generator)
+                    anchors, BatchRandom.for_whole_batch(len(anchors), generator)
                 )
             for start in range(0, len(images), settings.batch_size):
                 rows = slice(start, start + settings.batch_size)

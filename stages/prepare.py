@@ -12,13 +12,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from lzn.base.sections import ParamsError, load_section
+from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
-from stages.data_sets import AnyData, DataParams
-from stages.dataset_files import DataDescription, SplitFiles, write_description
-from stages.entry import StageCall, run_stage
-from stages.params import ParamsError, load_section
-from stages.provenance import code_fingerprint
+from lzn.preparation.data_sets import AnyData, DataParams
+from stages.runtime.provenance import code_fingerprint
+from stages.runtime.stage_main import StageCall, run_stage
 
 SET_ASIDE = "set_aside.txt"
 # Settings that decide what is checked, not what is written: unfinished work outlives a change of them.
@@ -34,12 +34,12 @@ def prepare(call: StageCall) -> None:
     params: DataParams = load_section(call.params_file, f"data.{call.item}", AnyData)
     with _explaining(f"{call.params_file}: data.{call.item}"):
         raw = _open(params)
-        work = call.workspace.preparation(call.item, _key(params, raw))
+        work = call.outputs.preparation(call.item, _key(params, raw))
         work.mkdir(parents=True, exist_ok=True)
         _mention_other_work(work)
         with FileLock(work / "lock", blocking=False):
             description = _prepare(call.item, params, raw, work)
-            _deliver(work, call.workspace.folder("prepare", call.item))
+            _deliver(work, call.outputs.folder("prepare", call.item))
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes"

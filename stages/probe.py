@@ -9,18 +9,18 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.files import load_weights
+from lzn.base.sections import ParamsError, Section, load_section
+from lzn.data.prepared import read_split
 from lzn.networks import ResNetEncoder
+from lzn.runs.configuration import RepresentationRun
+from lzn.runs.trained import TrainedRun, read_configuration, read_trained
 from lzn.studies import BackboneOutput, BatchRepresentation, FourRepresentations
-from stages.dataset_files import read_split
-from stages.entry import Hardware, StageCall
-from stages.measuring import run_measuring_stage, trained_seeds
-from stages.params import ParamsError, Section, load_section
-from stages.plot_rows import mean_and_std, write_plot_rows
-from stages.probe_methods import Accuracies, AdamWProbe, ProbedData, ProbeMethod
-from stages.quantity import NestedQuantities, flatten_quantities
-from stages.runs import RepresentationRun
-from stages.trained import TrainedRun, read_configuration, read_trained
-from stages.weights import load_weights
+from stages.measuring.plot_rows import mean_and_std, write_plot_rows
+from stages.measuring.quantity import NestedQuantities, flatten_quantities
+from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
+from stages.probing.methods import Accuracies, AdamWProbe, ProbedData, ProbeMethod
+from stages.runtime.stage_main import Hardware, StageCall
 
 
 class ProbeSettings(Section):
@@ -97,7 +97,7 @@ def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params:
 
 
 def _data(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> ProbedData:
-    folder = call.workspace.folder("prepare", run.data)
+    folder = call.outputs.folder("prepare", run.data)
     hardware: Hardware = load_section(call.params_file, "hardware", Hardware)
     return ProbedData(
         run,
@@ -142,10 +142,10 @@ def write_curve_along_training(call: StageCall, measured: NestedQuantities) -> M
         if name.startswith("along_training.") and name.endswith(".top1")
     }
     if not along:
-        first = call.workspace.seed_folder("train", call.item, trained_seeds(call)[0])
+        first = call.outputs.seed_folder("train", call.item, trained_seeds(call)[0])
         along = {read_configuration(first).run.training.num_steps: flat["trained.without_head.top1"]}
     rows = [[step, *mean_and_std(along[step])] for step in sorted(along)]
-    write_plot_rows(call.workspace.plot("probe", f"{call.item}.csv"), ["step", "top1", "std"], rows)
+    write_plot_rows(call.outputs.plot("probe", f"{call.item}.csv"), ["step", "top1", "std"], rows)
     return {}
 
 

@@ -2,14 +2,14 @@
 
 import json
 
-from stages.entry import StageCall, run_stage
-from stages.figures import draw_figures
-from stages.page import Page, render
-from stages.page.about import about
-from stages.page.images import sample_grids
-from stages.paper_tables import TablesParams
-from stages.params import Section, load_section
-from stages.results import Results
+from lzn.base.sections import Section, load_section
+from stages.reporting.figures import draw_figures
+from stages.reporting.page import Page, render
+from stages.reporting.page.about import about
+from stages.reporting.page.images import sample_grids
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams
+from stages.runtime.stage_main import StageCall, run_stage
 
 
 class ReportParams(Section):
@@ -26,16 +26,16 @@ def write_report(call: StageCall) -> None:
     families: dict[str, dict[str, str]] = load_section(
         call.params_file, "families", dict[str, dict[str, str]]
     )
-    results, folder = Results(call.workspace), call.workspace.folder("report")
-    drawings = draw_figures(of_tables, families, results, picture=params.picture)
-    for drawing in drawings:
-        drawing.save(folder)
-    tables = call.workspace.folder("tables")
+    results, folder = Results(call.outputs), call.outputs.folder("report")
+    figures = draw_figures(of_tables, families, results, picture=params.picture)
+    for figure in figures:
+        figure.save(folder)
+    tables = call.outputs.folder("tables")
     page = Page(
         about=about(results, families),
         claims=json.loads((tables / "claims.json").read_text()),
         tables=json.loads((tables / "tables.json").read_text()),
-        drawings=drawings,
+        figures=figures,
         grids=list(sample_grids(of_tables, families.get("generative", {}), results)),
         folder=folder,
     )

@@ -12,17 +12,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.sections import Section, load_section
 from lzn.data import quantise
-from stages.dataset_files import read_description, read_split
-from stages.drawing import Drawing, random_labels, require_decoder
-from stages.entry import StageCall, run_stage_of_seeds
-from stages.growing_images import GrowingImages
-from stages.measuring import track_measured, trained_seeds
-from stages.params import Section, load_section
-from stages.provenance import code_fingerprint
-from stages.sample_grids import save_columns, save_grid
-from stages.samplers import SamplerParams
-from stages.trained import WEIGHTS, TrainedRun, read_trained
+from lzn.data.prepared import read_description, read_split
+from lzn.runs.samplers import SamplerParams
+from lzn.runs.trained import WEIGHTS, TrainedRun, read_trained
+from stages.measuring.seed_statistics import track_measured, trained_seeds
+from stages.runtime.provenance import code_fingerprint
+from stages.runtime.stage_main import StageCall, run_stage_of_seeds
+from stages.sampling.drawing import Sampling, random_labels, require_decoder
+from stages.sampling.grids import save_columns, save_grid
+from stages.sampling.resumable_images import ResumableImages
 
 
 class SampleParams(Section):
@@ -44,13 +44,13 @@ def sample(call: StageCall) -> None:
     require_decoder(trained)
     data_name = trained.run.data
     params: SampleParams = load_section(call.params_file, f"sample.{data_name}", SampleParams)
-    data_folder = call.workspace.folder("prepare", data_name)
+    data_folder = call.outputs.folder("prepare", data_name)
     all_labels = torch.from_numpy(read_split(data_folder, "train").labels)
     labels = random_labels(all_labels, params.num_images, seed=params.seed)
-    unfinished = call.workspace.checkpoints(f"sample-{call.item}-{call.seed}", _key(trained, params, call))
+    unfinished = call.outputs.checkpoints(f"sample-{call.item}-{call.seed}", _key(trained, params, call))
     shape = read_description(data_folder).image_shape
-    images = GrowingImages.open(unfinished, (len(labels), *shape))
-    drawing = Drawing(
+    images = ResumableImages.open(unfinished, (len(labels), *shape))
+    sampling = Sampling(
         trained,
         seed=params.seed,
         batch_size=params.batch_size,
@@ -58,19 +58,19 @@ def sample(call: StageCall) -> None:
         shape=shape,
         device=call.device,
     )
-    _draw(drawing, labels, params, images, call)
-    folder = call.workspace.seed_folder("sample", call.item, call.of_seed)
+    _draw(sampling, labels, params, images, call)
+    folder = call.outputs.seed_folder("sample", call.item, call.of_seed)
     images.deliver(folder)
     np.save(folder / "labels.npy", labels.numpy())
 
 
 def draw_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     """Write grids of the first seed's images; MLflow's runs get the first one, and the time that was taken."""
-    folder = call.workspace.seed_folder("sample", call.item, seeds[0])
+    folder = call.outputs.seed_folder("sample", call.item, seeds[0])
     images, labels = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
-    trained = read_trained(call.workspace.seed_folder("train", call.item, seeds[0]))
+    trained = read_trained(call.outputs.seed_folder("train", call.item, seeds[0]))
     with_classes = trained.model.decoder.num_classes > 0
-    grid = call.workspace.plot("sample", f"{call.item}/grid.png")
+    grid = call.outputs.plot("sample", f"{call.item}/grid.png")
     save_grid(images, labels if with_classes else None, grid)
     if with_classes:
         save_columns(images, labels, grid.with_name("classes.png"))
@@ -79,11 +79,11 @@ def draw_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
 
 
 def _draw(
-    drawing: Drawing, labels: Tensor, params: SampleParams, images: GrowingImages, call: StageCall
+    sampling: Sampling, labels: Tensor, params: SampleParams, images: ResumableImages, call: StageCall
 ) -> None:
     """Draw what ``images`` still lacks, batch by batch."""
     with call.progress(total=len(labels), initial=images.num_finished, unit="image") as bar:
-        for drawn in drawing.batches(labels, params.sampler.build(), first=images.num_finished):
+        for drawn in sampling.batches(labels, params.sampler.build(), first=images.num_finished):
             images.append(quantise(drawn))
             bar.update(len(drawn))
 

@@ -7,19 +7,19 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lzn.base.randomness import generator_for
+from lzn.base.sections import ParamsError, Section, load_section
 from lzn.data import dequantise
+from lzn.data.prepared import read_split
 from lzn.flow import Euler
 from lzn.metrics import accuracy
-from lzn.randomness import generator_for
+from lzn.runs.configuration import JointRun
+from lzn.runs.trained import read_trained
 from lzn.studies import LatentsInBatch, classify_images
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.measuring import run_measuring_stage
-from stages.params import ParamsError, Section, load_section
-from stages.plot_rows import mean_and_std, write_plot_rows
-from stages.quantity import NestedQuantities, flatten_quantities
-from stages.runs import JointRun
-from stages.trained import read_trained
+from stages.measuring.plot_rows import mean_and_std, write_plot_rows
+from stages.measuring.quantity import NestedQuantities, flatten_quantities
+from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.stage_main import StageCall
 
 
 class SettingsParams(Section):
@@ -44,7 +44,7 @@ def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
         )
     data_name = trained.run.data
     params: SettingsParams = load_section(call.params_file, f"settings.{data_name}", SettingsParams)
-    test = read_split(call.workspace.folder("prepare", data_name), "test")
+    test = read_split(call.outputs.folder("prepare", data_name), "test")
     images = dequantise(test.images[:]).to(call.device)
     model = trained.model.to(call.device)
     solver = trained.run.latent.solver.build()
@@ -71,7 +71,7 @@ def write_heat_map(call: StageCall, measured: NestedQuantities) -> Mapping[str, 
         _, size, alpha = path.split(".", maxsplit=2)
         rows.append([int(size), float(alpha), *mean_and_std(found)])
     rows.sort(key=lambda row: row[:2])
-    file = call.workspace.plot("settings", f"{call.item}.csv")
+    file = call.outputs.plot("settings", f"{call.item}.csv")
     write_plot_rows(file, ["batch_size", "alpha", "accuracy", "std"], rows)
     return {}
 

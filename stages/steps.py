@@ -9,17 +9,17 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lzn.base.sections import Section, load_section
 from lzn.data import ChosenImages, quantise, random_subset
-from lzn.ode import EulerSampler
-from stages.comparisons import read_comparison
-from stages.dataset_files import read_split
-from stages.drawing import Drawing, random_labels, require_decoder
-from stages.entry import StageCall
-from stages.measuring import run_measuring_stage
-from stages.params import Section, load_section
-from stages.plot_rows import mean_and_std, write_plot_rows
-from stages.quantity import NestedQuantities, Quantity, flatten_quantities
-from stages.trained import read_trained
+from lzn.data.prepared import read_split
+from lzn.rectified_flow.ode import EulerSampler
+from lzn.runs.trained import read_trained
+from stages.feature_extraction.comparison import read_comparison
+from stages.measuring.plot_rows import mean_and_std, write_plot_rows
+from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
+from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.stage_main import StageCall
+from stages.sampling.drawing import Sampling, random_labels, require_decoder
 
 
 class StepsParams(Section):
@@ -42,11 +42,11 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     require_decoder(trained)
     data_name = trained.run.data
     params: StepsParams = load_section(call.params_file, f"steps.{data_name}", StepsParams)
-    train = read_split(call.workspace.folder("prepare", data_name), "train")
+    train = read_split(call.outputs.folder("prepare", data_name), "train")
     real = train.images
     if params.num_images < len(real):  # as many as there are drawn, the same for all runs
         real = ChosenImages(real, random_subset(len(real), params.num_images, seed=params.seed).numpy())
-    drawing = Drawing(
+    sampling = Sampling(
         trained,
         seed=params.seed,
         batch_size=params.batch_size,
@@ -55,13 +55,13 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
         device=call.device,
     )
     labels = random_labels(torch.from_numpy(train.labels), params.num_images, seed=params.seed)
-    network = call.workspace.folder("features", data_name)
-    comparison = read_comparison(network, device=call.device, cache=call.workspace.feature_cache())
+    network = call.outputs.folder("features", data_name)
+    comparison = read_comparison(network, device=call.device, cache=call.outputs.feature_cache())
     distances: dict[str, dict[str, float]] = {}
     with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
         for num_steps in params.num_steps:
-            images = np.empty((params.num_images, *drawing.shape), dtype=np.uint8)
-            draw_into(images, drawing, labels, num_steps=num_steps)
+            images = np.empty((params.num_images, *sampling.shape), dtype=np.uint8)
+            draw_into(images, sampling, labels, num_steps=num_steps)
             found = comparison.distance(real, images, data_name=data_name)
             for name, distance in found.items():
                 distances.setdefault(name, {})[str(num_steps)] = distance
@@ -69,10 +69,10 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     return {"distance": distances}
 
 
-def draw_into(images: NDArray[np.uint8], drawing: Drawing, labels: torch.Tensor, *, num_steps: int) -> None:
+def draw_into(images: NDArray[np.uint8], sampling: Sampling, labels: torch.Tensor, *, num_steps: int) -> None:
     """Fill ``images`` (n, c, h, w) with Euler's, for labels (n,)."""
     done = 0
-    for batch in drawing.batches(labels, EulerSampler(num_steps=num_steps)):
+    for batch in sampling.batches(labels, EulerSampler(num_steps=num_steps)):
         images[done : done + len(batch)] = quantise(batch)
         done += len(batch)
 
@@ -86,7 +86,7 @@ def write_curve_of_steps(call: StageCall, measured: NestedQuantities) -> Mapping
     shown = min(found, key=lambda name: (name != "fid", name), default=None)
     by_steps = {} if shown is None else found[shown]
     rows = [[num_steps, *mean_and_std(by_steps[num_steps])] for num_steps in sorted(by_steps)]
-    file = call.workspace.plot("steps", f"{call.item}.csv")
+    file = call.outputs.plot("steps", f"{call.item}.csv")
     write_plot_rows(file, ["num_steps", "distance", "std"], rows)
     return {}
 

@@ -3,13 +3,13 @@
 import hashlib
 import json
 
-from stages.claims import all_claims, claims_to_columns, claims_to_json, claims_to_markdown
-from stages.entry import StageCall, run_stage
-from stages.json_files import write_json
-from stages.paper_tables import TablesParams, fill_tables
-from stages.params import load_section
-from stages.results import Results
-from stages.table_formats import LEGEND, table_to_columns, table_to_markdown, tables_to_json
+from lzn.base.files import write_json
+from lzn.base.sections import load_section
+from stages.reporting.claims import all_claims, claims_to_columns, claims_to_json, claims_to_markdown
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams, fill_tables
+from stages.reporting.tables.formats import LEGEND, table_to_columns, table_to_markdown, tables_to_json
+from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import RunIdentity, Tracker
 
 
@@ -19,7 +19,7 @@ def write_tables(call: StageCall) -> None:
     families: dict[str, dict[str, str]] = load_section(
         call.params_file, "families", dict[str, dict[str, str]]
     )
-    results, size, folder = Results(call.workspace), call.workspace.size, call.workspace.folder("tables")
+    results, size, folder = Results(call.outputs), call.outputs.size, call.outputs.folder("tables")
     tables = fill_tables(params, families, results)
     claims = all_claims(params, families, results)
 

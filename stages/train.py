@@ -15,8 +15,13 @@ from typing import Any
 
 import torch
 
+from lzn.base.parallel import Processes, join_processes
+from lzn.base.sections import ParamsError, load_section
 from lzn.data import ImageLoadingError
-from lzn.parallel import Processes, join_processes
+from lzn.data.prepared import DataDescription, read_description, read_split
+from lzn.runs.configuration import AnyRun
+from lzn.runs.curves import mean_curve, read_curve, write_curve
+from lzn.runs.trained import TrainedConfiguration
 from lzn.training import (
     CheckpointFolder,
     TrainingDivergedError,
@@ -24,16 +29,11 @@ from lzn.training import (
     TrainingStep,
     train,
 )
-from stages.curves import mean_curve, read_curve, write_curve
-from stages.dataset_files import DataDescription, read_description, read_split
-from stages.entry import Hardware, StageCall, run_stage_of_seeds
-from stages.interruption import StopRequest, stop_requests
-from stages.launch import is_worker, place_of_worker, processes_to_start, run_workers
-from stages.params import ParamsError, load_section
-from stages.provenance import code_fingerprint
-from stages.recording import Recorder, recording
-from stages.runs import AnyRun
-from stages.trained import TrainedConfiguration
+from stages.runtime.provenance import code_fingerprint
+from stages.runtime.signals import StopRequest, stop_requests
+from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
+from stages.training.launch import is_worker, place_of_worker, processes_to_start, run_workers
+from stages.training.recording import Recorder, recording
 
 
 def seeds_of(call: StageCall) -> Sequence[int]:
@@ -59,14 +59,14 @@ def train_seed(call: StageCall) -> None:
         raise ParamsError(f"{call.params_file}: runs.{call.item}: {error}") from error
     hardware = load_section(call.params_file, "hardware", Hardware)
     count = processes_to_start(batch_size=run.training.batch_size)
-    data = read_description(call.workspace.folder("prepare", run.data))
+    data = read_description(call.outputs.folder("prepare", run.data))
     if count is not None:
         arguments = ["--params", str(call.params_file), "--run", call.item, "--seed", str(call.seed)]
         run_workers("stages.train", arguments, count=count, num_threads=hardware.num_threads)
         return
     configuration = TrainedConfiguration(
         name=call.item,
-        size=call.workspace.size,
+        size=call.outputs.size,
         key=_key(run, hardware, data),
         num_classes=data.num_classes,
         run=run,
@@ -84,8 +84,8 @@ def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
     """Write the training curve for ``dvc plots``, means over seeds; of several workers the first does it."""
     if os.environ.get("RANK", "0") != "0":
         return
-    curves = [read_curve(call.workspace.curve(call.item, seed)) for seed in seeds]
-    write_curve(call.workspace.plot("train", f"{call.item}.csv"), mean_curve(curves))
+    curves = [read_curve(call.outputs.curve(call.item, seed)) for seed in seeds]
+    write_curve(call.outputs.plot("train", f"{call.item}.csv"), mean_curve(curves))
 
 
 def _train_and_record(
@@ -98,7 +98,7 @@ def _train_and_record(
     processes: Processes,
     stop: StopRequest,
 ) -> None:
-    checkpoints = CheckpointFolder(call.workspace.checkpoints(configuration.name, configuration.key))
+    checkpoints = CheckpointFolder(call.outputs.checkpoints(configuration.name, configuration.key))
     with recording(
         configuration,
         call,
@@ -148,7 +148,7 @@ def _train(
     result = train(
         model,
         step,
-        read_split(call.workspace.folder("prepare", run.data), "train"),
+        read_split(call.outputs.folder("prepare", run.data), "train"),
         run.training,
         seed=run.seed,
         device=device,
@@ -171,7 +171,7 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
         run.model_dump(mode="json"),
         hardware.num_threads,
         data.sha256,
-        code_fingerprint("stages.runs"),
+        code_fingerprint("lzn.runs.configuration"),
     ]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 

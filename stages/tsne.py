@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lzn.base.randomness import derive_seed, generator_for
+from lzn.base.sections import ParamsError, Section, load_section
 from lzn.data import ChosenImages, ImageSet, random_subset
+from lzn.data.prepared import read_split
 from lzn.metrics import class_spreads, tsne_points
-from lzn.randomness import derive_seed, generator_for
+from lzn.runs.configuration import RepresentationRun
+from lzn.runs.trained import read_trained
 from lzn.studies import FourRepresentations, represent_images
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.measuring import run_measuring_stage, trained_seeds
-from stages.params import ParamsError, Section, load_section
-from stages.plot_rows import write_plot_rows
-from stages.quantity import Nested
-from stages.runs import RepresentationRun
-from stages.trained import read_trained
+from stages.measuring.plot_rows import write_plot_rows
+from stages.measuring.quantity import Nested
+from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
+from stages.runtime.stage_main import StageCall
 
 
 class TsneParams(Section):
@@ -46,7 +46,7 @@ def measure_tsne(call: StageCall) -> Nested:
         )
     data_name, run_seed = trained.run.data, trained.run.seed
     params: TsneParams = load_section(call.params_file, f"tsne.{data_name}", TsneParams)
-    test = read_split(call.workspace.folder("prepare", data_name), "test")
+    test = read_split(call.outputs.folder("prepare", data_name), "test")
     chosen = choose_images(test, params)
     encoder = trained.model.to(call.device).encoder
     represented = represent_images(
@@ -67,7 +67,7 @@ def measure_tsne(call: StageCall) -> Nested:
     labels = test.labels[chosen]
     if run_seed == trained_seeds(call)[0]:
         rows = ((x, y, label) for (x, y), label in zip(points.tolist(), labels.tolist(), strict=True))
-        write_plot_rows(call.workspace.plot("tsne", f"{call.item}.csv"), ["x", "y", "label"], rows)
+        write_plot_rows(call.outputs.plot("tsne", f"{call.item}.csv"), ["x", "y", "label"], rows)
     spreads = class_spreads(points, labels)
     classes = {str(label): asdict(spread) for label, spread in spreads.classes.items()}
     return {"classes": classes, "all": asdict(spreads.all), "relative_std": spreads.relative}

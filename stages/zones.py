@@ -7,27 +7,27 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.randomness import generator_for
+from lzn.base.sections import ParamsError, Section, load_section
 from lzn.data import dequantise, random_subset
+from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler
 from lzn.metrics import accuracy
-from lzn.randomness import generator_for
+from lzn.runs.configuration import JointRun
+from lzn.runs.solvers import SolverParams
+from lzn.runs.trained import TrainedRun, read_trained
 from lzn.studies import (
     CentresInBank,
     CentresInBatch,
-    ZoneQuestion,
+    ZoneProtocol,
     bank_zone_stability,
     batch_zone_stability,
     classify_images,
     encode_images,
 )
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.measuring import run_measuring_stage
-from stages.params import ParamsError, Section, load_section
-from stages.quantity import Nested
-from stages.runs import JointRun
-from stages.solvers import SolverParams
-from stages.trained import TrainedRun, read_trained
+from stages.measuring.quantity import Nested
+from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.stage_main import StageCall
 
 
 class StabilityParams(Section):
@@ -46,9 +46,9 @@ class StabilityParams(Section):
     """Training images whose latents are drawn among the whole training set's anchors."""
 
     @property
-    def question(self) -> ZoneQuestion:
+    def protocol(self) -> ZoneProtocol:
         """How latents are drawn and their zones found."""
-        return ZoneQuestion(latent_solver=self.latent_solver.build(), zone_solver=self.zone_solver.build())
+        return ZoneProtocol(latent_solver=self.latent_solver.build(), zone_solver=self.zone_solver.build())
 
 
 class ZoneClassificationParams(Section):
@@ -78,7 +78,7 @@ def measure_zones(call: StageCall) -> Nested:
         )
     data_name = trained.run.data
     params: ZonesParams = load_section(call.params_file, f"zones.{data_name}", ZonesParams)
-    images = read_split(call.workspace.folder("prepare", data_name), "train").images
+    images = read_split(call.outputs.folder("prepare", data_name), "train").images
     encoder = trained.model.to(call.device).encoder
     anchors = encode_images(encoder, images, batch_size=params.encoding_batch_size, device=call.device)
     bank = AnchorBank(anchors)
@@ -103,7 +103,7 @@ def _stability(
     """Shares that stay where the batch is redrawn, where it is the same, and in the bank."""
     batches = batch_zone_stability(
         anchors,
-        params.question,
+        params.protocol,
         batch_size=batch_size,
         num_pairs=params.num_pairs,
         samples_per_pair=params.samples_per_pair,
@@ -113,7 +113,7 @@ def _stability(
     of_bank = bank_zone_stability(
         bank,
         anchors[chosen],
-        params.question,
+        params.protocol,
         generator=generator_for(params.seed, "zones of the bank", run_seed, device=anchors.device),
     )
     return {
@@ -127,7 +127,7 @@ def _accuracies(
     params: ZoneClassificationParams, trained: TrainedRun, run: JointRun, bank: AnchorBank, call: StageCall
 ) -> dict[str, float]:
     """Test accuracy from latents in batches of test images, and from latents in the bank."""
-    test = read_split(call.workspace.folder("prepare", run.data), "test")
+    test = read_split(call.outputs.folder("prepare", run.data), "test")
     images = dequantise(test.images[:]).to(call.device)
     solver, encoder = run.latent.solver.build(), trained.model.encoder
     measured = {}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lzn.randomness import SampleDraws
+from lzn.base.randomness import BatchRandom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +42,21 @@ class AffineViews:
         if min(self.max_rotation, self.max_shear, self.max_shift, self.noise) < 0:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
-    def __call__(self, images: Tensor, draws: SampleDraws) -> Tensor:
+    def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
         """One view of each image (b, c, h, w), in [-1, 1]; in full precision under autocast as well."""
         with torch.autocast(images.device.type, enabled=False):
-            moved = self._move(images + 1.0, draws)
-            contrast = self.min_contrast + (1.0 - self.min_contrast) * draws.uniform(1, 1, 1)
-            noise = self.noise * draws.normal(*images.shape[1:])
+            moved = self._move(images + 1.0, random)
+            contrast = self.min_contrast + (1.0 - self.min_contrast) * random.uniform(1, 1, 1)
+            noise = self.noise * random.normal(*images.shape[1:])
             return (moved * contrast - 1.0 + noise).clamp(-1.0, 1.0)
 
-    def _move(self, heights: Tensor, draws: SampleDraws) -> Tensor:
+    def _move(self, heights: Tensor, random: BatchRandom) -> Tensor:
         """Images over a background of 0, rotated, scaled, sheared and shifted."""
         batch, _, height, width = heights.shape
         device = heights.device
 
         def uniform(limit: float, *shape: int) -> Tensor:
-            return limit * (2.0 * draws.uniform(*shape) - 1.0)
+            return limit * (2.0 * random.uniform(*shape) - 1.0)
 
         angle = uniform(math.radians(self.max_rotation))
         scale = uniform(math.log(self.max_scale)).exp()

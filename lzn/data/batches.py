@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from lzn.randomness import generator_for
+from lzn.base.randomness import generator_for
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:

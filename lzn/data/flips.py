@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from lzn.randomness import SampleDraws
+from lzn.base.randomness import BatchRandom
 
 
-def random_flips(images: Tensor, draws: SampleDraws) -> Tensor:
+def random_flips(images: Tensor, random: BatchRandom) -> Tensor:
     """Mirror each image (b, c, h, w), or each view (b, views, c, h, w), horizontally with probability 1/2."""
-    mirrored = draws.uniform(*images.shape[1:-3]) < 0.5
+    mirrored = random.uniform(*images.shape[1:-3]) < 0.5
     return torch.where(mirrored[..., None, None, None], images.flip(-1), images)

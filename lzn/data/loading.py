@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from lzn.base.parallel import Processes
+from lzn.base.randomness import generator_for
 from lzn.data.batches import batch_indices, steps_per_epoch
 from lzn.data.images import ImageSet
 from lzn.data.shards import open_image
-from lzn.parallel import Processes
-from lzn.randomness import generator_for
 
 MAX_PART_SIZE = 256
 """Samples that a worker loads at a time at most: bounds what waits in memory when batches are large."""

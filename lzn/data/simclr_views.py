@@ -11,6 +11,7 @@ import PIL.Image
 import torch
 from torch import Tensor
 
+from lzn.base.randomness import BatchRandom
 from lzn.data.colour_and_blur import (
     adjust_brightness,
     adjust_contrast,
@@ -21,7 +22,6 @@ from lzn.data.colour_and_blur import (
 )
 from lzn.data.decoding import array_from_image
 from lzn.data.random_crops import draw_crop_box
-from lzn.randomness import SampleDraws
 
 _COLOUR_CHANGES = (adjust_brightness, adjust_contrast, adjust_saturation, shift_hue)
 
@@ -112,10 +112,10 @@ class _DistortionSettings:
         if not 0.0 < self.blur_sigma[0] <= self.blur_sigma[1] < math.inf:
             raise ValueError(f"blur_sigma must be positive and in order, got {self.blur_sigma}")
 
-    def draw(self, draws: SampleDraws) -> Distortions:
-        """Random distortions, independent for each image, on the device of the draws."""
-        coins = draws.uniform(4)
-        order = draws.uniform(4).argsort(dim=1)
+    def draw(self, random: BatchRandom) -> Distortions:
+        """Random distortions, independent for each image, on the device of the random."""
+        coins = random.uniform(4)
+        order = random.uniform(4).argsort(dim=1)
         lowest = torch.tensor([max(0.0, 1.0 - self.jitter)] * 3 + [-self.hue], device=coins.device)
         highest = torch.tensor([1.0 + self.jitter] * 3 + [self.hue], device=coins.device)
         min_sigma, max_sigma = self.blur_sigma
@@ -123,10 +123,10 @@ class _DistortionSettings:
             mirrored=coins[:, 0] < self.flip_probability,
             jittered=coins[:, 1] < self.jitter_probability,
             order=order,
-            amounts=lowest + (highest - lowest) * draws.uniform(4),
+            amounts=lowest + (highest - lowest) * random.uniform(4),
             grey=coins[:, 2] < self.grey_probability,
             blurred=coins[:, 3] < self.blur_probability,
-            sigmas=min_sigma + (max_sigma - min_sigma) * draws.uniform(),
+            sigmas=min_sigma + (max_sigma - min_sigma) * random.uniform(),
             blur_kernel=self.blur_kernel,
         )
 
@@ -135,13 +135,13 @@ class _DistortionSettings:
 class SimCLRDistortions(_DistortionSettings):
     """All of a view but its crop, a batch at a time on the images' device; see the settings' list above."""
 
-    def __call__(self, images: Tensor, draws: SampleDraws) -> Tensor:
-        """One view of each image (b, c, h, w), in [-1, 1]; ``draws`` are on the images' device.
+    def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
+        """One view of each image (b, c, h, w), in [-1, 1]; ``random`` are on the images' device.
 
         Raises:
             ValueError: the images are smaller than half of the blur's kernel.
         """
-        return self.draw(draws).apply(images.float() / 2.0 + 0.5) * 2.0 - 1.0
+        return self.draw(random).apply(images.float() / 2.0 + 0.5) * 2.0 - 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ class SimCLRViews(SimCLRCrops, _DistortionSettings):
     def __call__(self, image: PIL.Image.Image, generator: torch.Generator) -> Tensor:
         """One view, uint8 (c, size, size)."""
         part = super().__call__(image, generator)
-        view = self.draw(SampleDraws.for_whole_batch(1, generator)).apply(part[None].float() / 255.0)[0]
+        view = self.draw(BatchRandom.for_whole_batch(1, generator)).apply(part[None].float() / 255.0)[0]
         return (view * 255.0).round().clamp(0.0, 255.0).to(torch.uint8)
 
 

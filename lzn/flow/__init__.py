@@ -7,7 +7,7 @@ Letters used in this package: ``n`` anchors, ``m`` states, ``q`` latent dimensio
 from lzn.flow.anchor_bank import AnchorBank
 from lzn.flow.assignment import NonFiniteAnchorsError
 from lzn.flow.latent_alignment import (
-    Arrival,
+    FlowResult,
     alignment_loss,
     alignment_objective,
     flow_to_anchors,
@@ -19,9 +19,9 @@ from lzn.flow.solvers import Adams, DPMSolver, Euler, Solver
 __all__ = [
     "Adams",
     "AnchorBank",
-    "Arrival",
     "DPMSolver",
     "Euler",
+    "FlowResult",
     "NonFiniteAnchorsError",
     "Solver",
     "alignment_loss",

@@ -67,12 +67,12 @@ class AnchorSet:
         log_weights = None if weights is None else _log_shares(weights)
         return AnchorSet(anchors - centre, centre, log_weights, working_dtype)
 
-    def enter(self, points: Tensor, tau: float) -> Tensor:
+    def to_centred(self, points: Tensor, tau: float) -> Tensor:
         """Points (m, q) at noise level ``tau`` in shifted coordinates, float64."""
         return points.double() - (1.0 - tau) * self.centre
 
-    def leave(self, state: Tensor, tau: float) -> Tensor:
-        """The inverse of `enter`."""
+    def from_centred(self, state: Tensor, tau: float) -> Tensor:
+        """The inverse of `to_centred`."""
         return state.double() + (1.0 - tau) * self.centre
 
     def keys(self, dtype: torch.dtype) -> "Keys":
@@ -176,7 +176,7 @@ def in_full_precision(device: torch.device) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def at_hand(tensor: Tensor) -> bool:
+def is_cpu(tensor: Tensor) -> bool:
     """Can values be looked at for nothing? An accelerator would first have to finish all that waits in its queue.
 
     So there bad values are not refused: what is computed from them is NaN.
@@ -195,23 +195,23 @@ def check_points(name: str, points: Tensor, *, dim: int | None = None) -> None:
 
 
 def check_anchors(name: str, anchors: Tensor) -> None:
-    """Raise ValueError unless ``anchors`` is (n, q), and `NonFiniteAnchorsError` unless it is finite (`at_hand`)."""
+    """Raise ValueError unless ``anchors`` is (n, q), and `NonFiniteAnchorsError` unless it is finite (`is_cpu`)."""
     check_points(name, anchors)
-    if at_hand(anchors) and not bool(torch.isfinite(anchors.detach()).all()):
+    if is_cpu(anchors) and not bool(torch.isfinite(anchors.detach()).all()):
         raise NonFiniteAnchorsError(
             f"{name} hold NaN or infinity; lower the encoder's learning rate or clip gradients"
         )
 
 
 def check_weights(weights: Tensor | None, num_anchors: int) -> None:
-    """Raise ValueError unless ``weights`` is (n,), finite, non-negative and of positive sum (`at_hand`)."""
+    """Raise ValueError unless ``weights`` is (n,), finite, non-negative and of positive sum (`is_cpu`)."""
     if weights is None:
         return
     if weights.shape != (num_anchors,):
         raise ValueError(
             f"weights must have shape ({num_anchors},), one for each anchor, got {_describe(weights)}"
         )
-    if not at_hand(weights):
+    if not is_cpu(weights):
         return
     if not bool(torch.isfinite(weights).all()):
         raise ValueError("weights hold NaN or infinity")

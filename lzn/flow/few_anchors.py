@@ -25,10 +25,10 @@ from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
 from lzn.flow.trajectory import Trajectory
 
 
-def follow_few(
+def integrate_flow_low_rank(
     zones: AnchorSet, state: Tensor, steps: Sequence[Step], *, targets: Tensor | None = None
 ) -> Trajectory:
-    """`lzn.flow.trajectory.follow`, for fewer anchors than dimensions.
+    """`lzn.flow.trajectory.integrate_flow`, for fewer anchors than dimensions.
 
     Args:
         zones: the anchors.

@@ -7,21 +7,21 @@ from torch import Tensor
 
 from lzn.flow.assignment import (
     AnchorSet,
-    at_hand,
     check_anchors,
     check_points,
     check_weights,
     in_full_precision,
+    is_cpu,
     working_dtype,
 )
-from lzn.flow.few_anchors import follow_few
+from lzn.flow.few_anchors import integrate_flow_low_rank
 from lzn.flow.latent_computation import DEFAULT_SOLVER
 from lzn.flow.solvers import Solver
-from lzn.flow.trajectory import follow
+from lzn.flow.trajectory import integrate_flow
 
 
 @dataclass(frozen=True)
-class Arrival:
+class FlowResult:
     """Where latents arrive when they flow towards the anchors.
 
     Attributes:
@@ -41,7 +41,7 @@ def flow_to_anchors(
     weights: Tensor | None = None,
     targets: Tensor | None = None,
     solver: Solver = DEFAULT_SOLVER,
-) -> Arrival:
+) -> FlowResult:
     """Flow latents towards the anchors: FM(z; 1), and how surely they were on their way to ``targets`` (section 2.2).
 
     Args:
@@ -53,7 +53,7 @@ def flow_to_anchors(
 
     Raises:
         NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError; of values on an accelerator see
-            `lzn.flow.assignment.at_hand`, here and below).
+            `lzn.flow.assignment.is_cpu`, here and below).
         ValueError: shapes do not fit, weights are negative or sum to zero, or a target is no anchor's index.
     """
     check_anchors("anchors", anchors)
@@ -66,13 +66,13 @@ def flow_to_anchors(
         zones = AnchorSet.build(anchors, weights, dtype)
         grid = solver.grid_to_anchors()
         steps = solver.steps(grid)
-        state = zones.enter(latents, grid[0])
+        state = zones.to_centred(latents, grid[0])
         if len(anchors) <= anchors.shape[1] // 2:
-            trajectory = follow_few(zones, state, steps, targets=targets)
+            trajectory = integrate_flow_low_rank(zones, state, steps, targets=targets)
         else:
-            trajectory = follow(zones, state, steps, targets=targets)
-        points = zones.leave(trajectory.end, grid[-1]).to(dtype)
-    return Arrival(points, trajectory.target_log_probability)
+            trajectory = integrate_flow(zones, state, steps, targets=targets)
+        points = zones.from_centred(trajectory.end, grid[-1]).to(dtype)
+    return FlowResult(points, trajectory.target_log_probability)
 
 
 def alignment_loss(
@@ -105,7 +105,7 @@ def alignment_loss(
     """
     _check_targets(targets, num_latents=len(latents), num_anchors=len(anchors))
     check_weights(weights, len(anchors))
-    if log and weights is not None and at_hand(weights) and bool((weights[targets] == 0).any()):
+    if log and weights is not None and is_cpu(weights) and bool((weights[targets] == 0).any()):
         raise ValueError(
             "a target anchor has weight zero: the logarithm of its probability is minus infinity"
         )
@@ -146,5 +146,5 @@ def _check_targets(targets: Tensor | None, *, num_latents: int, num_anchors: int
         raise ValueError(
             f"targets must be int64 of shape ({num_latents},), got {targets.dtype} of shape {tuple(targets.shape)}"
         )
-    if at_hand(targets) and bool(((targets < 0) | (targets >= num_anchors)).any()):
+    if is_cpu(targets) and bool(((targets < 0) | (targets >= num_anchors)).any()):
         raise ValueError(f"targets must lie in [0, {num_anchors}), the number of anchors")

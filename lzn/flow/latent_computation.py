@@ -12,7 +12,7 @@ from lzn.flow.assignment import (
 )
 from lzn.flow.solvers import Euler, Solver
 from lzn.flow.straight_start import find_straight_start
-from lzn.flow.trajectory import follow
+from lzn.flow.trajectory import integrate_flow
 
 DEFAULT_SOLVER = Euler(num_steps=20, g=1e-4)
 
@@ -47,7 +47,7 @@ def compute_latents(
 
     Raises:
         NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError; of values on an accelerator see
-            `lzn.flow.assignment.at_hand`).
+            `lzn.flow.assignment.is_cpu`).
         ValueError: shapes do not fit, weights are negative or sum to zero, or alpha is outside [0, 1].
     """
     check_anchors("anchors", anchors)
@@ -71,4 +71,4 @@ def compute_latents(
         grid = solver.grid_to_latents()
         steps = solver.steps(grid)
         start = find_straight_start(zones, own, spread.to(dtype), steps)
-        return zones.leave(follow(zones, state, steps, start=start).end, grid[-1]).to(dtype)
+        return zones.from_centred(integrate_flow(zones, state, steps, start=start).end, grid[-1]).to(dtype)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, at_hand, row_blocks
+from lzn.flow.assignment import AnchorSet, is_cpu, row_blocks
 from lzn.flow.multistep import Step
 
 SURE_GAP = 64.0
@@ -53,7 +53,7 @@ def find_straight_start(
         noise: ``e``, (m, q).
         steps: the solver's.
     """
-    if not at_hand(noise):
+    if not is_cpu(noise):
         return StraightStart(0, torch.empty(0, dtype=torch.int64, device=noise.device))
     with torch.no_grad():
         nearest = torch.arange(len(noise)) if own is None else _nearest(zones.points, own)

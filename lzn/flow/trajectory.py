@@ -30,7 +30,7 @@ class Trajectory:
     target_log_probability: Tensor | None
 
 
-def follow(
+def integrate_flow(
     zones: AnchorSet,
     state: Tensor,
     steps: Sequence[Step],

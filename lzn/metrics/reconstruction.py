@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from lzn.ode import Sampler
-from lzn.rectified_flow import T_MIN, Velocity
+from lzn.rectified_flow.ode import Sampler
+from lzn.rectified_flow.path import T_MIN, Velocity
 
 
 def reconstruction_error(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lzn.randomness import SampleDraws
+from lzn.base.randomness import BatchRandom
 
 # Of Murmur3's finaliser, as signed numbers. Odd: multiplying by them modulo 2^32 can be undone.
 _FACTORS = (0x85EBCA6B - 2**32, 0xC2B2AE35 - 2**32)
@@ -82,11 +82,11 @@ class DropoutKeys:
     layers: Tensor
     samples: Tensor
 
-    def draw(self, draws: SampleDraws) -> None:
+    def draw(self, random: BatchRandom) -> None:
         """New keys, for one step."""
         if len(self.layers):
-            self.layers.random_(-(2**31), 2**31, generator=draws.generator)
-            self.samples.copy_(draws.bits())
+            self.layers.random_(-(2**31), 2**31, generator=random.generator)
+            self.samples.copy_(random.bits())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from lzn.networks.resampling import upsample
 from lzn.networks.unet_config import UNetConfig
 
 
-class Drawing(NamedTuple):
+class UpState(NamedTuple):
     """What one level hands to the next finer one: its map (b, c, h, w), and the image so far."""
 
     feature_map: Tensor
@@ -70,8 +70,8 @@ class UpLevel(nn.Module):
                 channels, channels, embedding_channels=width, dropout=dropout, resample=resample
             )
 
-    def forward(self, below: Drawing, skips: Sequence[Tensor], embedding: Tensor) -> Drawing:
-        """Continue the coarser level's drawing, with the down path's maps of this level, last one first."""
+    def forward(self, below: UpState, skips: Sequence[Tensor], embedding: Tensor) -> UpState:
+        """Continue the coarser level's state, with the down path's maps of this level, last one first."""
         x, image = below
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             x = block(torch.cat([x, skip], dim=1), embedding)
@@ -81,7 +81,7 @@ class UpLevel(nn.Module):
             image = drawn if image is None else self.enlarge_image(image) + drawn
         if self.upsample is not None:
             x = self.upsample(x, embedding)
-        return Drawing(x, image)
+        return UpState(x, image)
 
 
 class UpPath(nn.Module):
@@ -105,8 +105,8 @@ class UpPath(nn.Module):
 
     def forward(self, x: Tensor, maps: Sequence[Sequence[Tensor]], embedding: Tensor) -> Tensor:
         """The middle's output and the down path's maps, finest first, to images (b, channels, h, w)."""
-        drawing = Drawing(x, image=None)
+        state = UpState(x, image=None)
         for level, skips in zip(reversed(self.levels), reversed(maps), strict=True):
-            drawing = level(drawing, skips, embedding)
-        assert drawing.image is not None  # level 0 always draws
-        return drawing.image
+            state = level(state, skips, embedding)
+        assert state.image is not None  # level 0 always draws
+        return state.image

@@ -1,6 +1,6 @@
 """The paper's three case studies: models, training steps and inference; and how stable latent zones are."""
 
-from lzn.studies.encoding import encode_images
+from lzn.studies.encoding import compute_reference_anchors, encode_images
 from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
 from lzn.studies.joint import (
     CentresInBank,
@@ -25,7 +25,7 @@ from lzn.studies.representation import (
 )
 from lzn.studies.zone_stability import (
     BatchZoneStability,
-    ZoneQuestion,
+    ZoneProtocol,
     ZoneStability,
     bank_zone_stability,
     batch_zone_stability,
@@ -49,11 +49,12 @@ __all__ = [
     "LatentsInBatch",
     "RepresentationModel",
     "RepresentationStep",
-    "ZoneQuestion",
+    "ZoneProtocol",
     "ZoneStability",
     "bank_zone_stability",
     "batch_zone_stability",
     "classify_images",
+    "compute_reference_anchors",
     "decode_labels",
     "draw_label_latents",
     "encode_images",

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lzn.base.randomness import BatchRandom
 from lzn.flow import Solver, compute_latents
 from lzn.networks import LatentEncoder, VelocityUNet
-from lzn.ode import Sampler
-from lzn.randomness import SampleDraws
-from lzn.rectified_flow import T_MIN, Velocity, interpolate, rectified_flow_loss, sample_times
+from lzn.rectified_flow.ode import Sampler
+from lzn.rectified_flow.path import T_MIN, Velocity, interpolate, rectified_flow_loss, sample_times
 from lzn.training import Batch, Losses
 
 
@@ -24,14 +24,14 @@ class LatentDraw:
     solver: Solver
     alpha: float = 1.0
 
-    def __call__(self, anchors: Tensor, draws: SampleDraws) -> Tensor:
+    def __call__(self, anchors: Tensor, random: BatchRandom) -> Tensor:
         """Latents (b, q) of own samples, with anchors (b, q), among the anchors of the global batch."""
-        noise = draws.normal(anchors.shape[1])
-        if draws.share.processes.count == 1:
+        noise = random.normal(anchors.shape[1])
+        if random.share.processes.count == 1:
             return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
         # Own anchors as rows of the gathered float64 ones: see `compute_latents`.
-        gathered = draws.share.gather(anchors.double())
-        own = gathered[draws.share.rows]
+        gathered = random.share.gather(anchors.double())
+        own = gathered[random.share.rows]
         return compute_latents(own, noise, all_anchors=gathered, alpha=self.alpha, solver=self.solver)
 
     def with_alpha(self, alpha: float) -> "LatentDraw":
@@ -54,12 +54,12 @@ class GenerationStep:
 
     latents: LatentDraw | None
 
-    def __call__(self, model: GenerativeModel, batch: Batch, draws: SampleDraws) -> Losses:
+    def __call__(self, model: GenerativeModel, batch: Batch, random: BatchRandom) -> Losses:
         """The rectified flow loss on one batch."""
-        flow_input = FlowInput.draw(batch.images, draws)
+        flow_input = FlowInput.draw(batch.images, random)
         latent = None
         if self.latents is not None and model.encoder is not None:
-            latent = self.latents(model.encoder(batch.images), draws)
+            latent = self.latents(model.encoder(batch.images), random)
         return Losses(flow_input.loss(model.decoder, latent, batch.labels))
 
 
@@ -72,9 +72,9 @@ class FlowInput:
     t: Tensor
 
     @staticmethod
-    def draw(images: Tensor, draws: SampleDraws) -> "FlowInput":
+    def draw(images: Tensor, random: BatchRandom) -> "FlowInput":
         """Noise and times for images (b, c, h, w)."""
-        return FlowInput(images, draws.normal(*images.shape[1:]), sample_times(draws))
+        return FlowInput(images, random.normal(*images.shape[1:]), sample_times(random))
 
     def loss(self, decoder: VelocityUNet, latent: Tensor | None, labels: Tensor) -> Tensor:
         """Mean squared error of the decoder's velocity."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lzn.base.randomness import BatchRandom
 from lzn.flow import (
     AnchorBank,
     Euler,
@@ -15,9 +16,8 @@ from lzn.flow import (
     flow_to_anchors,
     nearest_anchor,
 )
-from lzn.label_anchors import LabelAnchors, class_frequencies
 from lzn.networks import LatentEncoder, VelocityUNet
-from lzn.randomness import SampleDraws
+from lzn.networks.label_anchors import LabelAnchors, class_frequencies
 from lzn.studies.generation import FlowInput, LatentDraw
 from lzn.training import Batch, Losses
 
@@ -50,10 +50,10 @@ class JointStep:
     latents: LatentDraw
     alignment: LabelAlignment
 
-    def __call__(self, model: JointModel, batch: Batch, draws: SampleDraws) -> Losses:
+    def __call__(self, model: JointModel, batch: Batch, random: BatchRandom) -> Losses:
         """Both losses on one batch; the label flow's weights are the global batch's class frequencies (E.2)."""
-        flow_input = FlowInput.draw(batch.images, draws)
-        latents = self.latents(model.encoder(batch.images), draws)
+        flow_input = FlowInput.draw(batch.images, random)
+        latents = self.latents(model.encoder(batch.images), random)
         anchors = model.label_anchors.points
         arrival = flow_to_anchors(
             latents,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import ImageArray, dequantise
 from lzn.flow import Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
 from lzn.networks import ResNetEncoder
-from lzn.randomness import SampleDraws
 from lzn.studies.generation import LatentDraw
 from lzn.training import Batch, Losses
 
-Augmentation = Callable[[Tensor, SampleDraws], Tensor]
+Augmentation = Callable[[Tensor, BatchRandom], Tensor]
 
 REPRESENTATIONS = ("without_head", "with_head", "with_latent", "with_latent_alpha_0")
 """The four representations of D.4: backbone output, anchor, latent, latent at the zone's centre."""
@@ -43,16 +43,16 @@ class RepresentationStep:
     solver: Solver
     num_skipped_steps: int
 
-    def __call__(self, model: RepresentationModel, batch: Batch, draws: SampleDraws) -> Losses:
+    def __call__(self, model: RepresentationModel, batch: Batch, random: BatchRandom) -> Losses:
         """The alignment loss on two views of one batch; labels are not used.
 
         Raises:
             ValueError: the images were loaded with another number of views than two.
         """
         with torch.autocast(batch.images.device.type, enabled=False):  # views are data: they are not rounded
-            views = [self.augment(images, draws) for images in _two_of_each(batch.images)]
+            views = [self.augment(images, random) for images in _two_of_each(batch.images)]
         anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
-        latents = self.latents(anchors, draws)
+        latents = self.latents(anchors, random)
         if batch.share.processes.count > 1:
             anchors_view2 = batch.share.gather(anchors_view2.double())
         targets = torch.arange(batch.share.first, batch.share.last, device=latents.device)

@@ -62,7 +62,7 @@ class BatchZoneStability:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZoneQuestion:
+class ZoneProtocol:
     """How latents are drawn, and how their zone is found.
 
     Attributes:
@@ -85,7 +85,7 @@ class ZoneQuestion:
         """
         return bank.latents(anchors, noise, alpha=self.alpha, solver=self.latent_solver)
 
-    def stay(self, bank: AnchorBank, anchors: Tensor, latents: Tensor) -> Tensor:
+    def is_in_zone(self, bank: AnchorBank, anchors: Tensor, latents: Tensor) -> Tensor:
         """Whether latents (m, q) lie in the zones that their samples have among the bank's anchors: bool (m,).
 
         Raises:
@@ -96,7 +96,7 @@ class ZoneQuestion:
 
 def batch_zone_stability(
     anchors: Tensor,
-    question: ZoneQuestion,
+    protocol: ZoneProtocol,
     *,
     batch_size: int,
     num_pairs: int,
@@ -112,7 +112,7 @@ def batch_zone_stability(
     Args:
         anchors: the anchors of the data set, (n, q), that samples and rests are drawn from. Within a batch nothing is
             drawn twice.
-        question: how latents are drawn and zones found.
+        protocol: how latents are drawn and zones found.
         batch_size: anchors in each batch, the sample's included.
         num_pairs: how many times the rests of two batches are drawn.
         samples_per_pair: samples for each of these pairs, none of which is in the rests.
@@ -129,30 +129,30 @@ def batch_zone_stability(
         order = _shuffled(anchors, generator)
         samples, others = order[:samples_per_pair], order[samples_per_pair:]
         first, second = (AnchorBank(_shuffled(others, generator)[: batch_size - 1]) for _ in range(2))
-        latents = question.draw(first, samples, _noise_like(samples, generator))
-        redrawn.append(question.stay(second, samples, latents))
-        same.append(question.stay(first, samples, latents))
+        latents = protocol.draw(first, samples, _noise_like(samples, generator))
+        redrawn.append(protocol.is_in_zone(second, samples, latents))
+        same.append(protocol.is_in_zone(first, samples, latents))
     return BatchZoneStability(
         redrawn=ZoneStability.of(torch.stack(redrawn)), same=ZoneStability.of(torch.stack(same))
     )
 
 
 def bank_zone_stability(
-    bank: AnchorBank, anchors: Tensor, question: ZoneQuestion, *, generator: torch.Generator
+    bank: AnchorBank, anchors: Tensor, protocol: ZoneProtocol, *, generator: torch.Generator
 ) -> ZoneStability:
     """One latent of each sample (m, q) among all of the bank's anchors, and whether the bank finds it in its zone.
 
     Args:
         bank: the anchors that divide the latent space.
         anchors: the samples' anchors, (m, q), rows of the bank or not; two at least.
-        question: how latents are drawn and zones found.
+        protocol: how latents are drawn and zones found.
         generator: on the device of ``anchors``.
 
     Raises:
         ValueError: as `AnchorBank.latents`, or there is one sample only.
     """
-    latents = question.draw(bank, anchors, _noise_like(anchors, generator))
-    return ZoneStability.of(question.stay(bank, anchors, latents)[:, None])
+    latents = protocol.draw(bank, anchors, _noise_like(anchors, generator))
+    return ZoneStability.of(protocol.is_in_zone(bank, anchors, latents)[:, None])
 
 
 def _check_numbers(num_anchors: int, *, batch_size: int, num_pairs: int, samples_per_pair: int) -> None:

@@ -3,8 +3,8 @@
 from torch import nn
 from torch.nn import functional
 
+from lzn.base.randomness import BatchRandom
 from lzn.networks import ImageClassifier
-from lzn.randomness import SampleDraws
 from lzn.training.step import Batch, Losses
 
 
@@ -16,7 +16,7 @@ class ClassifierModel(nn.Module):
         self.classifier = classifier
 
 
-def cross_entropy_step(model: ClassifierModel, batch: Batch, draws: SampleDraws) -> Losses:
+def cross_entropy_step(model: ClassifierModel, batch: Batch, random: BatchRandom) -> Losses:
     """Cross entropy and accuracy on one batch."""
     logits = model.classifier(batch.images).float()  # under autocast they are bfloat16
     accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()

@@ -5,9 +5,9 @@ from collections.abc import Generator
 import torch
 from torch import Tensor
 
+from lzn.base.parallel import Processes
+from lzn.base.randomness import BatchRandom, generator_for
 from lzn.data import ImageSet, SampleViews, load_batches, random_flips
-from lzn.parallel import Processes
-from lzn.randomness import SampleDraws, generator_for
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.step import Batch
 
@@ -47,8 +47,8 @@ def training_batches(
     for step, loaded in enumerate(loaded_batches, start=first_step):
         images = _scaled(loaded.images.to(device, non_blocking=pin_memory))
         if schedule.random_flips:
-            draws = SampleDraws(generator_for(seed, "flips", step, device=device), share)
-            images = random_flips(images, draws)
+            random = BatchRandom(generator_for(seed, "flips", step, device=device), share)
+            images = random_flips(images, random)
         yield Batch(_channels_last(images), loaded.labels.to(device, non_blocking=pin_memory), share)
 
 

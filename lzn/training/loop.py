@@ -8,10 +8,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from lzn.base.parallel import BatchShare, Processes
+from lzn.base.randomness import BatchRandom, derive_seed, generator_for
 from lzn.data import ImageSet, SampleViews
 from lzn.networks import keyed_dropout
-from lzn.parallel import BatchShare, Processes
-from lzn.randomness import SampleDraws, derive_seed, generator_for
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.compute import Compute
 from lzn.training.feeding import training_batches
@@ -148,8 +148,8 @@ def train(
     return TrainingResult(tuple(progress.curve), progress.totals.num_skipped)
 
 
-def _draws(seed: int, purpose: str, step: int, share: BatchShare, device: torch.device | str) -> SampleDraws:
-    return SampleDraws(generator_for(seed, purpose, step, device=device), share)
+def _draws(seed: int, purpose: str, step: int, share: BatchShare, device: torch.device | str) -> BatchRandom:
+    return BatchRandom(generator_for(seed, purpose, step, device=device), share)
 
 
 def _agreed(

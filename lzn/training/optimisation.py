@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lzn.base.parallel import BatchShare
 from lzn.flow import NonFiniteAnchorsError
-from lzn.parallel import BatchShare
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.step import Losses
 

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lzn.ema import ExponentialMovingAverage
-from lzn.parallel import Processes
+from lzn.base.parallel import Processes
 from lzn.training.checkpoints import CheckpointFolder
+from lzn.training.ema import ExponentialMovingAverage
 from lzn.training.optimisation import Outcome, build_optimizer
 from lzn.training.progress import Progress
 from lzn.training.schedule import TrainingSchedule

@@ -1,4 +1,4 @@
-"""What a case study gives to the training loop: a function of (model, batch, draws) that returns losses."""
+"""What a case study gives to the training loop: a function of (model, batch, random) that returns losses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from lzn.parallel import BatchShare
-from lzn.randomness import SampleDraws
+from lzn.base.parallel import BatchShare
+from lzn.base.randomness import BatchRandom
 
 Model_contra = TypeVar("Model_contra", bound=nn.Module, contravariant=True)
 
@@ -43,9 +43,9 @@ class Losses:
 
 
 class TrainingStep(Protocol[Model_contra]):
-    """One training step of a study; all of its randomness comes from ``draws``, but for dropout's."""
+    """One training step of a study; all of its randomness comes from ``random``, but for dropout's."""
 
-    def __call__(self, model: Model_contra, batch: Batch, draws: SampleDraws) -> Losses:
+    def __call__(self, model: Model_contra, batch: Batch, random: BatchRandom) -> Losses:
         """Losses of ``model`` on ``batch``: means over the samples that this process holds.
 
         Whatever these samples are, all processes gather the same things in the same order.

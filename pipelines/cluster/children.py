@@ -15,8 +15,8 @@ from prefect.states import Cancelling
 from prefect.tasks import Task
 
 from pipelines.cluster.server_setup import GPU_LIMIT
-from pipelines.processes import Relay
-from stages.resources import Resources
+from pipelines.processes.commands import Relay
+from pipelines.resources import Resources
 
 DEPLOYMENT = "run-stage/{pool}"
 SERVER_PATIENCE_SECONDS = 900.0
@@ -129,7 +129,7 @@ class Children:
                 parameters={**parameters, "stage": stage, "gpus": resources.gpus},
                 idempotency_key=key,
                 parent_task_run_id=placeholder,
-                # What a pod or container asks for; a worker's own processes lease GPUs (pipelines.cluster.gpus).
+                # What a pod or container asks for; a worker's own processes lease GPUs (pipelines.cluster.worker.gpus).
                 job_variables={"gpus": resources.gpus} if resources.gpus else None,
             )
         )

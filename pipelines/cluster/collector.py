@@ -19,13 +19,13 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 
-from pipelines.cluster.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
-from pipelines.cluster.resolution import Resolution
-from pipelines.cluster.run_cache import DiskError, RemoteError
-from pipelines.cluster.sizes import UnknownSizeError, files_of_size
+from lzn.base.sections import ParamsError
+from pipelines.cluster.remote.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
+from pipelines.cluster.remote.resolution import Resolution
+from pipelines.cluster.remote.run_cache import DiskError, RemoteError
 from pipelines.dag import dependencies_in
-from pipelines.workspace import WorkspaceBusyError, exclusive_workspace
-from stages.params import ParamsError
+from pipelines.processes.exclusive_project import WorkspaceBusyError, exclusive_workspace
+from pipelines.sizes import UnknownSizeError, files_of_size
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:

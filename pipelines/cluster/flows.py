@@ -14,31 +14,37 @@ from prefect.client.schemas import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from pipelines.cluster.checkouts import CommitError, checked_out, kept_checkout, leave_one_dag, resolve_commit
+from lzn.base.sections import ParamsError, read_yaml
 from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
-from pipelines.cluster.files import DamagedOutputsError, patiently
-from pipelines.cluster.gpu_limit import gpus_of_the_cluster
-from pipelines.cluster.gpus import GpuError, GpuWaitStoppedError
-from pipelines.cluster.remote_stage import (
+from pipelines.cluster.remote.files import DamagedOutputsError, patiently
+from pipelines.cluster.remote.resolution import Resolution
+from pipelines.cluster.remote.run_cache import DiskError, RemoteError
+from pipelines.cluster.scheduling import Launch, WorkersLoop
+from pipelines.cluster.worker.checkouts import (
+    CommitError,
+    checked_out,
+    kept_checkout,
+    leave_one_dag,
+    resolve_commit,
+)
+from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
+from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
+from pipelines.cluster.worker.remote_stage import (
     REMOTE_PATIENCE_SECONDS,
     RefusedError,
     RemoteStage,
     StoppedError,
     run_remote_stage,
 )
-from pipelines.cluster.resolution import Resolution
-from pipelines.cluster.run_cache import DiskError, RemoteError
-from pipelines.cluster.scheduling import Launch, WorkersLoop
-from pipelines.cluster.settings import ClusterSettings, SettingsError
-from pipelines.cluster.sizes import SizeFiles, UnknownSizeError, files_of_size
+from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
 from pipelines.dag import dependencies_in
-from pipelines.interruption import StopRequest, stop_on_signals
-from pipelines.processes import Limits, Relay
+from pipelines.processes.commands import Limits, Relay
+from pipelines.processes.signals import StopRequest, stop_on_signals
+from pipelines.resources import resources_of
 from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
-from stages.params import ParamsError, read_yaml
-from stages.resources import resources_of
-from stages.workspace import Workspace
+from pipelines.sizes import SizeFiles, UnknownSizeError, files_of_size
+from stages.runtime.outputs import OutputPaths
 
 ONE_WEEK = 7 * 24 * 3600.0
 GRACE_SECONDS = 20.0
@@ -167,7 +173,7 @@ def _collect(
         Repo(os.curdir) as repo,
     ):
         leave_one_dag(folder, files.dvc_file, with_lock=True)
-        of_another_commit = Workspace(files.size).folder(".")  # DVC's cache has all of it
+        of_another_commit = OutputPaths(files.size).folder(".")  # DVC's cache has all of it
         shutil.rmtree(of_another_commit, ignore_errors=True)
         dependencies = dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from stages.page.about import SeedOfRun, about
-from stages.params import load_section
-from stages.results import Results
-from stages.workspace import Workspace
+from lzn.base.sections import load_section
+from stages.reporting.page.about import SeedOfRun, about
+from stages.reporting.results import Results
+from stages.runtime.outputs import OutputPaths
 
 PAGES = {
     "claims": "What became of the paper's claims",
@@ -21,7 +21,7 @@ def publish_tables(params_file: Path) -> None:
 
     Sizes or targets without tables publish the runs alone. MLflow being away costs the links and is no error.
     """
-    workspace = Workspace(load_section(params_file, "size", str))
+    workspace = OutputPaths(load_section(params_file, "size", str))
     families: dict[str, dict[str, str]] = load_section(params_file, "families", dict[str, dict[str, str]])
     for name, description in PAGES.items():
         file = workspace.folder("tables") / f"{name}.md"

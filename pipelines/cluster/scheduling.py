@@ -7,12 +7,12 @@ from typing import Any
 from prefect.client.schemas.objects import FlowRun, StateType
 
 from pipelines.cluster.children import Child, Children
-from pipelines.cluster.resolution import Resolution
+from pipelines.cluster.remote.resolution import Resolution
 from pipelines.dag import StageNode
-from pipelines.interruption import StopRequest
-from pipelines.processes import Relay
+from pipelines.processes.commands import Relay
+from pipelines.processes.signals import StopRequest
+from pipelines.resources import Resources
 from pipelines.schedule import Outcome, Schedule, StageResult
-from stages.resources import Resources
 
 POLL_SECONDS = 2.0
 LATE = "Late"

@@ -7,10 +7,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from stages.inference.usable_run import choose_device
+from lzn.inference.errors import UserError
+from lzn.inference.loaded_run import choose_device
 from stages.serving.packing import open_packed
 from stages.serving.requests import RequestParams, answer
-from stages.user_error import UserError
 
 ARTIFACT = "run"
 

@@ -7,14 +7,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from stages.dataset_files import write_json
-from stages.inference.abilities import RunFacts
-from stages.inference.usable_run import UsableRun, read_seed
-from stages.params import Section, validate
-from stages.trained import CONFIGURATION, WEIGHTS
-from stages.weights import save_tensors
+from lzn.base.files import save_tensors, write_json
+from lzn.base.sections import Section, validate
+from lzn.inference.abilities import RunFacts
+from lzn.inference.loaded_run import LoadedRun, read_seed
+from lzn.runs.trained import CONFIGURATION, WEIGHTS
 
-COMPANIONS = "companions.safetensors"
+REFERENCE_ANCHORS = "reference_anchors.safetensors"
 IMAGES = "images.json"
 
 
@@ -25,21 +24,21 @@ class PackedImages(Section):
     """(channels, height, width)."""
 
 
-def pack(run: UsableRun, seed_folder: Path, target: Path) -> None:
-    """Write what `open_packed` reads: the seed's own files, the images' shape, and its companions' anchors.
+def pack(run: LoadedRun, seed_folder: Path, target: Path) -> None:
+    """Write what `open_packed` reads: the seed's own files, the images' shape, and its reference anchors.
 
     Raises:
-        UserError: the companions' images are missing.
+        UserError: the training images, from which reference anchors are computed, are missing.
     """
     target.mkdir(parents=True)
     for name in (WEIGHTS, CONFIGURATION):
         shutil.copyfile(seed_folder / name, target / name)
     write_json(target / IMAGES, PackedImages(image_shape=run.image_shape).model_dump(mode="json"))
     if run.facts.has_encoder:
-        save_tensors({"anchors": run.companions()}, target / COMPANIONS)
+        save_tensors({"anchors": run.reference_anchors()}, target / REFERENCE_ANCHORS)
 
 
-def open_packed(folder: Path, *, device: torch.device) -> UsableRun:
+def open_packed(folder: Path, *, device: torch.device) -> LoadedRun:
     """Read what `pack` wrote.
 
     Raises:
@@ -50,16 +49,20 @@ def open_packed(folder: Path, *, device: torch.device) -> UsableRun:
     trained.model.to(device).requires_grad_(False)
     file = folder / IMAGES
     images: PackedImages = validate(json.loads(file.read_text()), PackedImages, where=f"{file}: ")
-    anchors = load_file(folder / COMPANIONS)["anchors"].to(device) if (folder / COMPANIONS).exists() else None
+    anchors = (
+        load_file(folder / REFERENCE_ANCHORS)["anchors"].to(device)
+        if (folder / REFERENCE_ANCHORS).exists()
+        else None
+    )
 
-    def companions() -> torch.Tensor:
-        assert anchors is not None, "runs with an encoder are packed with companions"
+    def reference_anchors() -> torch.Tensor:
+        assert anchors is not None, "runs with an encoder are packed with reference anchors"
         return anchors
 
-    return UsableRun(
+    return LoadedRun(
         trained=trained,
         facts=RunFacts.of(trained.configuration.model_dump(mode="json")),
         image_shape=images.image_shape,
         device=device,
-        companions=companions,
+        reference_anchors=reference_anchors,
     )

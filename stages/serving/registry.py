@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from stages.inference.abilities import Ability, RunFacts
-from stages.inference.usable_run import UsableRun
-from stages.provenance import ROOT, git_commit, import_closure
+from lzn.inference.abilities import Ability, RunFacts
+from lzn.inference.errors import UserError
+from lzn.inference.loaded_run import LoadedRun
+from stages.runtime.provenance import ROOT, git_commit, import_closure
 from stages.serving.packing import pack
 from stages.serving.requests import RequestParams, as_base64
 from stages.tracking.environment import set_client_defaults, tracking_uri
-from stages.user_error import UserError
 
 MODULE = "stages.serving.mlflow_model"
 ARTIFACT = "run"
@@ -35,7 +35,7 @@ class Registered:
     version: str
 
 
-def register_seed(run: UsableRun, seed_folder: Path, *, alias: str) -> Registered:
+def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registered:
     """Store the seed as a new version of the model ``lzn-<size>-<run>``, and give it the alias.
 
     The model carries the code that it runs, of this project no more than that.
@@ -94,7 +94,7 @@ def signature(facts: RunFacts) -> Any:
     )
 
 
-def input_example(run: UsableRun) -> Any:
+def input_example(run: LoadedRun) -> Any:
     """A request that the run can answer: one black image, or for runs without encoder one image to draw."""
     import pandas as pd  # noqa: PLC0415 - comes with MLflow
 

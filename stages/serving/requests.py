@@ -19,15 +19,15 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from stages.image_fitting import Fitting
-from stages.image_input import GivenImage, ImageRules, decode_images
-from stages.inference.abilities import Ability
-from stages.inference.answers import Images, classify, embed
-from stages.inference.pictures import as_picture
-from stages.inference.reconstruction import reconstruct
-from stages.inference.sampling import DEFAULT_STEPS, OdeSettings, SampleRequest, draw_samples
-from stages.inference.usable_run import UsableRun
-from stages.user_error import UserError
+from lzn.inference.abilities import Ability
+from lzn.inference.answers import Images, classify, embed
+from lzn.inference.errors import UserError
+from lzn.inference.fitting import Fitting
+from lzn.inference.given_images import GivenImage, ImageRules, decode_images
+from lzn.inference.loaded_run import LoadedRun
+from lzn.inference.pictures import as_picture
+from lzn.inference.reconstruction import reconstruct
+from lzn.inference.sampling import DEFAULT_STEPS, OdeSettings, SampleRequest, draw_samples
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_IMAGES = 256
@@ -90,7 +90,7 @@ class RequestParams:
         return OdeSettings(num_steps=self.steps, tolerance=self.tolerance or None)
 
 
-def answer(run: UsableRun, encoded: Sequence[object], params: RequestParams) -> list[dict[str, Any]]:
+def answer(run: LoadedRun, encoded: Sequence[object], params: RequestParams) -> list[dict[str, Any]]:
     """Answer a request: one row for each image that was given, or drawn.
 
     Args:
@@ -111,7 +111,7 @@ def answer(run: UsableRun, encoded: Sequence[object], params: RequestParams) -> 
     return _ANSWERS[ability](run, images, params)
 
 
-def _sample(run: UsableRun, params: RequestParams) -> list[dict[str, Any]]:
+def _sample(run: LoadedRun, params: RequestParams) -> list[dict[str, Any]]:
     if params.num_images > MAX_IMAGES:
         raise UserError(f"num_images {params.num_images}: at most {MAX_IMAGES} in one request")
     classes = () if params.class_label is None else (params.class_label,)
@@ -122,24 +122,24 @@ def _sample(run: UsableRun, params: RequestParams) -> list[dict[str, Any]]:
     return [{"image": image, "label": label} for image, label in rows]
 
 
-def _classify(run: UsableRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
+def _classify(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
     found = classify(run, images)
     rows = zip(found.labels.tolist(), found.shares.tolist(), strict=True)
     return [{"label": label, "shares": shares} for label, shares in rows]
 
 
-def _embed(run: UsableRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
+def _embed(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
     found = embed(run, images, seed=params.seed)
     return [{name: array[row].tolist() for name, array in found.items()} for row in range(len(images))]
 
 
-def _reconstruct(run: UsableRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
+def _reconstruct(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
     found = reconstruct(run, images, label=params.class_label, seed=params.seed, ode=params.ode)
     rows = zip(as_base64(found.images), found.errors.tolist(), strict=True)
     return [{"image": image, "error": error} for image, error in rows]
 
 
-_ANSWERS: Mapping[Ability, Callable[[UsableRun, Images, RequestParams], list[dict[str, Any]]]] = {
+_ANSWERS: Mapping[Ability, Callable[[LoadedRun, Images, RequestParams], list[dict[str, Any]]]] = {
     Ability.CLASSIFY: _classify,
     Ability.EMBED: _embed,
     Ability.RECONSTRUCT: _reconstruct,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lzn.ema import ExponentialMovingAverage
+from lzn.training.ema import ExponentialMovingAverage
 
 
 def small_module(seed: int = 0) -> nn.Sequential:

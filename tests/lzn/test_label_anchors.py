@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lzn.label_anchors import LabelAnchors, class_frequencies
+from lzn.networks.label_anchors import LabelAnchors, class_frequencies
 
 
 def test_labels_are_encoded_as_their_anchors():

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from lzn_oracles.ode_problems import rotation
 from torch import Tensor
 
-from lzn.ode import EulerSampler, OdeError, RK45Sampler, Sampler, integrate_euler, integrate_rk45
+from lzn.rectified_flow.ode import (
+    EulerSampler,
+    OdeError,
+    RK45Sampler,
+    Sampler,
+    integrate_euler,
+    integrate_rk45,
+)
 
 
 def decay(x: Tensor, t: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lzn_oracles.ode_problems import PROBLEMS, Problem
 from scipy.integrate import solve_ivp
 
-from lzn.ode import integrate_rk45
+from lzn.rectified_flow.ode import integrate_rk45
 
 
 def scipy_solution(

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from lzn.base.parallel import Processes
+from lzn.base.randomness import BatchRandom, derive_seed, generator_for
 from lzn.data import AffineViews, SimCLRDistortions, random_flips
-from lzn.parallel import Processes
-from lzn.randomness import SampleDraws, derive_seed, generator_for
 
 
 def test_different_purposes_have_different_seeds() -> None:
@@ -45,9 +45,9 @@ AFFINE = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1,
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda images, draws: draws.normal(3, 5),
-        lambda images, draws: draws.uniform(),
-        lambda images, draws: draws.bits(),
+        lambda images, random: random.normal(3, 5),
+        lambda images, random: random.uniform(),
+        lambda images, random: random.bits(),
         random_flips,
         AFFINE,
         SimCLRDistortions(blur_kernel=5),
@@ -56,12 +56,12 @@ AFFINE = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1,
 )
 @pytest.mark.parametrize("count", [2, 4, 7])
 def test_what_is_drawn_for_a_sample_does_not_depend_on_who_holds_it(
-    draw: Callable[[Tensor, SampleDraws], Tensor], count: int
+    draw: Callable[[Tensor, BatchRandom], Tensor], count: int
 ) -> None:
     def drawn(processes: Processes) -> Tensor:
         share = processes.share_of(7)
-        draws = SampleDraws(torch.Generator().manual_seed(5), share)
-        return torch.cat([draw(IMAGES[share.rows], draws)[:, None] for _ in range(2)], dim=1)
+        random = BatchRandom(torch.Generator().manual_seed(5), share)
+        return torch.cat([draw(IMAGES[share.rows], random)[:, None] for _ in range(2)], dim=1)
 
     parts = [drawn(Processes(rank, count)) for rank in range(count)]
     # Vector and scalar code of the CPU round the last bit differently.
@@ -69,7 +69,7 @@ def test_what_is_drawn_for_a_sample_does_not_depend_on_who_holds_it(
 
 
 def test_one_process_draws_what_its_generator_draws() -> None:
-    draws = SampleDraws.for_whole_batch(5, torch.Generator().manual_seed(5))
+    random = BatchRandom.for_whole_batch(5, torch.Generator().manual_seed(5))
     generator = torch.Generator().manual_seed(5)
-    assert torch.equal(draws.normal(2, 3), torch.randn(5, 2, 3, generator=generator))
-    assert torch.equal(draws.uniform(4), torch.rand(5, 4, generator=generator))
+    assert torch.equal(random.normal(2, 3), torch.randn(5, 2, 3, generator=generator))
+    assert torch.equal(random.uniform(4), torch.rand(5, 4, generator=generator))

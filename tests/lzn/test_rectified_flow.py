@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzn.randomness import SampleDraws
-from lzn.rectified_flow import interpolate, rectified_flow_loss, sample_times, target_velocity
+from lzn.base.randomness import BatchRandom
+from lzn.rectified_flow.path import interpolate, rectified_flow_loss, sample_times, target_velocity
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -70,7 +70,7 @@ def test_gradient_of_the_loss_is_the_scaled_residual():
 
 
 def test_times_are_uniform_between_t_min_and_one():
-    t = sample_times(SampleDraws.for_whole_batch(20_000, seeded(8)), t_min=0.2)
+    t = sample_times(BatchRandom.for_whole_batch(20_000, seeded(8)), t_min=0.2)
     assert t.min() >= 0.2
     assert t.max() <= 1.0
     # Kolmogorov-Smirnov: the gap of n uniform draws exceeds 1.95 / sqrt(n) for one seed in 1000.
@@ -81,16 +81,16 @@ def test_times_are_uniform_between_t_min_and_one():
 
 def test_times_are_decided_by_the_generator_alone():
     torch.manual_seed(1)
-    first = sample_times(SampleDraws.for_whole_batch(7, seeded(9)))
+    first = sample_times(BatchRandom.for_whole_batch(7, seeded(9)))
     torch.manual_seed(2)
-    assert torch.equal(first, sample_times(SampleDraws.for_whole_batch(7, seeded(9))))
+    assert torch.equal(first, sample_times(BatchRandom.for_whole_batch(7, seeded(9))))
     assert first.min() >= 1e-3
 
 
 @pytest.mark.parametrize("t_min", [-0.1, 1.0, float("nan")])
 def test_t_min_outside_its_range_is_refused(t_min: float):
     with pytest.raises(ValueError, match="t_min"):
-        sample_times(SampleDraws.for_whole_batch(3, seeded(0)), t_min=t_min)
+        sample_times(BatchRandom.for_whole_batch(3, seeded(0)), t_min=t_min)
 
 
 def test_shapes_that_would_broadcast_are_refused():

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lzn.networks import ImageClassifier
-from stages.feature_extractors import ClassifierExtractor
+from stages.feature_extraction.extractors import ClassifierExtractor
 
 SHAPE = {"image_size": 8, "image_channels": 1, "num_classes": 3, "base_channels": 8, "feature_dim": 6}
 BATCH_SIZE = 10

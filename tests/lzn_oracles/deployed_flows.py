@@ -9,9 +9,9 @@ from prefect import flow
 from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed
 
-from pipelines.guard import orphan_guard
-from pipelines.interruption import stop_on_signals
-from pipelines.processes import Ending, Limits, run_streamed
+from pipelines.processes.commands import Ending, Limits, run_streamed
+from pipelines.processes.guard import orphan_guard
+from pipelines.processes.signals import stop_on_signals
 
 # The stage, and a grandchild in a session of its own that ignores SIGTERM. Each prints its process id at once.
 TREE = """

@@ -30,7 +30,7 @@ from lzn_oracles.stack_folders import started_stack
 from mlflow.tracking import MlflowClient
 
 from infra.stack import Stack
-from pipelines.processes import OWNER_VARIABLE
+from pipelines.processes.commands import OWNER_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_STARTS = 3

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages.workspace import Workspace
+from stages.runtime.outputs import OutputPaths
 
 SIZE = "tiny"
 DATA = "digits"
@@ -41,7 +41,7 @@ class MadeUpOutputs:
     def __init__(self, root: Path, *, seeds: Sequence[int] = (0, 1)) -> None:
         self.root = root
         self.seeds = seeds
-        self.workspace = Workspace(SIZE)
+        self.workspace = OutputPaths(SIZE)
         self.params: dict[str, Any] = {
             "size": SIZE,
             "hardware": {"num_threads": 1},

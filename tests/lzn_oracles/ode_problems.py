@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lzn.rectified_flow import Velocity
+from lzn.rectified_flow.path import Velocity
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from lzn_oracles.tiny_models import tiny_generative, tiny_joint, tiny_representa
 from lzn_oracles.toy_training import ToyModel, ToyStep, toy_images, toy_model, toy_schedule
 from torch import Tensor, nn, serialization
 
+from lzn.base.parallel import Processes
+from lzn.base.randomness import BatchRandom
 from lzn.data import AffineViews, ImageSet
 from lzn.flow import DPMSolver, Euler
 from lzn.networks import SampleDropout
-from lzn.parallel import Processes
-from lzn.randomness import SampleDraws
 from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
 from lzn.training import (
     Batch,
@@ -160,8 +160,8 @@ def train_toy_with_bad_gradient(processes: Processes) -> Trained:
     model = toy_model()
     good = ToyStep()
 
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        losses = good(model, batch, draws)
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        losses = good(model, batch, random)
         if good.calls == 5 and processes.rank == processes.count - 1:
             return Losses(losses.total + (0 * model.head.weight).sum().sqrt(), losses.watched)
         return losses

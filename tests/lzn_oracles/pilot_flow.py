@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from pipelines.interruption import stop_on_signals
+from pipelines.processes.signals import stop_on_signals
 
 SAVING_SECONDS = 3.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lzn_oracles.prefect_api import PrefectApi
 
-from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 
 AUTH_STRING = "lzn:a password of this test"
 _PROJECT = Path(__file__).parents[2]

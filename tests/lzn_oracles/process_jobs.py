@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lzn.parallel import Processes
+from lzn.base.parallel import Processes
 
 TOTAL = 7
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lzn.parallel import Processes, join_processes
+from lzn.base.parallel import Processes, join_processes
 
 _PRELOADED = ["torch._dynamo", "lzn_oracles.real_processes", "lzn_oracles.parallel_training"]
 """Imported once, not by each process; the first is what an optimiser imports in its first step."""

@@ -2,8 +2,8 @@
 
 import torch
 
-from lzn.randomness import SampleDraws
+from lzn.base.randomness import BatchRandom
 
 
-def draws_for(num_samples: int, seed: int = 0) -> SampleDraws:
-    return SampleDraws.for_whole_batch(num_samples, torch.Generator().manual_seed(seed))
+def draws_for(num_samples: int, seed: int = 0) -> BatchRandom:
+    return BatchRandom.for_whole_batch(num_samples, torch.Generator().manual_seed(seed))

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
+from lzn.base.files import save_tensors
+from lzn.base.sections import read_yaml, validate
+from lzn.data.prepared import read_split
+from lzn.runs.configuration import AnyRun
+from lzn.runs.trained import TrainedConfiguration, write_trained
 from lzn.training import train
-from stages.dataset_files import read_split
-from stages.entry import StageCall
-from stages.params import read_yaml, validate
 from stages.prepare import prepare
-from stages.runs import AnyRun
-from stages.trained import TrainedConfiguration, write_trained
-from stages.weights import save_tensors
-from stages.workspace import Workspace
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 
 RUNS: Mapping[str, Any] = read_yaml(Path(__file__).parents[2] / "params.yaml")["runs"]
-WORKSPACE = Workspace("tiny")
+WORKSPACE = OutputPaths("tiny")
 DATA = {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}}
 NUM_TRAIN, NUM_TEST = 179, 1618
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from lzn.label_anchors import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
+from lzn.networks.label_anchors import LabelAnchors
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
 from lzn.training import Batch
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml
 
-from pipelines.cluster.remote_stage import RemoteStage, run_remote_stage
-from pipelines.cluster.settings import ClusterSettings
-from pipelines.interruption import StopRequest
-from pipelines.processes import Limits
+from pipelines.cluster.worker.remote_stage import RemoteStage, run_remote_stage
+from pipelines.cluster.worker.settings import ClusterSettings
+from pipelines.processes.commands import Limits
+from pipelines.processes.signals import StopRequest
 from pipelines.schedule import StageResult
 
 STAGES = {

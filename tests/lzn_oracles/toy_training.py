@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import ImageSet
 from lzn.networks import SampleDropout
-from lzn.randomness import SampleDraws
 from lzn.training import Batch, Losses, TrainingResult, TrainingSchedule, train
 
 SCHEDULE = TrainingSchedule(
@@ -46,8 +46,8 @@ class ToyStep:
         self.loss_factors = loss_factors or {}
         self.calls = first_step
 
-    def __call__(self, model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        noisy = batch.images + 0.1 * draws.normal(*batch.images.shape[1:])
+    def __call__(self, model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        noisy = batch.images + 0.1 * random.normal(*batch.images.shape[1:])
         logits = model.head(model.encoder(noisy))
         factor = self.loss_factors.get(self.calls, 1.0)
         self.calls += 1
@@ -99,7 +99,7 @@ def outcome_of(model: nn.Module, result: TrainingResult) -> Outcome:
 
 
 def run_toy(
-    step: Callable[[ToyModel, Batch, SampleDraws], Losses] | None = None,
+    step: Callable[[ToyModel, Batch, BatchRandom], Losses] | None = None,
     *,
     schedule: TrainingSchedule = SCHEDULE,
     seed: int = 0,

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
-from stages.entry import StageCall
-from stages.inference.usable_run import UsableRun, open_seed
-from stages.params import validate
+from lzn.base.sections import validate
+from lzn.inference.loaded_run import LoadedRun, open_seed
+from lzn.runs.configuration import AnyRun
+from lzn.runs.trained import TrainedConfiguration, write_trained
 from stages.prepare import prepare
-from stages.runs import AnyRun
-from stages.trained import TrainedConfiguration, write_trained
-from stages.workspace import Workspace
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 
 SIZE = "tiny"
 NUM_CLASSES = 10
@@ -87,11 +87,11 @@ class TrainedProject:
 
     def seed_folder(self, run: str, seed: int = 0) -> Path:
         """Where a seed of a run is."""
-        return self.folder / Workspace(SIZE).seed_folder("train", run, seed)
+        return self.folder / OutputPaths(SIZE).seed_folder("train", run, seed)
 
     def prepared(self, data: str) -> Path:
         """Where the data set is."""
-        return self.folder / Workspace(SIZE).folder("prepare", data)
+        return self.folder / OutputPaths(SIZE).folder("prepare", data)
 
     def write_untrained(self, name: str) -> Path:
         """The run's seed 0 as ``train`` would leave it, with its initial weights: the same files, without the wait."""
@@ -102,7 +102,7 @@ class TrainedProject:
         write_trained(self.seed_folder(name), configuration, configuration.build_model())
         return self.seed_folder(name)
 
-    def open(self, name: str) -> UsableRun:
+    def open(self, name: str) -> LoadedRun:
         """A run that is there, on the CPU."""
         return open_seed(self.seed_folder(name), prepared=self.prepared, device=torch.device("cpu"))
 
@@ -118,6 +118,6 @@ def _prepared_files() -> dict[str, bytes]:
     """The data set by file name, made once by the real stage."""
     with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
         write_params(Path(parent))
-        prepare(StageCall(Path("params.yaml"), "digits", Workspace(SIZE), torch.device("cpu")))
+        prepare(StageCall(Path("params.yaml"), "digits", OutputPaths(SIZE), torch.device("cpu")))
         files = [file for file in Path("outputs").rglob("*") if file.is_file()]
         return {file.as_posix(): file.read_bytes() for file in files}

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.dag import read_dag
-from pipelines.processes import OWNER_VARIABLE
-from pipelines.workspace import (
+from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.exclusive_project import (
     WorkspaceBusyError,
     dvc_lock_in_plan_order,
     exclusive_workspace,
@@ -23,7 +23,7 @@ from pipelines.workspace import (
 
 HOLDER = """
 import sys
-from pipelines.workspace import exclusive_workspace
+from pipelines.processes.exclusive_project import exclusive_workspace
 with exclusive_workspace():
     print("held", flush=True)
     sys.stdin.read()

@@ -12,15 +12,15 @@ import psutil
 import pytest
 from filelock import FileLock, Timeout
 
-from pipelines.guard import GuardError, orphan_guard
-from pipelines.processes import OWNER_VARIABLE
+from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.guard import GuardError, orphan_guard
 
 PATIENCE = 60.0
 
 # A flow with a stage that runs: a sleeper, and one in a session of its own; both print their process id.
 FLOW = """
 import os, subprocess, sys, time
-from pipelines.guard import orphan_guard
+from pipelines.processes.guard import orphan_guard
 mark, lock = sys.argv[1:]
 descriptor = os.open(lock, os.O_RDWR | os.O_CREAT)
 import fcntl

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from pipelines.interruption import stop_on_signals
+from pipelines.processes.signals import stop_on_signals
 
 
 @dataclass(frozen=True)

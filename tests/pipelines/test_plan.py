@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.check import read_params
 from pipelines.plan import estimate_cost, plan_of
-from stages.check import read_params
 
 ROOT = Path(__file__).parents[2]
 

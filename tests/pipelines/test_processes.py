@@ -11,8 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.interruption import StopRequest
-from pipelines.processes import OWNER_VARIABLE, EndedCommand, Ending, Limits, end_orphans, run_streamed
+from pipelines.processes.commands import (
+    OWNER_VARIABLE,
+    EndedCommand,
+    Ending,
+    Limits,
+    end_orphans,
+    run_streamed,
+)
+from pipelines.processes.signals import StopRequest
 
 # Long enough for a busy machine to start a Python process, short enough to wait for in a test.
 GRACE = 1.0

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pipelines.dag import StageNode, read_dag
-from pipelines.interruption import StopRequest
-from pipelines.processes import TAIL_LINES, Limits
+from pipelines.processes.commands import TAIL_LINES, Limits
+from pipelines.processes.signals import StopRequest
+from pipelines.processes.stage_runner import StageRunner, stage_environment
 from pipelines.schedule import Outcome
-from pipelines.stage_runner import StageRunner, stage_environment
 
 
 @pytest.fixture

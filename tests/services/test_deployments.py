@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 from infra.stack import marks
 from pipelines.cluster.children import Children
 from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
-from pipelines.prefect_server import HOST, free_port
-from stages.resources import Resources
+from pipelines.local.prefect_server import HOST, free_port
+from pipelines.resources import Resources
 
 pytestmark = pytest.mark.services
 

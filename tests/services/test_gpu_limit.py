@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from lzn_oracles.prefect_with_password import neutral_environment
 
-from pipelines.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 
 pytestmark = pytest.mark.services
 
@@ -18,7 +18,7 @@ LEASE_SECONDS = 60.0
 HOLDER = f"""
 import time
 from pathlib import Path
-from pipelines.cluster.gpu_limit import gpus_of_the_cluster
+from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
 with gpus_of_the_cluster(1, lease_seconds={LEASE_SECONDS}):
     Path("holds").touch()
     while not Path("enough").exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.prefect_server import free_port, start_server, stop_server
+from pipelines.local.prefect_server import free_port, start_server, stop_server
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 

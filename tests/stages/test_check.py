@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages.check import Params, main, read_params
-from stages.params import ParamsError
+from lzn.base.sections import ParamsError
+from pipelines.check import Params, main, read_params
 
 FILE = Path(__file__).parents[2] / "params.yaml"
 
@@ -188,7 +188,7 @@ def test_the_command_says_what_is_in_a_good_file_and_ends_with_an_error_for_a_ba
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = changed(tmp_path, size=None)
-    monkeypatch.setattr(sys, "argv", ["stages.check", str(FILE), str(bad)])
+    monkeypatch.setattr(sys, "argv", ["pipelines.check", str(FILE), str(bad)])
     with pytest.raises(SystemExit) as raised:
         main()
     assert raised.value.code == f"{bad}: size: Field required"  # printed on stderr, exit code 1

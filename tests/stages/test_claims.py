@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from lzn_oracles.made_up_outputs import TABLES, MadeUpOutputs
 
-from stages.claims import Claim, all_claims, claims_to_columns, claims_to_json, claims_to_markdown
-from stages.claims.claim import share_of_gains
-from stages.paper_tables import TablesParams
-from stages.quantity import Quantity
-from stages.results import Results
-from stages.verdict import Verdict
+from stages.measuring.quantity import Quantity
+from stages.reporting.claims import Claim, all_claims, claims_to_columns, claims_to_json, claims_to_markdown
+from stages.reporting.claims.claim import share_of_gains
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams
+from stages.reporting.verdict import Verdict
 
 PARAMS = TablesParams.model_validate(TABLES)
 

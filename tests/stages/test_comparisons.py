@@ -10,9 +10,10 @@ from lzn_oracles.random_clip import random_clip, write_as_released
 from lzn_oracles.random_inception import random_inception
 from numpy.typing import NDArray
 
+from lzn.base.sections import ParamsError
 from lzn.networks import ImageClassifier
-from stages.comparisons import Comparison, read_comparison
-from stages.feature_networks import (
+from stages.feature_extraction.comparison import Comparison, read_comparison
+from stages.feature_extraction.networks import (
     ClassifierShape,
     ClipFeatures,
     InceptionFeatures,
@@ -20,7 +21,6 @@ from stages.feature_networks import (
     write_inception,
     write_none,
 )
-from stages.params import ParamsError
 
 CPU = torch.device("cpu")
 SHAPE = ClassifierShape(image_size=8, image_channels=1, num_classes=3, base_channels=8, feature_dim=6)

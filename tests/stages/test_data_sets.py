@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from lzn.base.sections import ParamsError, validate
 from lzn.preparation import Fit
-from stages.data_sets import AnyData, DataParams
-from stages.params import ParamsError, validate
+from lzn.preparation.data_sets import AnyData, DataParams
 
 SHORTEST: dict[str, dict[str, Any]] = {
     "digits": {"test_fraction": 0.2, "seed": 0},

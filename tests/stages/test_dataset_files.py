@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from lzn_oracles.image_files import ListSource, encode, noise
 
+from lzn.base.sections import ParamsError
 from lzn.data import ResizeAndCrop, open_image
-from lzn.data.shard_files import Storage
-from lzn.preparation import Fit, write_split
-from stages.dataset_files import (
+from lzn.data.prepared import (
     SPLITS,
     DataDescription,
     SplitFiles,
@@ -20,7 +19,8 @@ from stages.dataset_files import (
     write_description,
     write_json,
 )
-from stages.params import ParamsError
+from lzn.data.shard_files import Storage
+from lzn.preparation import Fit, write_split
 
 PHOTOS = {"train": [noise(20 + n, 30, seed=n) for n in range(5)], "test": [noise(30, 20, seed=9)]}
 

@@ -9,7 +9,7 @@ import pytest
 from lzn_oracles.file_server import FileServer, serving
 from lzn_oracles.mlflow_runs import free_port
 
-from stages.downloads import DownloadError, download
+from stages.training.downloads import DownloadError, download
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

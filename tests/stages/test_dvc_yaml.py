@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages.provenance import ROOT, import_closure
+from stages.runtime.provenance import ROOT, import_closure
 
 STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage) for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items()
 }
 MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import is a word of the language
 # Code that watches a stage and decides nothing of its outputs; see the comment at the top of dvc.yaml.
-WATCHING = ("stages/tracking/", "stages/interruption.py")
+WATCHING = ("stages/tracking/", "stages/runtime/signals.py")
 
 
 def code_deps(stage: dict[str, Any]) -> set[Path]:

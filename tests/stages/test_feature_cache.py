@@ -12,8 +12,8 @@ from lzn_oracles.counting_features import CountingExtractor, counting_extractor
 from numpy.typing import NDArray
 
 from lzn.data import ChosenImages, PixelShards
-from stages.feature_cache import FeatureCache, images_sha256, trim
-from stages.feature_extraction import Workers
+from stages.feature_extraction.cache import FeatureCache, images_sha256, trim
+from stages.feature_extraction.extraction import Workers
 
 CPU = torch.device("cpu")
 NUM_IMAGES = 35  # three whole batches and a half

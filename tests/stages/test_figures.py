@@ -10,9 +10,9 @@ from lzn_oracles.made_up_outputs import TABLES, MadeUpOutputs
 from matplotlib.axes import Axes
 from PIL import Image
 
-from stages.figures import Drawing, draw_figures
-from stages.paper_tables import TablesParams
-from stages.results import Results
+from stages.reporting.figures import ReportFigure, draw_figures
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams
 
 PARAMS = TablesParams.model_validate(TABLES)
 ALL = [
@@ -28,13 +28,13 @@ ALL = [
 ]
 
 
-def figures_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Drawing]:
+def figures_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, ReportFigure]:
     monkeypatch.chdir(outputs.root)
     drawings = draw_figures(PARAMS, outputs.params["families"], Results(outputs.workspace), picture="joint")
     return {drawing.name: drawing for drawing in drawings}
 
 
-def panel(drawing: Drawing, position: int = 0) -> Axes:
+def panel(drawing: ReportFigure, position: int = 0) -> Axes:
     return drawing.figure.axes[position]
 
 

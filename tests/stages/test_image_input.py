@@ -10,8 +10,8 @@ import pytest
 from lzn_oracles.image_files import encode, noise
 from PIL import Image
 
-from stages.image_fitting import Fitting
-from stages.image_input import (
+from lzn.inference.fitting import Fitting
+from lzn.inference.given_images import (
     MAX_FILE_BYTES,
     MAX_PIXELS,
     GivenImage,

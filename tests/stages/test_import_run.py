@@ -19,18 +19,18 @@ from ruamel.yaml import YAML
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.base.sections import ParamsError, validate
 from lzn.released.resnet_names import resnet_names
+from lzn.runs.configuration import RepresentationRun
+from lzn.runs.trained import WEIGHTS, read_trained
 from lzn.studies import REPRESENTATIONS
 from stages.classify import classify
-from stages.entry import StageCall
 from stages.import_run import ImportParams, import_run
-from stages.params import ParamsError, validate
 from stages.prepare import prepare
 from stages.probe import probe
-from stages.runs import RepresentationRun
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 from stages.sample import sample
-from stages.trained import WEIGHTS, read_trained
-from stages.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "tests/reference"
@@ -138,10 +138,10 @@ class Project:
         prepare(self.call("photos"))
 
     def call(self, item: str) -> StageCall:
-        return StageCall(Path("params.yaml"), item, Workspace(SIZE), torch.device("cpu"), seed=0)
+        return StageCall(Path("params.yaml"), item, OutputPaths(SIZE), torch.device("cpu"), seed=0)
 
     def output(self, stage: str, item: str) -> Path:
-        return Workspace(SIZE).seed_folder(stage, item, 0)
+        return OutputPaths(SIZE).seed_folder(stage, item, 0)
 
     def write_params(self) -> None:
         yaml = YAML()

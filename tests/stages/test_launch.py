@@ -9,8 +9,8 @@ import pytest
 from lzn_oracles.stage_folder import ROOT
 from lzn_oracles.train_folder import PARAMS
 
-from stages.launch import processes_to_start
-from stages.params import ParamsError
+from lzn.base.sections import ParamsError
+from stages.training.launch import processes_to_start
 
 NO_NUMBERS = ["0", "-2", "two", "1.5", ""]
 
@@ -90,7 +90,7 @@ def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
 
 def test_a_worker_takes_its_share_of_the_threads(tmp_path: Path) -> None:
     ask = (
-        "import torch; from stages.launch import place_of_worker; "
+        "import torch; from stages.training.launch import place_of_worker; "
         "print(place_of_worker(torch.device('cpu'), num_threads=5), torch.get_num_threads())"
     )
     place = {"RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}

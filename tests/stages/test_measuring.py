@@ -9,7 +9,7 @@ from lzn_oracles.train_folder import TrainFolder
 
 STAGE = """
 import sys
-from stages.measuring import run_measuring_stage
+from stages.measuring.seed_statistics import run_measuring_stage
 run_measuring_stage("measure", lambda call: {"fd": 2.0 + call.of_seed, "share": {"of_bank": 0.5}})
 """
 

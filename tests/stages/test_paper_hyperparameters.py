@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from lzn.flow import DPMSolver, Euler
+from lzn.runs.configuration import GenerationRun, JointRun, RepresentationRun
+from pipelines.check import read_params
 from pipelines.plan import count_parts
-from stages.check import read_params
-from stages.runs import GenerationRun, JointRun, RepresentationRun
 
 PARAMS = read_params(Path(__file__).parents[2] / "scales/paper/params.yaml")
 RUNS = PARAMS.runs

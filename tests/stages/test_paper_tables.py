@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from lzn_oracles.made_up_outputs import DATA, TABLES, MadeUpOutputs
 
-from stages.paper_tables import TablesParams, fill_tables, paper_numbers
-from stages.paper_tables.gap import NO_GAP, Gap, gap_table, our_gaps, paper_gap
-from stages.quantity import Quantity
-from stages.results import Results
-from stages.table import Relation, Row, Table
+from stages.measuring.quantity import Quantity
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams, fill_tables, paper_numbers
+from stages.reporting.tables.gap import NO_GAP, Gap, gap_table, our_gaps, paper_gap
+from stages.reporting.tables.table import Relation, Row, Table
 
 PARAMS = TablesParams.model_validate(TABLES)
 

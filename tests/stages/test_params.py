@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, model_validator
 
-from stages.params import ParamsError, Section, load_section, read_yaml, validate
+from lzn.base.sections import ParamsError, Section, load_section, read_yaml, validate
 
 
 @dataclass(frozen=True, kw_only=True)

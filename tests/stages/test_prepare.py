@@ -23,12 +23,12 @@ from lzn_oracles.data_layouts import (
 from lzn_oracles.image_files import encode, noise
 from sklearn.model_selection import train_test_split
 
+from lzn.base.sections import ParamsError
 from lzn.data import open_image
-from stages.dataset_files import DataDescription, read_description, read_split
-from stages.entry import StageCall
-from stages.params import ParamsError
+from lzn.data.prepared import DataDescription, read_description, read_split
 from stages.prepare import prepare
-from stages.workspace import Workspace
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 
 OUTPUT = Path("outputs/test/prepare/x")
 
@@ -41,7 +41,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def run(settings: Mapping[str, Any]) -> DataDescription:
     """Prepare the data set ``x``."""
     Path("params.yaml").write_text(json.dumps({"size": "test", "data": {"x": settings}}))
-    prepare(StageCall(Path("params.yaml"), "x", Workspace("test"), torch.device("cpu")))
+    prepare(StageCall(Path("params.yaml"), "x", OutputPaths("test"), torch.device("cpu")))
     return read_description(OUTPUT)
 
 

@@ -13,10 +13,10 @@ from lzn_oracles.mlflow_runs import new_database, runs_of
 from lzn_oracles.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
 from lzn_oracles.stage_folder import ROOT
 
+from lzn.base.sections import ParamsError
 from lzn.studies import REPRESENTATIONS
-from stages.params import ParamsError
+from stages.measuring.quantity import combine_seeds
 from stages.probe import probe, write_curve_along_training
-from stages.quantity import combine_seeds
 
 LOGISTIC = {"kind": "logistic", "max_iterations": 50}
 ADAMW = {"kind": "adamw", "num_epochs": 30, "batch_size": 64, "learning_rate": 3e-2, "augmented": False}

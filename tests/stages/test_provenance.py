@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages import provenance
-from stages.provenance import code_fingerprint, git_commit, import_closure
+from stages.runtime.provenance import code_fingerprint, git_commit, import_closure
 
 FILES = {
     "shop/__init__.py": "",
@@ -69,8 +69,13 @@ def test_a_module_of_others_or_of_nobody_is_refused(root: Path, module: str) -> 
 
 
 def test_this_projects_training_runs_the_flow_and_no_other_stage() -> None:
-    files = closure("stages.runs")
-    assert {"lzn/flow/assignment.py", "lzn/studies/joint.py", "lzn/training/loop.py", "lzn/ema.py"} <= files
+    files = closure("lzn.runs.configuration")
+    assert {
+        "lzn/flow/assignment.py",
+        "lzn/studies/joint.py",
+        "lzn/training/loop.py",
+        "lzn/training/ema.py",
+    } <= files
     assert not files & {"lzn/metrics/frechet.py", "stages/sample.py", "stages/tracking/tracker.py"}
 
 

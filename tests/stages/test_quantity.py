@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from stages.quantity import Quantity, combine_seeds, flatten_quantities, means_and_deviations
+from stages.measuring.quantity import Quantity, combine_seeds, flatten_quantities, means_and_deviations
 
 
 def test_mean_and_deviation_are_those_of_the_sample() -> None:

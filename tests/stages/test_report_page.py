@@ -12,11 +12,11 @@ from lzn_oracles.mlflow_runs import free_port, new_database
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from stages.entry import StageCall
 from stages.report import write_report
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 from stages.tables import write_tables
 from stages.tracking import RunIdentity, Tracker
-from stages.workspace import Workspace
 
 COMMIT = "0123456789abcdef"
 
@@ -43,7 +43,7 @@ def track(outputs: MadeUpOutputs, folder: Path) -> None:
 
 def make_page(folder: Path) -> Path:
     """What `dvc repro` runs, in the folder of the outputs."""
-    call = StageCall(Path("params.yaml"), None, Workspace("tiny"), torch.device("cpu"))
+    call = StageCall(Path("params.yaml"), None, OutputPaths("tiny"), torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_tables(call)

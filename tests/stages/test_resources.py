@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from stages.check import read_params
-from stages.params import ParamsError, read_yaml, validate
-from stages.provenance import ROOT
-from stages.resources import Resources, resources_of
+from lzn.base.sections import ParamsError, read_yaml, validate
+from pipelines.check import read_params
+from pipelines.resources import Resources, resources_of
+from stages.runtime.provenance import ROOT
 
 FILE = ROOT / "params.yaml"
 FILES = [FILE, *sorted(ROOT.glob("scales/*/params.yaml"))]

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from lzn.base.randomness import BatchRandom
+from lzn.base.sections import ParamsError, read_yaml, validate
 from lzn.networks import LatentEncoder, ResNetEncoder
-from lzn.randomness import SampleDraws
+from lzn.runs.configuration import AnyRun, count_parameters
 from lzn.training import Batch
-from stages.params import ParamsError, read_yaml, validate
-from stages.runs import AnyRun, count_parameters
 
 PARAMS = read_yaml(Path(__file__).parents[2] / "params.yaml")
 RUNS: dict[str, dict[str, Any]] = PARAMS["runs"]
@@ -44,7 +44,7 @@ def test_every_runs_step_has_a_finite_loss_that_trains_all_of_its_parts(name: st
     model = run.build_model(NUM_CLASSES)
     generator = torch.Generator().manual_seed(0)
     batch = Batch.whole(torch.rand(20, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(20) % NUM_CLASSES)
-    losses = run.build_step()(model, batch, SampleDraws.for_whole_batch(20, generator))
+    losses = run.build_step()(model, batch, BatchRandom.for_whole_batch(20, generator))
     losses.total.backward()
     assert bool(losses.total.isfinite())
     for _, part in model.named_children():

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.sample_grids import save_columns, save_grid
+from stages.sampling.grids import save_columns, save_grid
 
 SIDE = 48 + 2  # an image, magnified to 48 pixels, and the line before the next
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lzn_oracles.stage_folder import StageFolder
 
-from stages.growing_images import GrowingImages
+from stages.sampling.resumable_images import ResumableImages
 
 PARAMS = """\
 size: tiny
@@ -90,12 +90,12 @@ def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: 
 
 def test_an_array_grows_where_it_was_left_and_is_moved_when_it_is_whole(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(7, 1, 2, 2), dtype=np.uint8)
-    first = GrowingImages.open(tmp_path / "work", images.shape)
+    first = ResumableImages.open(tmp_path / "work", images.shape)
     first.append(images[:3])
-    second = GrowingImages.open(tmp_path / "work", images.shape)
+    second = ResumableImages.open(tmp_path / "work", images.shape)
     assert second.num_finished == 3
     second.append(images[3:6])
-    third = GrowingImages.open(tmp_path / "work", images.shape)
+    third = ResumableImages.open(tmp_path / "work", images.shape)
     third.append(images[6:])
     np.testing.assert_array_equal(third.deliver(tmp_path / "out"), images)
     assert not (tmp_path / "work").exists()

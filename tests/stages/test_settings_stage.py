@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from lzn_oracles.small_runs import NUM_TEST, WORKSPACE, call, prepare_digits, write_params, write_run
 
+from lzn.base.sections import ParamsError
 from stages.classify import classify
-from stages.params import ParamsError
-from stages.quantity import combine_seeds
+from stages.measuring.quantity import combine_seeds
 from stages.settings import measure_settings, write_heat_map
 
 SETTINGS: dict[str, Any] = {

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from lzn.flow import Adams, DPMSolver, Euler, Solver
-from stages.solvers import SolverParams
+from lzn.runs.solvers import SolverParams
 
 params = TypeAdapter(SolverParams)
 

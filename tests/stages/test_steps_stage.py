@@ -9,14 +9,14 @@ import torch
 from lzn_oracles.small_runs import NUM_TRAIN, WORKSPACE, call, prepare_digits, write_params, write_run
 from torch import Tensor
 
-from lzn.ode import EulerSampler, OdeSolution
-from lzn.rectified_flow import Velocity
-from stages.drawing import Drawing
+from lzn.base.sections import ParamsError
+from lzn.rectified_flow.ode import EulerSampler, OdeSolution
+from lzn.rectified_flow.path import Velocity
+from lzn.runs.trained import read_trained
 from stages.features import make_features
-from stages.params import ParamsError
-from stages.quantity import combine_seeds
+from stages.measuring.quantity import combine_seeds
+from stages.sampling.drawing import Sampling
 from stages.steps import measure_steps, write_curve_of_steps
-from stages.trained import read_trained
 
 CLASSIFIER = {
     "kind": "classifier", "base_channels": 8, "feature_dim": 8, "seed": 0,
@@ -86,11 +86,11 @@ def test_rf_and_rf_lzn_start_from_the_same_noise() -> None:
     starts = []
     for run in ("rf", "rf_lzn"):
         trained = read_trained(WORKSPACE.seed_folder("train", run, 0))
-        drawing = Drawing(
+        sampling = Sampling(
             trained, seed=0, batch_size=50, label_solver_steps=5, shape=(1, 8, 8), device=torch.device("cpu")
         )
-        starts.append(torch.cat(list(drawing.batches(labels, Noise()))))
-        drawn = torch.cat(list(drawing.batches(labels, EulerSampler(num_steps=1))))
+        starts.append(torch.cat(list(sampling.batches(labels, Noise()))))
+        drawn = torch.cat(list(sampling.batches(labels, EulerSampler(num_steps=1))))
         assert drawn.shape == starts[-1].shape
     assert torch.equal(*starts)
 

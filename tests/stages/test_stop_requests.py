@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stages.interruption import stop_requests
+from stages.runtime.signals import stop_requests
 
 
 def send(number: signal.Signals) -> None:

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from stages.number_format import duration, with_deviation
-from stages.quantity import Quantity
-from stages.table import Cell, Column, Relation, Row, Table
-from stages.table_formats import table_to_columns, table_to_markdown, tables_to_json
+from stages.measuring.quantity import Quantity
+from stages.reporting.number_format import duration, with_deviation
+from stages.reporting.tables.formats import table_to_columns, table_to_markdown, tables_to_json
+from stages.reporting.tables.table import Cell, Column, Relation, Row, Table
 
 COLUMNS = {"fid": Column("FID", "lower"), "recall": Column("Recall", "higher"), "batch": Column("Batch")}
 MISSING = Cell(None, "needs features")

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from stages.params import ParamsError, read_yaml, validate
-from stages.runs import AnyRun
-from stages.trained import CONFIGURATION, WEIGHTS, TrainedConfiguration, read_trained, write_trained
+from lzn.base.sections import ParamsError, read_yaml, validate
+from lzn.runs.configuration import AnyRun
+from lzn.runs.trained import CONFIGURATION, WEIGHTS, TrainedConfiguration, read_trained, write_trained
 
 RUNS: dict[str, dict[str, Any]] = read_yaml(Path(__file__).parents[2] / "params.yaml")["runs"]
 IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from lzn_oracles.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
 
-from stages.dataset_files import read_split
-from stages.params import ParamsError, validate
+from lzn.base.sections import ParamsError, validate
+from lzn.data.prepared import read_split
 from stages.tsne import TsneParams, choose_images, measure_tsne
 
 TSNE: dict[str, Any] = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.quantity import Quantity
-from stages.verdict import Verdict, gain, judge
+from stages.measuring.quantity import Quantity
+from stages.reporting.verdict import Verdict, gain, judge
 
 # Student's 97.5 % quantile with 2 degrees of freedom, from tables of the distribution.
 T_OF_THREE_SEEDS = 4.302652729911275

@@ -10,14 +10,14 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from lzn.base.files import write_json
+from lzn.base.sections import ParamsError, read_yaml, validate
+from lzn.runs.configuration import AnyRun
+from lzn.runs.trained import TrainedConfiguration, write_trained
 from stages.classify import classify
-from stages.dataset_files import write_json
-from stages.entry import StageCall
-from stages.params import ParamsError, read_yaml, validate
 from stages.prepare import prepare
-from stages.runs import AnyRun
-from stages.trained import TrainedConfiguration, write_trained
-from stages.workspace import Workspace
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
 from stages.zones import measure_zones
 
 DIGITS = read_yaml(Path(__file__).parents[2] / "params.yaml")
@@ -42,7 +42,7 @@ PARAMS: dict[str, Any] = {
 
 
 def call(item: str) -> StageCall:
-    return StageCall(Path("params.yaml"), item, Workspace("tiny"), torch.device("cpu"), seed=0)
+    return StageCall(Path("params.yaml"), item, OutputPaths("tiny"), torch.device("cpu"), seed=0)
 
 
 def write_params(**stability: Any) -> None:
@@ -56,12 +56,14 @@ def write_params(**stability: Any) -> None:
 def measure(run: str) -> Any:
     """What the stage finds of the run, left where tables look for it."""
     found = measure_zones(call(run))
-    write_json(Workspace("tiny").measured("zones", run, 0), found)
+    write_json(OutputPaths("tiny").measured("zones", run, 0), found)
     return found
 
 
 def measured(run: str) -> dict[str, dict[str, float]]:
-    content: dict[str, dict[str, float]] = json.loads(Workspace("tiny").measured("zones", run, 0).read_text())
+    content: dict[str, dict[str, float]] = json.loads(
+        OutputPaths("tiny").measured("zones", run, 0).read_text()
+    )
     return content
 
 
@@ -75,7 +77,9 @@ def write_run(name: str) -> None:
         num_classes=10,
         run=validate(section, AnyRun, where=name).of_seed(0),
     )
-    write_trained(Workspace("tiny").seed_folder("train", name, 0), configuration, configuration.build_model())
+    write_trained(
+        OutputPaths("tiny").seed_folder("train", name, 0), configuration, configuration.build_model()
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)

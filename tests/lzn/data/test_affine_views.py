@@ -122,7 +122,7 @@ def test_background_stays_background_under_every_motion() -> None:
 
 def test_noise_has_the_standard_deviation_it_is_given() -> None:
     noise = view(torch.zeros(400, 1, 8, 8), noise=0.1)
-    # 25600 draws: the estimate's standard deviation is 0.1 / sqrt(51200), and 5 of them.
+    # 25600 random: the estimate's standard deviation is 0.1 / sqrt(51200), and 5 of them.
     assert noise.std().item() == pytest.approx(0.1, abs=0.0022)
 
 
@@ -135,8 +135,8 @@ def test_views_stay_in_range() -> None:
 def test_the_seed_decides_the_view_and_a_second_call_draws_another() -> None:
     images = random_images()
     make_view = AffineViews(**SAMPLE_SETTINGS)
-    draws = draws_for(len(images), 3)
-    first, second = make_view(images, draws), make_view(images, draws)
+    random = draws_for(len(images), 3)
+    first, second = make_view(images, random), make_view(images, random)
     assert torch.equal(make_view(images, draws_for(len(images), 3)), first)
     assert not torch.equal(first, second)
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import random_flips
-from lzn.randomness import SampleDraws
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -16,7 +16,7 @@ def random_images(num: int, channels: int = 1) -> Tensor:
 
 
 def flipped_with(images: Tensor, seed: int) -> Tensor:
-    return random_flips(images, SampleDraws.for_whole_batch(len(images), seeded(seed)))
+    return random_flips(images, BatchRandom.for_whole_batch(len(images), seeded(seed)))
 
 
 def test_flips_mirror_about_half_of_the_images_and_nothing_else() -> None:

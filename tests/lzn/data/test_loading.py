@@ -17,6 +17,7 @@ import torch
 from lzn_oracles.sample_views import FailsOn, NoisyCopies, ProcessFacts, SleepsOn
 from numpy.typing import NDArray
 
+from lzn.base.parallel import Processes
 from lzn.data import (
     DecodedImages,
     EncodedShards,
@@ -31,7 +32,6 @@ from lzn.data import (
     load_batches,
 )
 from lzn.data.loading import MAX_PART_SIZE
-from lzn.parallel import Processes
 
 NUM_IMAGES = 23
 

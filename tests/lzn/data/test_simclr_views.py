@@ -12,10 +12,10 @@ from lzn_oracles.sample_draws import draws_for
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import SimCLRCrops, SimCLRDistortions, SimCLRViews
 from lzn.data.random_crops import draw_crop_box
 from lzn.data.simclr_views import Distortions
-from lzn.randomness import SampleDraws
 
 NOTHING: dict[str, float] = {
     "jitter_probability": 0.0,
@@ -53,7 +53,7 @@ def test_both_routes_give_the_same_image(channels: int, seed: int) -> None:
     whole = SimCLRViews(size=32)(photo, seeded(seed))
     generator = seeded(seed)
     crop = SimCLRCrops(size=32)(photo, generator)
-    on_device = SimCLRDistortions()(crop[None] / 127.5 - 1, SampleDraws.for_whole_batch(1, generator))[0]
+    on_device = SimCLRDistortions()(crop[None] / 127.5 - 1, BatchRandom.for_whole_batch(1, generator))[0]
     assert whole.dtype == torch.uint8
     assert whole.shape == (channels, 32, 32)
     # Half a grey level: that a whole view is stored as bytes; and the rounding of [-1, 1].
@@ -65,7 +65,7 @@ def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) ->
     photo, settings = random_photo(), SimCLRViews(size=32)
     generator = seeded(seed)
     box = draw_crop_box(*photo.size, min_area=0.08, max_aspect_ratio=4 / 3, generator=generator)
-    drawn = settings.draw(SampleDraws.for_whole_batch(1, generator))
+    drawn = settings.draw(BatchRandom.for_whole_batch(1, generator))
     functions: list[Callable[[Tensor, float], Tensor]] = [
         torchvision_functional.adjust_brightness,
         torchvision_functional.adjust_contrast,
@@ -181,8 +181,8 @@ def test_a_grey_view_has_three_equal_channels() -> None:
 
 def test_views_stay_in_range_and_differ_between_images_and_calls() -> None:
     images = random_images(1).expand(20, -1, -1, -1)
-    make_views, draws = SimCLRDistortions(blur_kernel=5), draws_for(20, 3)
-    first, second = make_views(images, draws), make_views(images, draws)
+    make_views, random = SimCLRDistortions(blur_kernel=5), draws_for(20, 3)
+    first, second = make_views(images, random), make_views(images, random)
     assert (first.min() >= -1, first.max() <= 1) == (True, True)
     assert len(first.unique(dim=0)) == 20
     assert not torch.equal(first, second)

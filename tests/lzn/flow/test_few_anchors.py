@@ -7,8 +7,8 @@ from torch import Tensor
 
 from lzn.flow import Adams, DPMSolver, Euler, Solver, flow_to_anchors
 from lzn.flow.assignment import AnchorSet
-from lzn.flow.few_anchors import follow_few
-from lzn.flow.trajectory import Trajectory, follow
+from lzn.flow.few_anchors import integrate_flow_low_rank
+from lzn.flow.trajectory import Trajectory, integrate_flow
 
 SOLVERS = [Euler(num_steps=100), DPMSolver(num_steps=20), DPMSolver(num_steps=6), Adams(num_steps=12)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm of few steps", "adams"])
@@ -31,7 +31,7 @@ def test_ends_probabilities_and_gradients_are_those_in_all_dimensions(solver: So
     targets = torch.arange(M) % N
     steps = solver.steps(solver.grid_to_anchors())
     results = []
-    for function in (follow, follow_few):
+    for function in (integrate_flow, integrate_flow_low_rank):
         state, anchors = leaf(normal(2, M, Q)), leaf(normal(3, N, Q))
         zones = AnchorSet.build(anchors, weights, torch.float64)
         end, log_probability = ends(function(zones, state, steps, targets=targets))
@@ -46,9 +46,9 @@ def test_ends_probabilities_and_gradients_are_those_in_all_dimensions(solver: So
 def test_without_targets_the_ends_are_the_same(solver: Solver) -> None:
     zones = AnchorSet.build(normal(3, N, Q), None, torch.float64)
     steps = solver.steps(solver.grid_to_anchors())
-    few = follow_few(zones, normal(2, M, Q), steps)
+    few = integrate_flow_low_rank(zones, normal(2, M, Q), steps)
     assert few.target_log_probability is None
-    assert relative_error(few.end, follow(zones, normal(2, M, Q), steps).end) < CLOSE
+    assert relative_error(few.end, integrate_flow(zones, normal(2, M, Q), steps).end) < CLOSE
 
 
 def test_an_anchor_without_weight_attracts_nothing() -> None:

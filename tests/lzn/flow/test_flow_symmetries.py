@@ -130,8 +130,10 @@ def test_scaled_anchors_are_the_same_mixture_at_another_time(
     stretch = scale * (1 - other_tau) / (1 - tau)
     small = AnchorSet.build(anchors, None, torch.float64)
     large = AnchorSet.build(scale * anchors, None, torch.float64)
-    expected = small.keys(torch.float64).assign(small.enter(states, tau), tau, targets)
-    actual = large.keys(torch.float64).assign(large.enter(stretch * states, other_tau), other_tau, targets)
+    expected = small.keys(torch.float64).assign(small.to_centred(states, tau), tau, targets)
+    actual = large.keys(torch.float64).assign(
+        large.to_centred(stretch * states, other_tau), other_tau, targets
+    )
     assert actual.target_log_probability is not None
     assert expected.target_log_probability is not None
     assert relative_error(actual.mean, scale * expected.mean) < EXACT

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lzn.metrics import reconstruction_error
-from lzn.ode import EulerSampler, RK45Sampler
+from lzn.rectified_flow.ode import EulerSampler, RK45Sampler
 
 
 def random_images(seed: int, b: int = 6, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -7,10 +7,10 @@ import torch
 from lzn_oracles.sample_draws import draws_for
 from torch import Tensor, nn
 
+from lzn.base.parallel import Processes
+from lzn.base.randomness import BatchRandom
 from lzn.networks import SampleDropout, checkpoint_activations, keyed_dropout
 from lzn.networks.recomputation import RecomputableBlock, recomputable
-from lzn.parallel import Processes
-from lzn.randomness import SampleDraws
 
 P = 0.15
 SHAPE = (16, 8, 8)
@@ -91,7 +91,7 @@ def outputs_with_keys(x: Tensor, processes: Processes, *, seed: int = 0) -> Tens
     share = processes.share_of(len(x))
     model = layers()
     with keyed_dropout(model, share.count, "cpu") as keys:
-        keys.draw(SampleDraws(torch.Generator().manual_seed(seed), share))
+        keys.draw(BatchRandom(torch.Generator().manual_seed(seed), share))
         return model[1](model[0](x[share.rows]))
 
 
@@ -115,7 +115,7 @@ def test_views_one_after_the_other_get_masks_of_their_own_that_belong_to_the_sam
     def views_of(processes: Processes) -> Tensor:
         share, model = processes.share_of(6), layers(1)
         with keyed_dropout(model, share.count, "cpu") as keys:
-            keys.draw(SampleDraws(torch.Generator().manual_seed(0), share))
+            keys.draw(BatchRandom(torch.Generator().manual_seed(0), share))
             return torch.stack(model[0](torch.ones(2 * share.count, 100)).chunk(2))
 
     whole = views_of(Processes())

@@ -13,7 +13,7 @@ from lzn_oracles.process_jobs import (
 )
 from lzn_oracles.real_processes import alone, run_in_processes
 
-from lzn.parallel import BatchShare, Processes, join_processes
+from lzn.base.parallel import BatchShare, Processes, join_processes
 
 
 @pytest.mark.parametrize(("batch_size", "count"), [(8, 2), (7, 2), (7, 4), (5, 5), (2000, 16), (11, 3)])

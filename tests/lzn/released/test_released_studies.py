@@ -11,7 +11,7 @@ import torch
 from lzn_oracles.released_files import NOT_READ, is_trained, numbered, released_shapes, write_released
 from lzn_oracles.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
 
-from lzn.label_anchors import LabelAnchors
+from lzn.networks.label_anchors import LabelAnchors
 from lzn.released import STUDIES, Parts, ResNetRelease, Study, UNetRelease, fill_from_released, load_released
 from lzn.released.parts import released_names, tensors_by_released_name
 

@@ -19,8 +19,8 @@ from lzn_oracles.tiny_models import (
 from torch import Tensor, nn
 
 from lzn.flow import DPMSolver, Euler
-from lzn.ode import EulerSampler
-from lzn.rectified_flow import T_MIN
+from lzn.rectified_flow.ode import EulerSampler
+from lzn.rectified_flow.path import T_MIN
 from lzn.studies import (
     GenerationStep,
     GenerativeModel,
@@ -61,15 +61,15 @@ class Draws:
 
 def literal_loss(model: GenerativeModel, seed: int) -> float:
     """Mean over images and pixels of (v - (x - eps))^2, image by image."""
-    draws = Draws.of(seed)
+    random = Draws.of(seed)
     latents = [None] * len(BATCH.images)
     if model.encoder is not None:
         anchors = model.encoder(BATCH.images).double()
-        computed = literal_latents(anchors, draws.latent_noise.double(), DRAW.solver).float()
+        computed = literal_latents(anchors, random.latent_noise.double(), DRAW.solver).float()
         latents = [computed[i : i + 1] for i in range(len(computed))]
     total = 0.0
     for i, (x, label) in enumerate(zip(BATCH.images, BATCH.labels, strict=True)):
-        eps, t = draws.noise[i], draws.t[i]
+        eps, t = random.noise[i], random.t[i]
         one_hot = None
         if model.decoder.num_classes:
             one_hot = torch.eye(NUM_CLASSES)[label : label + 1]

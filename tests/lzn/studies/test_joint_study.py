@@ -36,7 +36,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def latents_of_step(model: JointModel, seed: int) -> Tensor:
-    """The latents that a step with this seed draws, after its image noise and times, in float64."""
+    """The latents that a step with this seed random, after its image noise and times, in float64."""
     generator = seeded(seed)
     torch.randn(BATCH.images.shape, generator=generator)
     torch.rand(len(BATCH.images), generator=generator)

@@ -9,9 +9,9 @@ from lzn_oracles.sample_draws import draws_for
 from lzn_oracles.tiny_models import LATENT_DIM, random_batch, tiny_representation
 from torch import Tensor
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import dequantise, quantise
 from lzn.flow import Euler, compute_latents
-from lzn.randomness import SampleDraws
 from lzn.studies import (
     REPRESENTATIONS,
     BackboneOutput,
@@ -37,7 +37,7 @@ class TwoViews:
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self, images: Tensor, draws: SampleDraws) -> Tensor:
+    def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
         self.calls += 1
         return images if self.calls % 2 else 0.8 * images.flip(3)
 
@@ -89,8 +89,8 @@ def test_labels_play_no_part() -> None:
 def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() -> None:
     drawn: list[float] = []
 
-    def augment(images: Tensor, draws: SampleDraws) -> Tensor:
-        drawn.append(draws.uniform()[0].item())
+    def augment(images: Tensor, random: BatchRandom) -> Tensor:
+        drawn.append(random.uniform()[0].item())
         return images + drawn[-1]
 
     RepresentationStep(
@@ -107,10 +107,10 @@ def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation
     model = tiny_representation()
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
     loaded = Batch.whole(views, BATCH.labels)
-    as_they_are = replace(step(alpha=0.45), augment=lambda images, draws: images)
+    as_they_are = replace(step(alpha=0.45), augment=lambda images, random: images)
     expected = step(alpha=0.45)(model, BATCH, draws_for(6, 5))
     assert torch.equal(as_they_are(model, loaded, draws_for(6, 5)).total, expected.total)
-    completed = replace(step(alpha=0.45), augment=lambda images, draws: 0.8 * images)
+    completed = replace(step(alpha=0.45), augment=lambda images, random: 0.8 * images)
     unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
     both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
     losses = [
@@ -123,8 +123,8 @@ def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation
 def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
     seen: list[Tensor] = []
 
-    def turn(images: Tensor, draws: SampleDraws) -> Tensor:
-        seen.append(images @ draws.uniform(1, 8, 8))  # a product, which autocast would round
+    def turn(images: Tensor, random: BatchRandom) -> Tensor:
+        seen.append(images @ random.uniform(1, 8, 8))  # a product, which autocast would round
         return seen[-1]
 
     for enabled in (False, True):

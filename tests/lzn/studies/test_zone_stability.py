@@ -9,20 +9,20 @@ from scipy.stats import norm
 from torch import Tensor
 
 from lzn.flow import AnchorBank, DPMSolver, Euler
-from lzn.studies import ZoneQuestion, ZoneStability, bank_zone_stability, batch_zone_stability
+from lzn.studies import ZoneProtocol, ZoneStability, bank_zone_stability, batch_zone_stability
 
-FINE = ZoneQuestion(
+FINE = ZoneProtocol(
     latent_solver=Euler(num_steps=400, g=1e-3), zone_solver=Euler(num_steps=400, g=1e-3), alpha=1.0
 )
 
-FAST = ZoneQuestion(latent_solver=DPMSolver(num_steps=40), zone_solver=DPMSolver(num_steps=40))
+FAST = ZoneProtocol(latent_solver=DPMSolver(num_steps=40), zone_solver=DPMSolver(num_steps=40))
 
 
 def stays(
-    question: ZoneQuestion, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor
+    question: ZoneProtocol, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor
 ) -> Tensor:
     """Whether latents drawn among the first bank's anchors lie in their zones among the second's."""
-    return question.stay(second, anchors, question.draw(first, anchors, noise))
+    return question.is_in_zone(second, anchors, question.draw(first, anchors, noise))
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -36,7 +36,7 @@ def on_a_line(*anchors: float) -> Tensor:
 @pytest.mark.parametrize("g", [0.3, 0.4])
 def test_theorem_1_on_two_anchors(g: float):
     """A latent of the anchor at -1 lies in the zone of the other at +1 exactly where (1 - g)(-1) + g eps > 0."""
-    question = ZoneQuestion(latent_solver=Euler(num_steps=50, g=g), zone_solver=Euler(num_steps=50, g=g))
+    question = ZoneProtocol(latent_solver=Euler(num_steps=50, g=g), zone_solver=Euler(num_steps=50, g=g))
     bank, m = AnchorBank(on_a_line(-1.0, 1.0)), 4000
     noise = normal(1, m, 1)
     stayed = stays(question, bank, bank, on_a_line(-1.0).expand(m, 1), noise)
@@ -77,7 +77,7 @@ def test_in_identical_batches_all_latents_stay_but_for_the_solvers_error():
     own, noise = anchors.repeat(10, 1), normal(3, 160, 8)
     stayed = stays(FINE, bank, AnchorBank(anchors.clone()), own, noise)
     assert float(stayed.double().mean()) > 0.98
-    centres = ZoneQuestion(latent_solver=FINE.latent_solver, zone_solver=FINE.zone_solver, alpha=0.0)
+    centres = ZoneProtocol(latent_solver=FINE.latent_solver, zone_solver=FINE.zone_solver, alpha=0.0)
     assert bool(stays(centres, bank, bank, anchors, noise[:16]).all())
 
 
@@ -97,7 +97,7 @@ def test_minibatches_on_a_line_keep_the_latents_whose_rank_is_kept():
     solver = Euler(num_steps=40, g=1e-3)
     stability = batch_zone_stability(
         on_a_line(-3.0, 0.0, 3.0),
-        ZoneQuestion(latent_solver=solver, zone_solver=solver),
+        ZoneProtocol(latent_solver=solver, zone_solver=solver),
         batch_size=2,
         num_pairs=num_pairs,
         samples_per_pair=1,
@@ -132,7 +132,7 @@ def test_the_samples_of_a_pair_are_each_measured_in_two_batches_that_share_nothi
 
 
 def test_a_coarse_solver_loses_latents_in_the_very_batch_that_they_were_drawn_in():
-    coarse = ZoneQuestion(latent_solver=Euler(num_steps=10), zone_solver=Euler(num_steps=10))
+    coarse = ZoneProtocol(latent_solver=Euler(num_steps=10), zone_solver=Euler(num_steps=10))
     lost = [
         1
         - batch_zone_stability(
@@ -152,7 +152,7 @@ def test_a_coarse_solver_loses_latents_in_the_very_batch_that_they_were_drawn_in
 @pytest.mark.parametrize("solver", [Euler(num_steps=100, g=1e-4), DPMSolver(num_steps=100, g=1e-3)])
 def test_the_bank_restores_what_minibatches_lose(solver: Euler | DPMSolver):
     anchors = normal(6, 200, 8)
-    question = ZoneQuestion(latent_solver=solver, zone_solver=solver)
+    question = ZoneProtocol(latent_solver=solver, zone_solver=solver)
     batches = batch_zone_stability(
         anchors, question, batch_size=40, num_pairs=2, samples_per_pair=50, generator=seeded(4)
     )

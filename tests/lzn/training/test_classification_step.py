@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from lzn.base.randomness import BatchRandom
 from lzn.networks import ImageClassifier
-from lzn.randomness import SampleDraws
 from lzn.training import Batch, ClassifierModel, cross_entropy_step
 
 
@@ -13,7 +13,7 @@ def test_the_loss_is_minus_the_mean_log_probability_of_the_label_and_accuracy_th
     model = ClassifierModel(ImageClassifier(image_size=8, image_channels=1, num_classes=4, base_channels=8))
     generator = torch.Generator().manual_seed(1)
     batch = Batch.whole(torch.rand(12, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(12) % 4)
-    losses = cross_entropy_step(model, batch, SampleDraws.for_whole_batch(12, generator))
+    losses = cross_entropy_step(model, batch, BatchRandom.for_whole_batch(12, generator))
     probability = model.classifier(batch.images).detach().double().softmax(dim=1)
     own = probability[torch.arange(12), batch.labels]
     # float32 logits.

@@ -20,10 +20,10 @@ from lzn_oracles.toy_training import (
 )
 from torch import Tensor, nn
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import ImageSet
 from lzn.flow import Euler
 from lzn.networks import ImageClassifier
-from lzn.randomness import SampleDraws
 from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
 from lzn.training import (
     Batch,
@@ -69,8 +69,8 @@ def assert_close(found: Outcome, expected: Outcome, *, relative: float) -> None:
         assert values == pytest.approx(wanted, rel=relative)
 
 
-def augment(images: Tensor, draws: SampleDraws) -> Tensor:
-    return images + 0.1 * draws.normal(*images.shape[1:])
+def augment(images: Tensor, random: BatchRandom) -> Tensor:
+    return images + 0.1 * random.normal(*images.shape[1:])
 
 
 REPRESENTATION = RepresentationStep(
@@ -119,8 +119,8 @@ def test_another_precision_is_refused() -> None:
 def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_float32() -> None:
     seen: dict[str, torch.dtype] = {}
 
-    def step(model: nn.Module, batch: Batch, draws: SampleDraws) -> Losses:
-        losses = GENERATION(model, batch, draws)
+    def step(model: nn.Module, batch: Batch, random: BatchRandom) -> Losses:
+        losses = GENERATION(model, batch, random)
         seen["loss"] = losses.total.dtype
         return losses
 
@@ -157,7 +157,7 @@ def test_losses_are_float32_and_near_those_of_full_precision(
     totals = []
     for compute in (Compute(), BFLOAT16):
         with compute.autocast("cpu"), torch.no_grad():
-            losses = step(model, batch, SampleDraws(torch.Generator().manual_seed(1), batch.share))
+            losses = step(model, batch, BatchRandom(torch.Generator().manual_seed(1), batch.share))
         assert losses.total.dtype == torch.float32
         totals.append(losses.total.item())
     # 8 bits in each of about ten layers; the alignment's probabilities stretch it.

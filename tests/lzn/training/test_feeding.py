@@ -6,8 +6,8 @@ import torch
 from lzn_oracles.sample_views import NoisyCopies
 from lzn_oracles.toy_training import run_toy, toy_images, toy_schedule
 
+from lzn.base.parallel import Processes
 from lzn.data import ImageSet, batch_indices, dequantise
-from lzn.parallel import Processes
 from lzn.training import Batch
 from lzn.training.feeding import training_batches
 

@@ -8,9 +8,9 @@ import torch
 from lzn_oracles.toy_training import ToyModel, ToyStep, run_toy, toy_images, toy_model, toy_schedule
 from torch import Tensor, nn
 
+from lzn.base.randomness import BatchRandom
 from lzn.data import batch_indices, dequantise
 from lzn.flow import compute_latents
-from lzn.randomness import SampleDraws
 from lzn.training import Batch, Losses, TrainingDivergedError, train
 
 NAN = float("nan")
@@ -31,13 +31,13 @@ class Scalars(nn.Module):
         return self.encoder.weight.item(), self.head.weight.item()
 
 
-def linear_loss(a: float, b: float) -> Callable[[Scalars, Batch, SampleDraws], Losses]:
+def linear_loss(a: float, b: float) -> Callable[[Scalars, Batch, BatchRandom], Losses]:
     """A loss of constant gradient (a, b)."""
-    return lambda model, batch, draws: Losses((a * model.encoder.weight + b * model.head.weight).sum())
+    return lambda model, batch, random: Losses((a * model.encoder.weight + b * model.head.weight).sum())
 
 
 def parameters_after_each_step(
-    step: Callable[[ToyModel, Batch, SampleDraws], Losses], **changes: object
+    step: Callable[[ToyModel, Batch, BatchRandom], Losses], **changes: object
 ) -> tuple[list[dict[str, Tensor]], ToyModel]:
     """Raw parameters after 0, 1, ... steps, and the model as training leaves it."""
     model, seen = toy_model(), []
@@ -89,7 +89,7 @@ def test_the_optimiser_sees_clipped_gradients() -> None:
     model, seen = Scalars(), []
     factors = iter([1000.0, 1.0, 1.0])
 
-    def loss(model: Scalars, batch: Batch, draws: SampleDraws) -> Losses:
+    def loss(model: Scalars, batch: Batch, random: BatchRandom) -> Losses:
         return Losses(next(factors) * (0.6 * model.encoder.weight + 0.8 * model.head.weight).sum())
 
     schedule = toy_schedule(num_steps=3, warmup_steps=1, learning_rates={"encoder": 0.1, "head": 0.1})
@@ -123,8 +123,8 @@ def test_training_leaves_the_averages_of_the_parameters_in_the_model() -> None:
 def test_curve_points_are_means_over_their_steps_and_the_last_point_is_the_last_step() -> None:
     losses: list[float] = []
 
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        computed = ToyStep()(model, batch, draws)
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        computed = ToyStep()(model, batch, random)
         losses.append(computed.total.item())
         return computed
 
@@ -138,9 +138,9 @@ def test_curve_points_are_means_over_their_steps_and_the_last_point_is_the_last_
 def test_a_step_gets_the_batch_of_its_number() -> None:
     data, batches = toy_images(), []
 
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
         batches.append(batch)
-        return ToyStep()(model, batch, draws)
+        return ToyStep()(model, batch, random)
 
     run_toy(step, seed=3)
     for number, batch in enumerate(batches):
@@ -153,9 +153,9 @@ def test_flips_mirror_some_images_of_a_batch_and_are_off_by_default() -> None:
     def batches(**changes: object) -> list[Tensor]:
         seen: list[Tensor] = []
 
-        def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+        def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
             seen.append(batch.images)
-            return ToyStep()(model, batch, draws)
+            return ToyStep()(model, batch, random)
 
         run_toy(step, schedule=toy_schedule(**changes))
         return seen
@@ -172,10 +172,10 @@ def test_every_step_has_randomness_of_its_own_that_the_seed_alone_decides() -> N
     def draws(seed: int) -> list[tuple[float, float]]:
         seen: list[tuple[float, float]] = []
 
-        def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+        def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
             global_draw = torch.rand(()).item()
-            seen.append((draws.uniform()[0].item(), global_draw))
-            return ToyStep()(model, batch, draws)
+            seen.append((random.uniform()[0].item(), global_draw))
+            return ToyStep()(model, batch, random)
 
         run_toy(step, seed=seed)
         return seen
@@ -223,8 +223,8 @@ def test_a_point_whose_steps_were_all_skipped_is_left_out() -> None:
 
 
 def test_a_non_finite_gradient_of_a_finite_loss_is_skipped() -> None:
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        losses = good(model, batch, draws)
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        losses = good(model, batch, random)
         if good.calls == 5:
             return Losses(losses.total + (0 * model.head.weight).sum().sqrt())  # 0 / 0 in the derivative
         return losses
@@ -236,8 +236,8 @@ def test_a_non_finite_gradient_of_a_finite_loss_is_skipped() -> None:
 
 
 def test_anchors_that_are_not_finite_count_as_a_non_finite_loss() -> None:
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        losses = good(model, batch, draws)
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        losses = good(model, batch, random)
         if good.calls == 5:
             compute_latents(torch.full((2, 3), NAN), torch.zeros(2, 3))
         return losses
@@ -247,7 +247,7 @@ def test_anchors_that_are_not_finite_count_as_a_non_finite_loss() -> None:
 
 
 def test_other_errors_of_a_step_are_not_swallowed() -> None:
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
         compute_latents(torch.zeros(2, 3), torch.zeros(2, 4))
         raise AssertionError("unreachable")
 

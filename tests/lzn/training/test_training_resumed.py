@@ -16,7 +16,7 @@ from lzn_oracles.toy_training import (
     toy_schedule,
 )
 
-from lzn.randomness import SampleDraws
+from lzn.base.randomness import BatchRandom
 from lzn.training import (
     Batch,
     CheckpointFolder,
@@ -255,8 +255,8 @@ def test_a_full_disk_stops_training_with_what_to_do_and_the_next_one_resumes(
 def test_a_step_may_not_reach_into_the_next(folder: CheckpointFolder) -> None:
     """Randomness that a step draws from torch's global generator, beyond dropout's, is bound to the step as well."""
 
-    def step(model: ToyModel, batch: Batch, draws: SampleDraws) -> Losses:
-        losses = ToyStep()(model, batch, draws)
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        losses = ToyStep()(model, batch, random)
         return Losses(losses.total * (1 + torch.rand(())), losses.watched)
 
     expected = run_toy(step)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from lzn_oracles.toy_training import ToyModel, toy_model, toy_schedule
 
+from lzn.base.parallel import BatchShare
 from lzn.flow import NonFiniteAnchorsError
-from lzn.parallel import BatchShare
 from lzn.training import Losses
 from lzn.training.optimisation import Outcome, build_optimizer, update
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from lzn_oracles.toy_cluster import ToyCluster
 
-from pipelines.cluster.checkouts import CommitError, checked_out, leave_one_dag, resolve_commit
-from pipelines.cluster.settings import ClusterSettings, SettingsError, without_credentials
-from pipelines.cluster.sizes import UnknownSizeError, dvc_file_of, files_of_size
+from pipelines.cluster.worker.checkouts import CommitError, checked_out, leave_one_dag, resolve_commit
+from pipelines.cluster.worker.settings import ClusterSettings, SettingsError, without_credentials
+from pipelines.sizes import UnknownSizeError, dvc_file_of, files_of_size
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from pipelines.cluster.children import DEPLOYMENT
 from pipelines.cluster.deploy import DESCRIPTIONS, PROJECT, ZOMBIE_SECONDS, main, parse_arguments, pools_of
 from pipelines.cluster.server_setup import Pool, SetupError
-from stages.resources import Resources
+from pipelines.resources import Resources
 
 FILE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "prefect.yaml")
 DEPLOYMENTS = {deployment["name"]: deployment for deployment in FILE["deployments"]}

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cluster.gpus import GpuError, GpuWaitStoppedError, available_gpus, leased_gpus
-from pipelines.interruption import StopRequest
+from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError, available_gpus, leased_gpus
+from pipelines.processes.signals import StopRequest
 
 FOUR = ("0", "1", "2", "3")
 # Prints the GPUs it has, and holds them until its input ends.
 HOLDER = """
 import sys
 from pathlib import Path
-from pipelines.cluster.gpus import leased_gpus
+from pipelines.cluster.worker.gpus import leased_gpus
 with leased_gpus(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")) as lease:
     print(",".join(lease.gpus), flush=True)
     sys.stdin.read()

@@ -12,11 +12,11 @@ from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
 from lzn_oracles.toy_cluster import STAGES, ToyCluster
 
-from pipelines.cluster.checkouts import kept_checkout
 from pipelines.cluster.collector import collect, main
-from pipelines.cluster.files import DamagedOutputsError
-from pipelines.cluster.remote_stage import RefusedError
-from pipelines.cluster.resolution import Resolution
+from pipelines.cluster.remote.files import DamagedOutputsError
+from pipelines.cluster.remote.resolution import Resolution
+from pipelines.cluster.worker.checkouts import kept_checkout
+from pipelines.cluster.worker.remote_stage import RefusedError
 from pipelines.dag import dependencies_in
 from pipelines.schedule import Outcome
 

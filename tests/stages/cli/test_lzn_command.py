@@ -17,8 +17,9 @@ from lzn_oracles.stage_folder import ROOT, StageFolder
 from lzn_oracles.trained_project import TrainedProject, write_params
 from PIL import Image
 
-from stages.cli.main import main
-from stages.dataset_files import read_split, write_json
+from lzn.base.files import write_json
+from lzn.cli.main import main
+from lzn.data.prepared import read_split
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def environment() -> dict[str, str]:
 
 
 def start(project: TrainedProject, *arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "stages.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lzn.cli", *map(str, arguments)]
     return subprocess.Popen(
         command,
         cwd=project.folder,
@@ -94,7 +95,7 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 def test_listing_and_help_need_none_of_the_heavy_libraries(project: TrainedProject) -> None:
     code = (
-        "import sys\nfrom stages.cli.main import main\n"
+        "import sys\nfrom lzn.cli.main import main\n"
         "codes = [main(['--help']), main(['sample', '--help']), main(['runs', '--size', 'tiny'])]\n"
         "assert codes == [0, 0, 0], codes\n"
         "heavy = {'torch', 'scipy', 'sklearn', 'mlflow', 'pandas', 'matplotlib'} & set(sys.modules)\n"

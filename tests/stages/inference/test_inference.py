@@ -8,19 +8,19 @@ import pytest
 import torch
 from lzn_oracles.trained_project import NUM_CLASSES, RUNS, TrainedProject
 
+from lzn.base.randomness import generator_for
 from lzn.data import dequantise, random_subset
+from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler, compute_latents
+from lzn.inference.abilities import Ability, UnableError
+from lzn.inference.answers import Images, classify, embed
+from lzn.inference.errors import UserError
+from lzn.inference.loaded_run import LoadedRun, choose_device, open_seed
+from lzn.inference.reconstruction import reconstruct
+from lzn.inference.sampling import OdeSettings, SampleRequest, draw_samples
 from lzn.metrics import reconstruction_error
-from lzn.randomness import generator_for
 from lzn.studies import CentresInBank, classify_images, decode_labels, draw_label_latents, generate_images
 from lzn.studies.generation import velocity_of
-from stages.dataset_files import read_split
-from stages.inference.abilities import Ability, UnableError
-from stages.inference.answers import Images, classify, embed
-from stages.inference.reconstruction import reconstruct
-from stages.inference.sampling import OdeSettings, SampleRequest, draw_samples
-from stages.inference.usable_run import UsableRun, choose_device, open_seed
-from stages.user_error import UserError
 
 ABILITIES = {
     "joint": ["sample", "classify", "embed", "reconstruct"],
@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> TrainedProject:
 
 
 @pytest.fixture(scope="module")
-def opened(project: TrainedProject) -> dict[str, UsableRun]:
+def opened(project: TrainedProject) -> dict[str, LoadedRun]:
     for name in RUNS:
         project.write_untrained(name)
     return {name: project.open(name) for name in RUNS}
@@ -51,12 +51,12 @@ def images(project: TrainedProject) -> Images:
 
 
 @pytest.mark.parametrize("name", ABILITIES)
-def test_a_run_can_what_its_study_gives_it(name: str, opened: dict[str, UsableRun]) -> None:
+def test_a_run_can_what_its_study_gives_it(name: str, opened: dict[str, LoadedRun]) -> None:
     assert [str(ability) for ability in opened[name].facts.abilities] == ABILITIES[name]
 
 
 def test_a_run_without_label_anchors_says_why_it_cannot_classify_and_which_runs_can(
-    opened: dict[str, UsableRun], images: Images
+    opened: dict[str, LoadedRun], images: Images
 ) -> None:
     facts = [run.facts for run in opened.values()]
     with pytest.raises(
@@ -68,17 +68,17 @@ def test_a_run_without_label_anchors_says_why_it_cannot_classify_and_which_runs_
 
 
 def test_an_image_has_its_zone_among_as_many_anchors_as_a_training_batch(
-    opened: dict[str, UsableRun], images: Images
+    opened: dict[str, LoadedRun], images: Images
 ) -> None:
     run = opened["joint"]
     (image,) = dequantise(images[:1])
     anchor = run.trained.model.encoder(image[None])
-    companions = run.companions()
-    assert len(companions) + 1 == run.trained.run.training.batch_size
+    reference_anchors = run.reference_anchors()
+    assert len(reference_anchors) + 1 == run.trained.run.training.batch_size
     together = compute_latents(
         anchor,
         torch.zeros_like(anchor),
-        all_anchors=torch.cat([companions, anchor]),
+        all_anchors=torch.cat([reference_anchors, anchor]),
         alpha=0.0,
         solver=Euler(10),
     )
@@ -89,14 +89,16 @@ def test_an_image_has_its_zone_among_as_many_anchors_as_a_training_batch(
 
 
 def test_the_accuracy_of_images_alone_is_that_of_the_labels_that_are_answered(
-    opened: dict[str, UsableRun], project: TrainedProject
+    opened: dict[str, LoadedRun], project: TrainedProject
 ) -> None:
     run, images = opened["joint"], read_split(project.prepared("digits"), "test").images[:40]
     assert run.trained.run.latent is not None
     of_the_stage = classify_images(
         dequantise(images),
         CentresInBank(
-            run.trained.model.encoder, AnchorBank(run.companions()), run.trained.run.latent.solver.build()
+            run.trained.model.encoder,
+            AnchorBank(run.reference_anchors()),
+            run.trained.run.latent.solver.build(),
         ),
         run.trained.model.label_anchors.points,
         label_solver=Euler(100),
@@ -106,16 +108,18 @@ def test_the_accuracy_of_images_alone_is_that_of_the_labels_that_are_answered(
 
 
 def test_companions_are_anchors_of_random_training_images(
-    opened: dict[str, UsableRun], project: TrainedProject
+    opened: dict[str, LoadedRun], project: TrainedProject
 ) -> None:
     run = opened["joint"]
     data = read_split(project.prepared("digits"), "train").images
     chosen = random_subset(len(data), run.trained.run.training.batch_size - 1, seed=0).numpy()
     expected = run.trained.model.encoder(dequantise(data[chosen]))
-    torch.testing.assert_close(run.companions(), expected, rtol=1e-5, atol=1e-5)  # other batches: rounding
+    torch.testing.assert_close(
+        run.reference_anchors(), expected, rtol=1e-5, atol=1e-5
+    )  # other batches: rounding
 
 
-def test_answers_do_not_depend_on_what_else_is_asked(opened: dict[str, UsableRun], images: Images) -> None:
+def test_answers_do_not_depend_on_what_else_is_asked(opened: dict[str, LoadedRun], images: Images) -> None:
     together, alone = classify(opened["joint"], images), classify(opened["joint"], images[3:4])
     np.testing.assert_array_equal(together.labels[3:4], alone.labels)
     np.testing.assert_array_equal(together.shares[3:4], alone.shares)
@@ -125,14 +129,14 @@ def test_answers_do_not_depend_on_what_else_is_asked(opened: dict[str, UsableRun
             np.testing.assert_array_equal(vectors[kind][1:2], vector[kind])
 
 
-def test_shares_of_zones_sum_to_one(opened: dict[str, UsableRun], images: Images) -> None:
+def test_shares_of_zones_sum_to_one(opened: dict[str, LoadedRun], images: Images) -> None:
     found = classify(opened["joint"], images)
     assert found.shares.shape == (len(images), NUM_CLASSES)
     np.testing.assert_allclose(found.shares.sum(axis=1), 1.0, rtol=1e-12)  # float64
 
 
 def test_embeddings_are_the_backbone_the_anchor_a_draw_and_the_centre(
-    opened: dict[str, UsableRun], images: Images
+    opened: dict[str, LoadedRun], images: Images
 ) -> None:
     run = opened["representation"]
     encoder = run.trained.model.encoder
@@ -148,7 +152,7 @@ def test_embeddings_are_the_backbone_the_anchor_a_draw_and_the_centre(
 
 @pytest.mark.parametrize("name", ["rf", "rf_conditional", "rf_lzn", "joint"])
 def test_the_first_images_are_the_same_however_many_are_drawn(
-    name: str, opened: dict[str, UsableRun]
+    name: str, opened: dict[str, LoadedRun]
 ) -> None:
     few = draw_samples(opened[name], SampleRequest(num_images=2, seed=4, ode=FEW))
     more = draw_samples(opened[name], SampleRequest(num_images=5, seed=4, ode=FEW))
@@ -159,7 +163,7 @@ def test_the_first_images_are_the_same_however_many_are_drawn(
     assert (few.images != other.images).any()
 
 
-def test_classes_are_drawn_in_turn_from_their_zones(opened: dict[str, UsableRun]) -> None:
+def test_classes_are_drawn_in_turn_from_their_zones(opened: dict[str, LoadedRun]) -> None:
     samples = draw_samples(opened["joint"], SampleRequest(num_images=5, classes=(3, 7), ode=FEW))
     assert samples.labels is not None
     assert samples.labels.tolist() == [3, 7, 3, 7, 3]
@@ -168,7 +172,7 @@ def test_classes_are_drawn_in_turn_from_their_zones(opened: dict[str, UsableRun]
     assert conditional.labels.tolist() == [*range(10), 0, 1]
 
 
-def test_a_drawn_image_is_that_of_the_method(opened: dict[str, UsableRun]) -> None:
+def test_a_drawn_image_is_that_of_the_method(opened: dict[str, LoadedRun]) -> None:
     model = opened["joint"].trained.model
     labels = torch.tensor([6])
     draw = torch.randn(1, 8, generator=generator_for(9, "latent", 0))
@@ -184,7 +188,7 @@ def test_a_drawn_image_is_that_of_the_method(opened: dict[str, UsableRun]) -> No
     )
 
 
-def test_reconstruction_errors_are_those_of_the_metric(opened: dict[str, UsableRun], images: Images) -> None:
+def test_reconstruction_errors_are_those_of_the_metric(opened: dict[str, LoadedRun], images: Images) -> None:
     run = opened["rf_lzn"]
     latents = torch.from_numpy(embed(run, images)["latent"])
     velocity = velocity_of(run.trained.model.decoder, latents, None)
@@ -195,7 +199,7 @@ def test_reconstruction_errors_are_those_of_the_metric(opened: dict[str, UsableR
 
 
 def test_a_joint_run_reconstructs_with_the_class_that_it_finds_itself(
-    opened: dict[str, UsableRun], images: Images
+    opened: dict[str, LoadedRun], images: Images
 ) -> None:
     found = reconstruct(opened["joint"], images, ode=FEW)
     np.testing.assert_array_equal(found.labels, classify(opened["joint"], images).labels)
@@ -213,7 +217,7 @@ def test_a_joint_run_reconstructs_with_the_class_that_it_finds_itself(
     ],
 )
 def test_impossible_requests_say_what_is_possible(
-    request_: dict[str, int], message: str, opened: dict[str, UsableRun]
+    request_: dict[str, int], message: str, opened: dict[str, LoadedRun]
 ) -> None:
     with pytest.raises(UserError, match=message):
         draw_samples(opened["joint"], SampleRequest(**request_))
@@ -227,7 +231,7 @@ def test_impossible_solver_settings_are_refused(settings: dict[str, float]) -> N
         OdeSettings(**settings)
 
 
-def test_rk45_draws_what_many_euler_steps_draw(opened: dict[str, UsableRun]) -> None:
+def test_rk45_draws_what_many_euler_steps_draw(opened: dict[str, LoadedRun]) -> None:
     euler = draw_samples(opened["rf"], SampleRequest(num_images=2, ode=OdeSettings(num_steps=200)))
     adaptive = draw_samples(opened["rf"], SampleRequest(num_images=2, ode=OdeSettings(tolerance=1e-4)))
     # Euler's error with 200 steps: two grey levels

@@ -3,7 +3,7 @@
 import ast
 import sys
 
-from stages.provenance import PACKAGES, ROOT, import_closure
+from stages.runtime.provenance import PACKAGES, ROOT, import_closure
 from stages.serving.registry import MODULE, REQUIREMENTS, requirements
 
 DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}

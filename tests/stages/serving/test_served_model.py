@@ -24,8 +24,8 @@ from lzn_oracles.trained_project import TrainedProject
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from stages.cli.main import main
-from stages.dataset_files import read_split
+from lzn.cli.main import main
+from lzn.data.prepared import read_split
 
 pytestmark = pytest.mark.slow
 MODEL = "lzn-tiny-joint"
@@ -66,7 +66,7 @@ class Service:
 
 def register(folder: Path, uri: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-m", "stages.cli", "register", "joint", "--size", "tiny", "--json"],
+        [sys.executable, "-m", "lzn.cli", "register", "joint", "--size", "tiny", "--json"],
         cwd=folder, env=environment(uri, ROOT), capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

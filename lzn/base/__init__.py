@@ -1,0 +1,5 @@
+"""What every package of the library uses: typed sections, files, random numbers, processes. It imports none of them.
+
+`sections`: typed, frozen parts of params.yaml. `files`: JSON and weights, which appear when they are whole.
+`randomness`: seeds and generators derived from names. `parallel`: processes that compute one batch together.
+"""

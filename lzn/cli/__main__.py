@@ -1,0 +1,6 @@
+"""``python -m lzn.cli`` is ``lzn``."""
+
+from lzn.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,246 @@
+"""The ``runs`` section: what a training run is made of, one type for each case study."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, Literal, Self
+
+import torch
+from pydantic import Field, field_validator, model_validator
+from torch import nn
+
+from lzn.base.randomness import derive_seed
+from lzn.base.sections import Section
+from lzn.data import SampleViews
+from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
+from lzn.networks.label_anchors import LabelAnchors
+from lzn.runs.augmentations import AugmentationParams
+from lzn.runs.solvers import SolverParams
+from lzn.studies import (
+    GenerationStep,
+    GenerativeModel,
+    JointModel,
+    JointStep,
+    LabelAlignment,
+    LatentDraw,
+    RepresentationModel,
+    RepresentationStep,
+)
+from lzn.training import Compute, TrainingSchedule, TrainingStep
+
+
+class LatentParams(Section):
+    """The latent space of a run and how latents are drawn in training."""
+
+    dim: Annotated[int, Field(ge=1)]
+    solver: SolverParams
+    alpha: Annotated[float, Field(ge=0, le=1)]
+
+    def build(self) -> LatentDraw:
+        """How the training step draws latents."""
+        return LatentDraw(solver=self.solver.build(), alpha=self.alpha)
+
+
+class LatentBlockParams(Section):
+    """The latent blocks of the U-Net image encoder (C.2)."""
+
+    channels: Annotated[int, Field(ge=1)]
+    units: Annotated[int, Field(ge=1)]
+    resolutions: tuple[int, ...] | None = None
+
+
+class AlignmentParams(Section):
+    """The flow that aligns zones: its solver, and the early steps that are left out (Eq. 2)."""
+
+    solver: SolverParams
+    num_skipped_steps: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _leaves_a_step(self) -> "AlignmentParams":
+        if self.num_skipped_steps >= self.solver.num_steps:
+            raise ValueError(f"num_skipped_steps must be below solver.num_steps, {self.solver.num_steps}")
+        return self
+
+
+class ResNetParams(Section):
+    """The representation encoder: see `lzn.networks.ResNetEncoder`."""
+
+    depth: Literal[14, 26, 50]
+    base_channels: Annotated[int, Field(ge=1)]
+    stem: Literal["imagenet", "small"]
+    image_channels: Annotated[int, Field(ge=1)]
+    head_layers: Annotated[int, Field(ge=1)]
+
+
+class Run(Section, ABC):
+    """What all runs have."""
+
+    data: str
+    """Its data set, a key of the section ``data``."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    """The run is trained once with each; what is measured is reported as mean and deviation over them."""
+    training: TrainingSchedule
+    compute: Compute = Compute()
+
+    @abstractmethod
+    def build_model(self, num_classes: int) -> nn.Module:
+        """The model with its initial weights."""
+
+    @abstractmethod
+    def build_step(self) -> TrainingStep[Any]:
+        """The training step."""
+
+    def build_views(self) -> SampleViews | None:
+        """What is made of each image as it is loaded for training; None: the image itself."""
+        return None
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        """What only the library's own checks can find shows now, not when the run starts."""
+        with torch.random.fork_rng(), torch.device("meta"):
+            model = self.build_model(num_classes=2)
+        self.build_step()
+        parts = sorted(name for name, _ in model.named_children())
+        if parts != sorted(self.training.learning_rates):
+            raise ValueError(
+                f"training.learning_rates must name the model's parts {', '.join(parts)}, "
+                f"got {', '.join(sorted(self.training.learning_rates))}"
+            )
+        return self
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_different(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"seeds must be different, got {', '.join(map(str, seeds))}")
+        return seeds
+
+    def of_seed(self, seed: int) -> Self:
+        """The same run with this one of its seeds only: what one training is made of.
+
+        Raises:
+            ValueError: the run has other seeds.
+        """
+        if seed not in self.seeds:
+            raise ValueError(f"the run has no seed {seed}; its seeds are {', '.join(map(str, self.seeds))}")
+        return self.model_copy(update={"seeds": (seed,)})
+
+    @property
+    def seed(self) -> int:
+        """The seed of a run of one; of a run of several the first."""
+        return self.seeds[0]
+
+    def seed_initial_weights(self) -> None:
+        """Make the weights that are built next depend on the run's seed alone."""
+        torch.manual_seed(derive_seed(self.seed, "initial weights"))
+
+
+class GenerationRun(Run):
+    """Case study 1, RF (no ``latent``) or RF+LZN, and the conditional RF that case study 3 is compared with."""
+
+    study: Literal["generation"]
+    unet: UNetConfig
+    conditional: bool
+    latent: LatentParams | None
+    latent_blocks: LatentBlockParams | None = None
+
+    def build_model(self, num_classes: int) -> GenerativeModel:
+        """The model with its initial weights.
+
+        Raises:
+            ValueError: there is a ``latent`` without ``latent_blocks``, or the other way round.
+        """
+        if (self.latent is None) != (self.latent_blocks is None):
+            raise ValueError("latent and latent_blocks go together: give both (RF+LZN) or neither (RF)")
+        self.seed_initial_weights()
+        decoder = VelocityUNet(
+            self.unet,
+            latent_dim=0 if self.latent is None else self.latent.dim,
+            num_classes=num_classes if self.conditional else 0,
+        )
+        if self.latent is None or self.latent_blocks is None:
+            return GenerativeModel(decoder)
+        return GenerativeModel(decoder, _build_encoder(self.unet, self.latent, self.latent_blocks))
+
+    def build_step(self) -> TrainingStep[GenerativeModel]:
+        """The training step."""
+        return GenerationStep(None if self.latent is None else self.latent.build())
+
+
+class RepresentationRun(Run):
+    """Case study 2."""
+
+    study: Literal["representation"]
+    encoder: ResNetParams
+    latent: LatentParams
+    alignment: AlignmentParams
+    augmentation: AugmentationParams
+
+    def build_model(self, num_classes: int) -> RepresentationModel:
+        """The model with its initial weights; labels play no part in it."""
+        self.seed_initial_weights()
+        return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
+
+    def build_views(self) -> SampleViews | None:
+        """Views, or their first half, that are made as images are loaded."""
+        return self.augmentation.build_on_load()
+
+    def build_step(self) -> TrainingStep[RepresentationModel]:
+        """The training step."""
+        return RepresentationStep(
+            augment=self.augmentation.build_on_device(),
+            latents=self.latent.build(),
+            solver=self.alignment.solver.build(),
+            num_skipped_steps=self.alignment.num_skipped_steps,
+        )
+
+
+class JointRun(Run):
+    """Case study 3; without ``generate`` the rectified flow loss and its decoder are left out ("no gen")."""
+
+    study: Literal["joint"]
+    generate: bool
+    unet: UNetConfig
+    latent: LatentParams
+    latent_blocks: LatentBlockParams
+    alignment: AlignmentParams
+    alignment_weight: Annotated[float, Field(gt=0)] = 1.0
+
+    def build_model(self, num_classes: int) -> JointModel:
+        """The model with its initial weights."""
+        self.seed_initial_weights()
+        encoder = _build_encoder(self.unet, self.latent, self.latent_blocks)
+        label_anchors = LabelAnchors(num_classes, self.latent.dim)
+        decoder = (
+            VelocityUNet(self.unet, latent_dim=self.latent.dim, num_classes=num_classes)
+            if self.generate
+            else None
+        )
+        return JointModel(encoder, label_anchors, decoder)
+
+    def build_step(self) -> TrainingStep[JointModel]:
+        """The training step."""
+        return JointStep(
+            latents=self.latent.build(),
+            alignment=LabelAlignment(
+                solver=self.alignment.solver.build(),
+                num_skipped_steps=self.alignment.num_skipped_steps,
+                weight=self.alignment_weight,
+            ),
+        )
+
+
+AnyRun = Annotated[GenerationRun | RepresentationRun | JointRun, Field(discriminator="study")]
+
+
+def _build_encoder(unet: UNetConfig, latent: LatentParams, blocks: LatentBlockParams) -> LatentEncoder:
+    return LatentEncoder(
+        unet,
+        latent_dim=latent.dim,
+        block_channels=blocks.channels,
+        block_units=blocks.units,
+        latent_resolutions=blocks.resolutions,
+    )
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,258 @@
+"""Check a whole parameter file, so that a mistake in it shows before the hours of training and not after them."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from lzn.base.sections import ParamsError, Section, read_yaml, validate
+from lzn.preparation.data_sets import AnyData
+from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
+from pipelines.resources import DEFAULT, Resources
+from stages.classify import ClassifyParams
+from stages.feature_extraction.networks import FeaturesParams
+from stages.import_run import ImportParams
+from stages.measure import MeasureParams
+from stages.probe import ProbeParams
+from stages.report import ReportParams
+from stages.reporting.tables import TablesParams
+from stages.runtime.stage_main import Hardware
+from stages.sample import SampleParams
+from stages.settings import SettingsParams
+from stages.steps import StepsParams
+from stages.tsne import TsneParams
+from stages.zones import ZonesParams
+
+
+class Layout(Section):
+    """Where a size's files are, seen from its dvc.yaml."""
+
+    root: str
+    params_file: str
+
+
+class Families(Section):
+    """Which runs go through which stages: run by run its data set, which DVC cannot look up itself."""
+
+    generative: dict[str, str]
+    classifying: dict[str, str]
+    representing: dict[str, str]
+    encoding: dict[str, str]
+
+
+class PlotsParams(Section):
+    """What ``dvc plots`` draws in one picture: files, seen from the size's dvc.yaml, each with the column to draw."""
+
+    steps: dict[str, Literal["distance"]]
+
+
+class Params(Section):
+    """A whole parameter file; the settings of a stage are by data set."""
+
+    size: str
+    layout: Layout
+    hardware: Hardware
+    data: dict[str, AnyData]
+    families: Families
+    features: dict[str, FeaturesParams]
+    runs: dict[str, AnyRun]
+    imports: dict[str, ImportParams]
+    sample: dict[str, SampleParams]
+    measure: dict[str, MeasureParams]
+    classify: dict[str, ClassifyParams]
+    probe: dict[str, ProbeParams]
+    steps: dict[str, StepsParams]
+    settings: dict[str, SettingsParams]
+    tsne: dict[str, TsneParams]
+    zones: dict[str, ZonesParams]
+    plots: PlotsParams
+    tables: TablesParams
+    report: ReportParams
+    resources: dict[str, Resources]
+
+    @property
+    def all_runs(self) -> dict[str, AnyRun]:
+        """Trained and imported runs by name."""
+        return {**self.runs, **{name: imported.run for name, imported in self.imports.items()}}
+
+    @property
+    def stages(self) -> dict[str, frozenset[str]]:
+        """The families of stages that dvc.yaml has, each with its instances (``rf`` of ``train@rf``)."""
+        families = self.families
+        instances: dict[str, Mapping[str, object]] = {
+            "prepare": self.data,
+            "features": self.features,
+            "train": self.runs,
+            "import": self.imports,
+            **dict.fromkeys(("sample", "measure", "steps"), families.generative),
+            **dict.fromkeys(("classify", "settings"), families.classifying),
+            **dict.fromkeys(("probe", "tsne"), families.representing),
+            "zones": families.encoding,
+            "tables": {},
+            "report": {},
+        }
+        return {stage: frozenset(names) for stage, names in instances.items()}
+
+    @model_validator(mode="after")
+    def _names_are_of_one_run(self) -> "Params":
+        twice = sorted(set(self.runs) & set(self.imports))
+        if twice:
+            raise ValueError(f"imports and runs both have {', '.join(twice)}: give one of them another name")
+        return self
+
+    @model_validator(mode="after")
+    def _runs_have_data(self) -> "Params":
+        for name, run in self.all_runs.items():
+            if run.data not in self.data:
+                raise ValueError(
+                    f"run {name} has data {run.data}; the section data has {', '.join(sorted(self.data))}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _families_are_of_the_runs(self) -> "Params":
+        runs = self.all_runs
+        able = {
+            "generative": {name for name, run in runs.items() if _generates(run)},
+            "classifying": {name for name, run in runs.items() if isinstance(run, JointRun)},
+            "representing": {name for name, run in runs.items() if isinstance(run, RepresentationRun)},
+            "encoding": {name for name, run in runs.items() if run.latent is not None},
+        }
+        for family, names in able.items():
+            listed: dict[str, str] = getattr(self.families, family)
+            if set(listed) - names:
+                raise ValueError(
+                    f"families.{family} lists {', '.join(sorted(set(listed) - names))}; the runs that can be listed "
+                    f"are {', '.join(sorted(names))}"
+                )
+            for name, data in listed.items():
+                if runs[name].data != data:
+                    raise ValueError(
+                        f"families.{family}.{name} is {data}, and the run's data is {runs[name].data}"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_have_settings(self) -> "Params":
+        stages = {
+            "generative": ("features", "sample", "measure", "steps"),
+            "classifying": ("classify", "settings"),
+            "representing": ("probe", "tsne"),
+            "encoding": ("zones",),
+        }
+        for family, sections in stages.items():
+            data_sets = sorted(set(getattr(self.families, family).values()))
+            for section in sections:
+                missing = [data for data in data_sets if data not in getattr(self, section)]
+                if missing:
+                    raise ValueError(
+                        f"{section} has no settings for {', '.join(missing)}, which families.{family} needs"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _zones_of_labelled_runs_are_classified(self) -> "Params":
+        for name, data in self.families.encoding.items():
+            if isinstance(self.all_runs[name], JointRun) and self.zones[data].classification is None:
+                raise ValueError(
+                    f"zones.{data} has no classification, which run {name} of families.encoding needs"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _probes_of_runs_are_of_the_family(self) -> "Params":
+        for data, params in self.probe.items():
+            able = sorted(run for run, its_data in self.families.representing.items() if its_data == data)
+            unknown = sorted(set(params.of_runs) - set(able))
+            if unknown:
+                raise ValueError(
+                    f"probe.{data}.of_runs names {', '.join(unknown)}; the runs of families.representing on {data} "
+                    f"are {', '.join(able)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _plots_are_of_the_families(self) -> "Params":
+        folder = Path(self.layout.root) / "outputs" / self.size / "plots" / "steps"
+        able = [(folder / f"{run}.csv").as_posix() for run in self.families.generative]
+        unknown = sorted(set(self.plots.steps) - set(able))
+        if unknown:
+            raise ValueError(
+                f"plots.steps names {', '.join(unknown)}; there will be {', '.join(sorted(able))}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tables_are_of_the_families(self) -> "Params":
+        families = self.families
+        probed = {"linear_probe": self.tables.linear_probe, "figure19": self.tables.figure19}
+        needed: dict[str, tuple[set[str], dict[str, str]]] = {
+            "unconditional": (
+                {run for methods in self.tables.unconditional.values() for run in methods.values()},
+                families.generative,
+            ),
+            "conditional": (set(self.tables.conditional.values()), families.generative),
+            "cutoff": (set(self.tables.cutoff.values()), families.generative),
+            "classification": (set(self.tables.classification.values()), families.classifying),
+            **{name: ({run}, families.representing) for name, run in probed.items() if run is not None},
+        }
+        for table, (listed, family) in needed.items():
+            unknown = sorted(listed - set(family))
+            if unknown:
+                raise ValueError(
+                    f"tables.{table} names {', '.join(unknown)}; its runs are {', '.join(sorted(family))}"
+                )
+        picture = self.report.picture
+        if picture is not None and not {picture} <= set(families.generative) & set(families.classifying):
+            raise ValueError(
+                f"report.picture is {picture}, which is not both in families.generative and classifying"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _resources_are_of_stages(self) -> "Params":
+        if DEFAULT not in self.resources:
+            raise ValueError(f"resources.{DEFAULT} is missing: what a stage needs that is not listed itself")
+        for key in self.resources.keys() - {DEFAULT}:
+            family, at, instance = key.partition("@")
+            if family not in self.stages:
+                raise ValueError(f"resources.{key}: no such stage; the stages are {', '.join(self.stages)}")
+            if at and instance not in self.stages[family]:
+                able = (
+                    ", ".join(f"{family}@{name}" for name in sorted(self.stages[family])) or f"{family} alone"
+                )
+                raise ValueError(f"resources.{key}: no such stage; there is {able}")
+        return self
+
+
+def read_params(file: Path) -> Params:
+    """The whole of a parameter file.
+
+    Raises:
+        ParamsError: with one line for each thing that is wrong.
+    """
+    params: Params = validate(read_yaml(file), Params, where=f"{file}: ")
+    return params
+
+
+def _generates(run: AnyRun) -> bool:
+    return isinstance(run, GenerationRun) or (isinstance(run, JointRun) and run.generate)
+
+
+def main() -> None:
+    """Check the files named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.check", description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+", help="parameter files")
+    for file in parser.parse_args().files:
+        try:
+            params = read_params(file)
+        except ParamsError as error:
+            sys.exit(str(error))
+        print(f"{file}: size {params.size}, {len(params.runs)} runs: {', '.join(params.runs)}")
+
+
+if __name__ == "__main__":
+    main()

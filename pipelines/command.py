@@ -1,0 +1,30 @@
+"""The command ``lzn check``, which `lzn.cli` finds through the entry-point group ``lzn.commands``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lzn.cli import options
+from lzn.cli.show import quiet_stdout, say
+
+
+def check(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="PARAMS...", help="Parameter files.", show_default=False)
+    ],
+    as_json: options.AsJson = False,
+) -> None:
+    """Check parameter files, so that a mistake shows before the hours of training.
+
+    Example: `lzn check params.yaml`
+    """
+    with quiet_stdout():
+        from pipelines.check import read_params  # noqa: PLC0415 - it imports torch
+
+        checked = {str(file): read_params(file) for file in files}
+    found = [
+        {"file": name, "size": params.size, "runs": list(params.runs)} for name, params in checked.items()
+    ]
+    lines = [f"{name}: size {params.size}, {len(params.runs)} runs" for name, params in checked.items()]
+    say("\n".join(lines), found, as_json=as_json)

@@ -1,0 +1,1 @@
+"""The DAG as a Prefect flow on one machine: python -m pipelines.local."""

@@ -1,0 +1,72 @@
+"""Bring the project up to date as `dvc repro` does, with stages in parallel and their logs in Prefect's UI.
+
+    python -m pipelines.local [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS]
+
+Exit code: 0 if everything is up to date, 1 if a stage failed, 128 + n if signal n stopped it.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+
+from dvc.exceptions import DvcException
+
+from pipelines.dag import DEFAULT_TARGETS, read_dag
+from pipelines.local import prefect_server
+from pipelines.processes.exclusive_project import WorkspaceBusyError, exclusive_workspace, owner_mark
+from pipelines.processes.signals import exit_cleanly_on_signals
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the flow from the command line; return its exit code.
+
+    Prefect's server takes seconds to start; where DVC says that there is nothing to do, it is not needed.
+    """
+    options = parse_arguments(arguments)
+    exit_cleanly_on_signals()
+    try:
+        with exclusive_workspace():
+            stages = read_dag(options.targets)
+            if not any(stage.needs_check for stage in stages):
+                print(f"Up to date, nothing to run: {len(stages)} stages.")
+                return 0
+            return run_flow(options)
+    except (DvcException, WorkspaceBusyError, prefect_server.PrefectServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def run_flow(options: argparse.Namespace) -> int:
+    """Run the flow on the configured Prefect server, or on a temporary one."""
+    prefect_server.set_defaults()
+    print("Starting the flow ...", flush=True)
+    server = prefect_server.connect(owner=owner_mark("prefect server"))
+    from pipelines.local.flows import reproduce  # noqa: PLC0415 - Prefect is imported after its settings are made
+
+    print(f"Watch it at {server.ui_url}", flush=True)
+    state = reproduce(
+        options.targets, options.max_parallel, options.timeout, options.grace, return_state=True
+    )
+    if server.temporary:
+        print("To see this run again: `prefect server start`, then http://127.0.0.1:4200/runs", flush=True)
+    return 0 if state.is_completed() else 1
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; numbers that make no sense end the program with a usage message."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.local", description=__doc__)
+    parser.add_argument("--targets", nargs="+", default=list(DEFAULT_TARGETS), help="as for `dvc repro`")
+    parser.add_argument("--max-parallel", type=int, default=2, help="stages at a time (default: 2)")
+    parser.add_argument("--timeout", type=float, default=86400.0, help="seconds a stage (default: a day)")
+    parser.add_argument("--grace", type=float, default=30.0, help="seconds to save work before a kill (30)")
+    options = parser.parse_args(arguments)
+    if options.max_parallel < 1 or options.timeout <= 0 or options.grace < 0:
+        parser.error("--max-parallel must be at least 1, --timeout above 0 and --grace not negative")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Stages as processes: started, watched and ended, alone in a project."""

@@ -1,7 +1,0 @@
-"""The paper's claims, each with its number, ours, and a verdict by one rule."""
-
-from stages.claims.all_claims import all_claims
-from stages.claims.claim import Claim
-from stages.claims.formats import claims_to_columns, claims_to_json, claims_to_markdown
-
-__all__ = ["Claim", "all_claims", "claims_to_columns", "claims_to_json", "claims_to_markdown"]

@@ -1,1 +1,0 @@
-"""The command ``lzn``: trained models without reading the code."""

@@ -1,0 +1,1 @@
+"""Features of images, in which generated images are compared with real ones."""

@@ -1,0 +1,171 @@
+"""Features of images, made once and kept as files that are named by a hash of all that decides them.
+
+A file's name is the hash of: the images' bytes, the network's weights and the preprocessing, the code that does it, and
+what its last bits depend on. So runs, seeds and stages share the features of the real images. A file is float32, row by
+row, and read memory-mapped; beside it lie its size and checksum.
+
+``python -m stages.feature_extraction.cache --max-gb 20`` removes the least recently used until the rest fits;
+``make clean`` removes all of them.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from lzn.base.files import write_json
+from lzn.data import ImageArray
+from stages.feature_extraction.extraction import Workers, extract_features, read_ahead
+from stages.feature_extraction.extractors import FeatureExtractor
+from stages.feature_extraction.resumable_features import ResumableFeatures
+from stages.runtime.outputs import FEATURE_CACHE
+from stages.runtime.provenance import code_fingerprint
+
+HASHED_ROWS = 256
+SUFFIX = ".f32"
+
+ExtractedFeatures = Mapping[str, NDArray[np.float32]]
+"""Arrays (n, d) by name, memory-mapped."""
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """The folder of features, and where missing ones are made."""
+
+    folder: Path
+    workers: Workers
+
+    def of(self, images: ImageArray) -> "ImageFeatures":
+        """The features of some images; they are read once here, for their hash."""
+        return ImageFeatures(images, images_sha256(images), self)
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """The features of one set of images, each made or read when it is asked for."""
+
+    images: ImageArray
+    sha256: str
+    cache: FeatureCache
+
+    def by(self, extractor: FeatureExtractor) -> ExtractedFeatures:
+        """What ``extractor`` makes of the images, in their order.
+
+        Of several processes that ask for the same at once one makes it, and the others wait.
+        """
+        file = self.cache.folder / f"{_key(self.sha256, extractor, self.cache.workers)}{SUFFIX}"
+        shape = (len(self.images), sum(extractor.columns.values()))
+        if not _is_whole(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(file.with_suffix(".lock")):
+                if not _is_whole(file):
+                    self._make(extractor, file, shape)
+        os.utime(file)  # for trim
+        return _columns(np.memmap(file, np.float32, mode="r", shape=shape), extractor.columns)
+
+    def _make(self, extractor: FeatureExtractor, file: Path, shape: tuple[int, int]) -> None:
+        resumable = ResumableFeatures(file.with_suffix(".partial"), *shape, batch_size=extractor.batch_size)
+        resumable.open()
+        extract_features(self.images, extractor, resumable, self.cache.workers)
+        with resumable.finished_file() as made:
+            write_json(_description(file), {"made_by": extractor.name, "shape": shape, **_state(made)})
+            made.replace(file)
+
+
+def images_sha256(images: ImageArray) -> str:
+    """Hash of the images' shape and grey levels, wherever and however they are stored."""
+    digest = hashlib.sha256(json.dumps([*images.shape]).encode())
+
+    def read(number: int) -> bytes:
+        return np.ascontiguousarray(images[number * HASHED_ROWS : (number + 1) * HASHED_ROWS]).tobytes()
+
+    for _, content in read_ahead(read, range(-(-len(images) // HASHED_ROWS))):
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def trim(folder: Path, *, max_bytes: int) -> list[Path]:
+    """Remove the files that were not used for longest until the others have ``max_bytes`` at most; returns them.
+
+    Unfinished features are left alone.
+    """
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+    total = sum(file.stat().st_size for file in files)
+    removed = []
+    for file in files:
+        if total <= max_bytes:
+            break
+        total -= file.stat().st_size
+        for one in (file, _description(file)):  # not the lock: somebody may wait for it
+            one.unlink(missing_ok=True)
+        removed.append(file)
+    return removed
+
+
+_code_fingerprint = functools.cache(code_fingerprint)  # reads dozens of files, which do not change meanwhile
+
+
+def _key(images: str, extractor: FeatureExtractor, workers: Workers) -> str:
+    # Rounding depends on the device, and on the CPU on the order of sums that the number of threads decides.
+    rounding = [torch.__version__, workers.device.type]
+    rounding += [str(torch.get_num_threads())] if workers.device.type == "cpu" else []
+    made_by = [
+        extractor.identity,
+        _code_fingerprint(extractor.code),
+        extractor.batch_size,
+        dict(extractor.columns),
+    ]
+    content = [images, *made_by, *rounding]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _description(file: Path) -> Path:
+    return file.with_suffix(".json")
+
+
+def _state(file: Path) -> dict[str, str | int]:
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"sha256": digest, "bytes": file.stat().st_size}
+
+
+def _is_whole(file: Path) -> bool:
+    """Is there such a file, and is it what was written?"""
+    if not file.is_file() or not _description(file).is_file():
+        return False
+    try:
+        described: dict[str, object] = json.loads(_description(file).read_text())
+    except ValueError:
+        return False
+    if file.stat().st_size != described.get("bytes"):
+        return False
+    return _state(file).items() <= described.items()
+
+
+def _columns(features: NDArray[np.float32], columns: Mapping[str, int]) -> ExtractedFeatures:
+    ends = np.cumsum(list(columns.values())).tolist()
+    return {
+        name: features[:, end - width : end] for (name, width), end in zip(columns.items(), ends, strict=True)
+    }
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m stages.feature_extraction.cache", description=__doc__)
+    parser.add_argument("--max-gb", type=float, required=True, help="what may stay")
+    arguments = parser.parse_args()
+    removed = trim(FEATURE_CACHE, max_bytes=int(arguments.max_gb * 1e9))
+    print(f"{len(removed)} files removed; {shutil.disk_usage('.').free / 1e9:.0f} GB are free")
+
+
+if __name__ == "__main__":
+    _main()

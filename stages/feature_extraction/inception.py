@@ -1,0 +1,88 @@
+"""The paper's image metrics, in the features of Inception and CLIP."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from lzn.data import ImageArray
+from lzn.metrics import cmmd, inception_score, precision_recall
+from lzn.metrics.clip import load_clip
+from lzn.metrics.inception import InceptionNetwork, Preprocessing, load_inception
+from stages.feature_extraction.cache import FeatureCache, ImageFeatures
+from stages.feature_extraction.comparison import Comparison, RealMoments, distance_between
+from stages.feature_extraction.pretrained import ClipExtractor, InceptionExtractor
+
+
+@dataclass(frozen=True)
+class InceptionComparison(Comparison):
+    """FID in three preprocessings, sFID, Inception Score, precision and recall, and CMMD (section 9 of the method).
+
+    ``fid`` is that of the consistency-models evaluator, the paper's main column. With other weights than the released
+    ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is called ``mmd_clip``, and
+    there is no Inception Score. Without ``clip`` there is no CMMD.
+    """
+
+    network: InceptionNetwork
+    clip: ClipExtractor | None
+    features: FeatureCache
+
+    @classmethod
+    def load(cls, weights: Path, *, clip: Path | None, features: FeatureCache) -> Self:
+        """The comparison with Inception's weights from a file, and CLIP's from a folder.
+
+        Raises:
+            ValueError: they are damaged, or of other networks.
+        """
+        extractor = None if clip is None else ClipExtractor(load_clip(clip))
+        return cls(load_inception(weights), extractor, features)
+
+    def __call__(
+        self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
+    ) -> dict[str, float]:
+        """The metrics by name."""
+        ours, theirs = self.features.of(generated), self.features.of(real)
+        everything = InceptionExtractor(self.network, "cm")
+        all_ours, all_theirs = ours.by(everything), theirs.by(everything)
+        shares = precision_recall(
+            all_theirs["pool"],
+            all_ours["pool"],
+            num_neighbours=num_neighbours,
+            device=self.features.workers.device,
+        )
+        measured = {
+            self._named("fid"): distance_between(all_theirs["pool"], all_ours["pool"]),
+            self._named("fid_rf"): self._pool_distance(theirs, ours, "rf"),
+            self._named("fid_clean"): self._pool_distance(theirs, ours, "clean"),
+            self._named("sfid"): distance_between(all_theirs["spatial"], all_ours["spatial"]),
+            "precision": shares.precision,
+            "recall": shares.recall,
+        }
+        if self.network.has_released_weights:
+            measured["is"] = inception_score(all_ours["logits"])
+        return {**measured, **self._cmmd(theirs, ours)}
+
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """FID as the consistency-models evaluator has it."""
+        everything = InceptionExtractor(self.network, "cm")
+        return {self._named("fid"): self._moments.distance(real, generated, everything, "pool")}
+
+    @cached_property
+    def _moments(self) -> RealMoments:
+        return RealMoments(self.features)
+
+    def _named(self, name: str) -> str:
+        return name if self.network.has_released_weights else name.replace("fid", "fd_inception")
+
+    def _pool_distance(
+        self, real: ImageFeatures, generated: ImageFeatures, preprocessing: Preprocessing
+    ) -> float:
+        extractor = InceptionExtractor(self.network, preprocessing)
+        return distance_between(real.by(extractor)["pool"], generated.by(extractor)["pool"])
+
+    def _cmmd(self, real: ImageFeatures, generated: ImageFeatures) -> dict[str, float]:
+        if self.clip is None:
+            return {}
+        embeddings = [images.by(self.clip)["embeddings"] for images in (real, generated)]
+        name = "cmmd" if self.clip.network.is_released else "mmd_clip"
+        return {name: cmmd(*embeddings, device=self.features.workers.device)}

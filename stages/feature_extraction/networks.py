@@ -1,0 +1,169 @@
+"""The network in whose features images of a data set are measured: its own classifier, Inception, or none."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from lzn.base.files import load_weights, save_weights, write_json
+from lzn.base.sections import ParamsError, Section
+from lzn.metrics.clip_weights import CONFIGURATION, find_clip_weights, weights_file
+from lzn.metrics.inception_weights import find_inception_weights
+from lzn.metrics.weights_files import MissingWeightsError, file_sha256
+from lzn.networks import ImageClassifier
+from lzn.training import TrainingSchedule
+
+DESCRIPTION = "network.json"
+WEIGHTS = "weights.safetensors"
+
+
+class ClassifierFeatures(Section):
+    """A small classifier that is trained on the data set itself; distances in its features are never called FID."""
+
+    kind: Literal["classifier"]
+    base_channels: Annotated[int, Field(ge=8)]
+    feature_dim: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)]
+    training: TrainingSchedule
+
+
+class ClipFeatures(Section):
+    """CLIP's image network, whose embeddings CMMD compares."""
+
+    weights: str | None = None
+    """Folder of its weights; None: where LZN_CLIP_WEIGHTS says, else Hugging Face's cache, else a download to there."""
+
+
+class InceptionFeatures(Section):
+    """The Inception network of FID (section 9); for natural images."""
+
+    kind: Literal["inception"]
+    weights: str | None = None
+    """File of its weights; None: where LZN_INCEPTION_WEIGHTS says, else torch.hub's cache, else a download to there."""
+    clip: ClipFeatures | None = None
+    """None: CMMD is not measured."""
+
+
+class NoFeatures(Section):
+    """None: only what needs no features is measured."""
+
+    kind: Literal["none"]
+
+
+FeaturesParams = Annotated[ClassifierFeatures | InceptionFeatures | NoFeatures, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class ClassifierShape:
+    """What rebuilds the classifier: the keyword arguments of `ImageClassifier`."""
+
+    image_size: int
+    image_channels: int
+    num_classes: int
+    base_channels: int
+    feature_dim: int
+
+    def build(self) -> ImageClassifier:
+        """The classifier with its initial weights."""
+        return ImageClassifier(**asdict(self))
+
+
+def write_classifier(folder: Path, shape: ClassifierShape, classifier: ImageClassifier) -> None:
+    """Write weights and shape."""
+    save_weights(classifier, folder / WEIGHTS)
+    write_json(folder / DESCRIPTION, {"kind": "classifier", **asdict(shape)})
+
+
+def read_classifier(folder: Path, description: Mapping[str, Any]) -> ImageClassifier:
+    """The classifier, in evaluation mode."""
+    shape = ClassifierShape(**{name: value for name, value in description.items() if name != "kind"})
+    return load_weights(shape.build().eval(), folder / WEIGHTS)
+
+
+def classifier_sha256(folder: Path) -> str:
+    """Hash of the classifier's weights."""
+    return file_sha256(folder / WEIGHTS)
+
+
+def write_inception(folder: Path, params: InceptionFeatures) -> None:
+    """Write which weights are used, as their hashes: the files themselves stay where they are.
+
+    Raises:
+        ParamsError: there are none, and they cannot be downloaded; the message says where to get them, and what can be
+            measured without.
+    """
+    clip = None
+    if params.clip is not None:
+        clip = {"weights": params.clip.weights, **_clip_hashes(_find_clip(params.clip.weights))}
+    digest = file_sha256(_find_inception(params.weights))
+    content = {"kind": "inception", "weights": params.weights, "sha256": digest, "clip": clip}
+    write_json(folder / DESCRIPTION, content)
+
+
+def inception_weights(description: Mapping[str, Any]) -> Path:
+    """The file of Inception's weights that `write_inception` saw.
+
+    Raises:
+        ParamsError: there is none any more, or it has changed.
+    """
+    file = _find_inception(description["weights"])
+    if file_sha256(file) != description["sha256"]:
+        raise ParamsError(f"{file} is not the file that the stage 'features' saw: run that stage again")
+    return file
+
+
+def clip_weights(description: Mapping[str, Any]) -> Path | None:
+    """The folder of CLIP's weights that `write_inception` saw; None where CMMD is not measured.
+
+    Raises:
+        ParamsError: there is none any more, or it has changed.
+    """
+    clip = description["clip"]
+    if clip is None:
+        return None
+    folder = _find_clip(clip["weights"])
+    if {"weights": clip["weights"], **_clip_hashes(folder)} != clip:
+        raise ParamsError(f"{folder} does not hold what the stage 'features' saw: run that stage again")
+    return folder
+
+
+def write_none(folder: Path) -> None:
+    """Write that there is no network."""
+    write_json(folder / DESCRIPTION, {"kind": "none"})
+
+
+def read_network_description(folder: Path) -> dict[str, Any]:
+    """What one of the ``write_`` functions wrote."""
+    description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
+    return description
+
+
+def _find_inception(weights: str | None) -> Path:
+    try:
+        return find_inception_weights(None if weights is None else Path(weights))
+    except MissingWeightsError as error:
+        raise ParamsError(
+            f"{error} Without them set features to {{kind: none}}: distances between images are then not measured, but "
+            "everything else is."
+        ) from error
+
+
+def _find_clip(weights: str | None) -> Path:
+    try:
+        return find_clip_weights(None if weights is None else Path(weights))
+    except MissingWeightsError as error:
+        raise ParamsError(
+            f"{error} Without them set clip to null: CMMD is then not measured, but everything else is."
+        ) from error
+    except ValueError as error:  # damaged
+        raise ParamsError(str(error)) from error
+
+
+def _clip_hashes(folder: Path) -> dict[str, str]:
+    return {
+        "sha256": file_sha256(weights_file(folder)),
+        "configuration_sha256": file_sha256(folder / CONFIGURATION),
+    }

@@ -1,0 +1,1 @@
+"""How a linear probe is fitted to representations."""

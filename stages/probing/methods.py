@@ -1,0 +1,186 @@
+"""How a linear classifier is fitted to representations: typed choices of params.yaml, and what each does with a run."""
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lzn.base.randomness import BatchRandom, derive_seed, generator_for
+from lzn.base.sections import Section
+from lzn.data import ImageSet
+from lzn.data.batches import steps_per_epoch
+from lzn.metrics import (
+    AdamWSettings,
+    EpochFeatures,
+    LabelledFeatures,
+    adamw_probe,
+    fixed_features,
+    in_order,
+    linear_probe,
+)
+from lzn.runs.configuration import RepresentationRun
+from lzn.studies import BatchRepresentation, represent_images
+from lzn.training.feeding import training_batches
+
+Accuracies = dict[str, float]
+"""``top1``, and ``top5`` where there are more than five classes."""
+
+
+class LogisticProbe(Section):
+    """Logistic regression on fixed, standardised representations: quick, and without a choice of learning rate."""
+
+    kind: Literal["logistic"]
+    max_iterations: Annotated[int, Field(ge=1)]
+
+
+class AdamWProbe(Section):
+    """The paper's probe: a linear layer trained with AdamW without weight decay; see `lzn.metrics.adamw_probe`."""
+
+    kind: Literal["adamw"]
+    num_epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    augmented: bool
+    """Representations are recomputed in every epoch, under the run's own training augmentation; else they are fixed."""
+
+    def build(self) -> AdamWSettings:
+        """How the layer is trained."""
+        return AdamWSettings(num_epochs=self.num_epochs, learning_rate=self.learning_rate)
+
+
+ProbeMethod = Annotated[LogisticProbe | AdamWProbe, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class ProbedData:
+    """What representations are made of and probed on.
+
+    Attributes:
+        run: whose training augmentation is used.
+        train: images of the training set.
+        test: images of the test set; always seen as evaluation sees them.
+        num_classes: of both.
+        batch_size: images that fixed representations are made of at once; latents are computed among them.
+        seed: of the probe.
+        num_workers: processes that load augmented images.
+        device: where representations are computed.
+    """
+
+    run: RepresentationRun
+    train: ImageSet
+    test: ImageSet
+    num_classes: int
+    batch_size: int
+    seed: int
+    num_workers: int
+    device: torch.device
+
+    def probe(
+        self,
+        represent: BatchRepresentation,
+        method: ProbeMethod,
+        *,
+        on_epoch: Callable[[int], object] = lambda epoch: None,
+    ) -> dict[str, Accuracies]:
+        """Test accuracies of what ``represent`` makes of images, by representation.
+
+        ``on_epoch`` is called with the number of finished epochs, where there are some.
+
+        Raises:
+            ValueError: the method's batch is larger than the training set.
+        """
+        test = self._fixed(represent, "test")
+        if isinstance(method, LogisticProbe):
+            return self._probe_logistic(self._fixed(represent, "train"), test, method)
+        seed = derive_seed(self.seed, "probe order", self.run.seed)
+        if method.augmented:
+            with closing(self._augmented(represent, method, seed=seed)) as batches:
+                steps = steps_per_epoch(len(self.train), method.batch_size)
+                return self._probe_adamw(lambda epoch: islice(batches, steps), test, method, on_epoch)
+        train = fixed_features(
+            self._fixed(represent, "train"),
+            torch.from_numpy(self.train.labels),
+            batch_size=method.batch_size,
+            seed=seed,
+            device=self.device,
+        )
+        return self._probe_adamw(train, test, method, on_epoch)
+
+    def _probe_adamw(
+        self,
+        train: EpochFeatures,
+        test: Mapping[str, Tensor],
+        method: AdamWProbe,
+        on_epoch: Callable[[int], object],
+    ) -> dict[str, Accuracies]:
+        labels = torch.from_numpy(self.test.labels)
+        results = adamw_probe(
+            train,
+            in_order(test, labels, batch_size=self.batch_size, device=self.device),
+            num_classes=self.num_classes,
+            settings=method.build(),
+            on_epoch=on_epoch,
+        )
+        return {name: _accuracies(result.top1, result.top5) for name, result in results.items()}
+
+    def _probe_logistic(
+        self, train: Mapping[str, Tensor], test: Mapping[str, Tensor], method: LogisticProbe
+    ) -> dict[str, Accuracies]:
+        found = {}
+        for name, features in train.items():
+            result = linear_probe(
+                features.numpy(),
+                self.train.labels,
+                test[name].numpy(),
+                self.test.labels,
+                max_iterations=method.max_iterations,
+            )
+            found[name] = _accuracies(result.top1, result.top5)
+        return found
+
+    def _fixed(self, represent: BatchRepresentation, split: Literal["train", "test"]) -> dict[str, Tensor]:
+        """Representations of a split as evaluation sees it, in the host's memory."""
+        generator = generator_for(self.seed, "probe", self.run.seed, split, device=self.device)
+        images = (self.train if split == "train" else self.test).images
+        return represent_images(
+            represent, images, generator=generator, batch_size=self.batch_size, device=self.device
+        )
+
+    def _augmented(
+        self, represent: BatchRepresentation, method: AdamWProbe, *, seed: int
+    ) -> Generator[LabelledFeatures, None, None]:
+        """All epochs' representations of one random view of each image; nothing is kept of a batch."""
+        augmentation = self.run.augmentation
+        schedule = replace(
+            self.run.training,
+            num_steps=steps_per_epoch(len(self.train), method.batch_size) * method.num_epochs,
+            batch_size=method.batch_size,
+            snapshot_steps=(),
+        )
+        batches = training_batches(
+            self.train,
+            schedule,
+            seed=seed,
+            first_step=0,
+            device=self.device,
+            num_workers=self.num_workers,
+            views=augmentation.build_on_load(num_views=1),
+        )
+        augment = augmentation.build_on_device()
+        with closing(batches):
+            for step, batch in enumerate(batches):
+                generator = generator_for(seed, "views and latents", step, device=self.device)
+                images = (
+                    batch.images[:, 0] if batch.images.ndim == 5 else batch.images
+                )  # the view, or the image
+                images = augment(images, BatchRandom.for_whole_batch(len(images), generator))
+                yield LabelledFeatures(represent(images, generator), batch.labels)
+
+
+def _accuracies(top1: float, top5: float | None) -> Accuracies:
+    return {"top1": top1} if top5 is None else {"top1": top1, "top5": top5}

@@ -1,0 +1,1 @@
+"""From the stages' numbers to tables, claims, figures and the page."""

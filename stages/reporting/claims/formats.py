@@ -1,0 +1,47 @@
+"""Claims as JSON, as Markdown, and as columns of plain values."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stages.reporting.claims.claim import Claim
+from stages.reporting.tables.formats import aligned
+from stages.reporting.verdict import RULE
+
+
+def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
+    """The rule and every claim."""
+    return {"rule": RULE, "claims": [claim.to_json() for claim in claims]}
+
+
+def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
+    """A table, and below it what was judged."""
+    lines = [["", "Claim", "Source", "Paper", "Ours", "Verdict"]]
+    notes = []
+    for number, claim in enumerate(claims, start=1):
+        verdict = f"**{claim.verdict}**" if claim.found is not None else f"{claim.verdict}"
+        lines.append([str(number), claim.statement, claim.source, claim.paper, claim.ours or "–", verdict])
+        evidence = f" {claim.evidence}." if claim.evidence else ""
+        notes.append(f"{number}. {claim.note[:1].upper()}{claim.note[1:].removesuffix('.')}.{evidence}")
+    body = "\n".join(aligned(lines))
+    return (
+        f"# The paper's claims at {size} size\n\n{RULE}\n\n{body}\n\n## What was judged\n\n"
+        + "\n".join(notes)
+        + "\n"
+    )
+
+
+def claims_to_columns(claims: Sequence[Claim]) -> dict[str, list[str | float | None]]:
+    """Columns of plain values, as MLflow's tables want them."""
+    intervals = [None if claim.found is None else claim.found.interval() for claim in claims]
+    return {
+        "study": [claim.study for claim in claims],
+        "claim": [claim.statement for claim in claims],
+        "source": [claim.source for claim in claims],
+        "paper": [claim.paper for claim in claims],
+        "ours": [claim.ours for claim in claims],
+        "verdict": [claim.verdict.value for claim in claims],
+        "judged": [None if claim.found is None else claim.found.mean for claim in claims],
+        "judged low": [None if interval is None else interval[0] for interval in intervals],
+        "judged high": [None if interval is None else interval[1] for interval in intervals],
+        "note": [claim.note for claim in claims],
+    }

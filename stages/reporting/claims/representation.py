@@ -1,0 +1,106 @@
+"""Claims of section 4 and appendix D.4: unsupervised representations."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from stages.measuring.quantity import Quantity, flatten_quantities
+from stages.reporting.claims.claim import Claim, Statement
+from stages.reporting.claims.generation import NOT_SET
+from stages.reporting.number_format import with_deviation
+from stages.reporting.results import Results
+from stages.reporting.sweeps import accuracies_along_training, inner
+from stages.reporting.tables.numbers import paper_numbers
+from stages.reporting.tables.params import TablesParams
+
+STUDY = "Representations"
+SMALL = 0.5
+"""Deviations of classes are small if they are below half of that of all points."""
+
+
+def representation_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
+    """Against other methods, among the four representations, along training, and clusters."""
+    yield from _against_other_methods(params, results)
+    yield from _of_figure_19(params, results)
+    yield _still_improving(params, results)
+    yield _clusters(params, results)
+
+
+def _against_other_methods(params: TablesParams, results: Results) -> Iterator[Claim]:
+    rows = paper_numbers()["table2_linear_probe_imagenet_resnet50"]["rows"]
+    lzn = rows["LZN"]["values"][0]
+    run = params.linear_probe
+    for name in ("MoCo", "SimCLR"):
+        other = rows[name]["values"][0]
+        text = f"A linear classifier is more accurate on LZN's representations than on {name}'s"
+        statement = Statement(STUDY, text, "§ 4, Table 2", f"{other:g} → {lzn:g} %")
+        if run is None:
+            yield statement.not_measurable(NOT_SET)
+        elif results.data_of(run) != "imagenet":
+            yield statement.not_measurable(
+                "the other methods are not trained here, and their data are ImageNet"
+            )
+        else:
+            found = _top1(results, run)["without_head"]
+            ours = f"{with_deviation(found.mean, found.std)} %"
+            yield statement.judged(
+                found, ours=ours, above=other, note="Top-1 against the published number, percent."
+            )
+
+
+def _top1(results: Results, run: str) -> Mapping[str, Quantity]:
+    """Top-1 accuracies of the trained encoder's representations, in percent."""
+    found = flatten_quantities(inner(results.of("probe", run), "trained"))
+    return {
+        name.removesuffix(".top1"): value.times(100)
+        for name, value in found.items()
+        if name.endswith(".top1")
+    }
+
+
+def _of_figure_19(params: TablesParams, results: Results) -> Iterator[Claim]:
+    run = params.representations
+    top1 = {} if run is None or not results.has("probe", run) else _top1(results, run)
+    for text, worse, better in (
+        ("Of the four representations, latents are the worst", ("with_latent",), ()),
+        (
+            "Latents at alpha = 0 are better than latents at alpha = 1",
+            ("with_latent",),
+            ("with_latent_alpha_0",),
+        ),
+        ("Without the head is better than with it", ("with_head",), ("without_head",)),
+    ):
+        statement = Statement(STUDY, text, "§ D.4, Figure 19", "better" if better else "worst")
+        if not top1:
+            yield statement.not_measurable(NOT_SET)
+            continue
+        others = [top1[name] for name in better or top1.keys() - worse]
+        note = "Difference in top-1, points" + ("." if better else ", to the next worst.")
+        smallest = Quantity({seed: min(one.by_seed[seed] for one in others) for seed in others[0].by_seed})
+        yield statement.compared(top1[worse[0]], smallest, "higher", note=note, otherwise=NOT_SET, unit=" %")
+
+
+def _still_improving(params: TablesParams, results: Results) -> Claim:
+    text = "Accuracy is still improving at the end of training"
+    statement = Statement(STUDY, text, "§ D.4, Figure 20", "improving")
+    run = params.linear_probe
+    curve = [] if run is None else list(accuracies_along_training(run, results).items())
+    if len(curve) < 2:
+        return statement.not_measurable("the run keeps no snapshots along training")
+    (earlier, before), (last, after) = curve[-2:]
+    note = f"Difference in top-1 between steps {earlier} and {last}, points."
+    return statement.compared(before, after, "higher", note=note, otherwise=NOT_SET, unit=" %")
+
+
+def _clusters(params: TablesParams, results: Results) -> Claim:
+    paper = paper_numbers()["tsne_imagenet"]
+    of_classes = [(std_1 + std_2) / 2 for _, std_1, _, std_2 in paper["classes"].values()]
+    of_paper = math.fsum(of_classes) / len(of_classes) / ((paper["all"][1] + paper["all"][3]) / 2)
+    text = "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points"
+    statement = Statement(STUDY, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
+    run = params.linear_probe
+    if run is None or not results.has("tsne", run):
+        return statement.not_measurable("the stage tsne does not run at this size")
+    share = flatten_quantities(results.of("tsne", run))["relative_std"].times(100)
+    note = f"Mean deviation of the classes, in percent of that of all points; small: below {100 * SMALL:g} %."
+    ours = f"{with_deviation(share.mean, share.std)} %"
+    return statement.judged(share, ours=ours, below=100 * SMALL, note=note)

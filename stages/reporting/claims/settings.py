@@ -1,0 +1,78 @@
+"""Claims of Figure 25: batch size and alpha when images are classified."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stages.measuring.quantity import Quantity
+from stages.reporting.claims.claim import Claim, Statement, arrow
+from stages.reporting.claims.joint import CLASSIFICATION
+from stages.reporting.results import Results
+from stages.reporting.sweeps import accuracies_by_setting
+from stages.reporting.tables.numbers import paper_numbers
+from stages.reporting.tables.params import TablesParams
+
+SOURCE = "§ E.4, Figure 25"
+Grid = Mapping[int, Mapping[float, Quantity]]
+
+
+def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
+    """Larger batches, smaller alpha, and what both gain over the default."""
+    best_minus_default = paper_numbers()["figure25_classification"]["best_minus_default_points"]
+    batches = Statement(CLASSIFICATION, "Larger batches classify better", SOURCE, "better")
+    alphas = Statement(CLASSIFICATION, "Smaller alpha classifies better", SOURCE, "better")
+    text = "The best batch size and alpha are better than training's batch size and alpha = 1"
+    best = Statement(CLASSIFICATION, text, SOURCE, f"+{best_minus_default:g} points")
+    run = params.classification.get("rf_lzn")
+    if run is None or not results.has("settings", run):
+        for statement in (batches, alphas, best):
+            yield statement.not_measurable("the stage settings does not run at this size")
+        return
+    grid = accuracies_by_setting(run, results)
+    sizes, values = list(grid), list(next(iter(grid.values())))
+    yield batches.compared(
+        _mean([grid[sizes[0]][alpha] for alpha in values]),
+        _mean([grid[sizes[-1]][alpha] for alpha in values]),
+        "higher",
+        note=f"Accuracy with batches of {sizes[0]} → {sizes[-1]}, percent, means over alpha.",
+        unit=" %",
+        otherwise="no seed has all settings",
+    )
+    yield alphas.compared(
+        _mean([grid[size][values[-1]] for size in sizes]),
+        _mean([grid[size][values[0]] for size in sizes]),
+        "higher",
+        note=f"Accuracy with alpha = {values[-1]:g} → {values[0]:g}, percent, means over batch sizes.",
+        unit=" %",
+        otherwise="no seed has all settings",
+    )
+    yield _best(best, grid, default_size=_training_batch_size(results, run))
+
+
+def _best(statement: Statement, grid: Grid, *, default_size: int) -> Claim:
+    default = grid.get(default_size, {}).get(1.0)
+    if default is None:
+        return statement.not_measurable(
+            f"the setting of training (batches of {default_size}, alpha = 1) was not tried"
+        )
+    settings = {(size, alpha): found for size, by_alpha in grid.items() for alpha, found in by_alpha.items()}
+    size, alpha = max(settings, key=lambda setting: settings[setting].mean)
+    found = settings[size, alpha].minus(default)
+    if found is None:
+        return statement.not_measurable("the settings have no seed in common")
+    note = (
+        f"Points; the best of {len(settings)} settings is batches of {size}, alpha = {alpha:g}. It is the best of "
+        "these same numbers, which favours the claim."
+    )
+    return statement.judged(found, ours=f"{arrow(default, settings[size, alpha])} %", above=0, note=note)
+
+
+def _training_batch_size(results: Results, run: str) -> int:
+    configuration: Mapping[str, Any] = next(iter(results.configurations(run).values()))
+    return int(configuration["run"]["training"]["batch_size"])
+
+
+def _mean(quantities: list[Quantity]) -> Quantity | None:
+    common = set.intersection(*(set(one.by_seed) for one in quantities))
+    means = {seed: math.fsum(one.by_seed[seed] for one in quantities) / len(quantities) for seed in common}
+    return Quantity(means) if means else None

@@ -1,0 +1,66 @@
+"""What a model draws from its zones, and the zones themselves."""
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from stages.reporting.figures.style import STYLE, ReportFigure
+from stages.reporting.results import Results
+
+CAPTION = (
+    "Left: images that {run} draws from the latent zones of the classes, a column each. Right: the plane through the "
+    "origin of the latent space in which the zones' centres spread most; each point has the colour and the number of "
+    "the class in whose zone it lies, which is the class that the model decodes from it. First seed."
+)
+
+
+def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
+    """None where there is no such run, or it was not drawn from."""
+    if run is None or not results.classifies(run):
+        return None
+    grid = results.outputs.plot("sample", f"{run}/classes.png")
+    zones = results.outputs.plot("classify", f"{run}.npy")
+    if not (grid.exists() and zones.exists()):
+        return None
+    labels: NDArray[np.uint8] = np.load(zones)
+    return ReportFigure(
+        name="overview",
+        title="The zones of the classes",
+        caption=CAPTION.format(run=run),
+        paper="",
+        alt="Left a grid of generated images, a column a class. Right a map of a plane through the latent space, "
+        + "divided into the zones of the classes "
+        + ", ".join(f"{label} ({100 * np.mean(labels == label):.0f} %)" for label in np.unique(labels))
+        + "; percentages are shares of the plane.",
+        figure=draw_overview(np.asarray(Image.open(grid)), labels),
+    )
+
+
+def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
+    """Sample grid, and beside it a slice through the latent space in which each class's zone has its colour."""
+    colours = mpl.colormaps["tab10"]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[2, 1])
+        left.imshow(grid, interpolation="nearest")
+        left.set_title("Drawn from the zones of the classes, a column each")
+        right.imshow(colours(zones % colours.N), interpolation="nearest")
+        right.set_title("The zones, in a plane")
+        for label in np.unique(zones):
+            row, column = _inside(zones == label)
+            right.text(
+                column, row, str(label), ha="center", va="center", color="white", weight="bold", size=13
+            )
+        for axes in (left, right):
+            axes.set_axis_off()
+    return figure
+
+
+def _inside(region: NDArray[np.bool_]) -> tuple[int, int]:
+    """The point of a region that is farthest from its edge: a good place for its name."""
+    distance = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(distance.argmax(), region.shape)
+    return int(row), int(column)

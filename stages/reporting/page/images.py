@@ -1,0 +1,79 @@
+"""Pictures as part of a page."""
+
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.reporting.results import Results
+from stages.reporting.tables import TablesParams
+from stages.reporting.tables.names import DATA_SETS, METHODS
+
+MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
+PAPER_GRIDS = {
+    "cifar10": {"rf": "Figure 9", "rf_lzn": "Figure 10"},
+    "afhq_cat": {"rf": "Figure 11", "rf_lzn": "Figures 5 and 12"},
+    "celeba_hq": {"rf": "Figure 13", "rf_lzn": "Figures 5 and 14"},
+    "lsun_bedroom": {"rf": "Figure 15", "rf_lzn": "Figures 5 and 16"},
+}
+PAPER_CONDITIONAL_GRIDS = {"rf": "Figure 22", "rf_lzn": "Figure 23"}
+
+
+def data_url(file: Path) -> str:
+    """The file's content, as an address that needs no network."""
+    return f"data:{MEDIA_TYPES[file.suffix]};base64,{b64encode(file.read_bytes()).decode()}"
+
+
+@dataclass(frozen=True)
+class SampleGrid:
+    """Images that a run drew.
+
+    Attributes:
+        run: its name.
+        data: its data set.
+        method: the paper's name of it, empty where the paper has none.
+        paper: the paper's figure, empty where it has none.
+        conditional: whether images of given classes were drawn.
+        file: the picture.
+    """
+
+    run: str
+    data: str
+    method: str
+    paper: str
+    conditional: bool
+    file: Path
+
+    @property
+    def caption(self) -> str:
+        """What is seen."""
+        what = "five rows a class" if self.conditional else "no class asked for"
+        named = f"{self.method}, " if self.method else ""
+        return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}; first seed."
+
+    @property
+    def alt(self) -> str:
+        """For those who do not see it."""
+        return f"Grid of images that {self.run} generated: {self.caption}"
+
+
+def sample_grids(
+    params: TablesParams, generative: Mapping[str, str], results: Results
+) -> Iterator[SampleGrid]:
+    """Those that were drawn."""
+    unconditional = {
+        run: (data, method) for data, runs in params.unconditional.items() for method, run in runs.items()
+    }
+    conditional = {run: method for method, run in params.conditional.items()}
+    for run, data in generative.items():
+        file = results.outputs.plot("sample", f"{run}/grid.png")
+        if not file.exists():
+            continue
+        if run in unconditional:
+            _, method = unconditional[run]
+            paper = PAPER_GRIDS.get(data, PAPER_GRIDS["cifar10"]).get(method, "")
+            yield SampleGrid(run, data, METHODS[method], paper, False, file)
+        else:
+            method = conditional.get(run, "")
+            paper = PAPER_CONDITIONAL_GRIDS.get(method, "")
+            yield SampleGrid(run, data, METHODS.get(method, ""), paper, True, file)

@@ -1,0 +1,94 @@
+"""What stands on the page, and the page itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from stages.reporting.figures import ReportFigure
+from stages.reporting.page.about import About
+from stages.reporting.page.images import SampleGrid, data_url
+from stages.reporting.tables.formats import LEGEND
+from stages.reporting.verdict import Verdict
+
+TEMPLATES = Path(__file__).with_name("templates")
+SYMBOLS = {
+    Verdict.HOLDS.value: "✓",
+    Verdict.FAILS.value: "✗",
+    Verdict.UNDECIDED.value: "?",
+    Verdict.NOT_MEASURABLE.value: "–",
+}
+RELATION_SYMBOLS = {"better": "▲", "worse": "▼", "within the noise": "≈"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the page shows.
+
+    Attributes:
+        about: what was run.
+        claims: content of ``claims.json``.
+        tables: content of ``tables.json``.
+        figures: figures; their files are in ``folder``.
+        grids: sample grids.
+        folder: where the figures' files are.
+    """
+
+    about: About
+    claims: Mapping[str, Any]
+    tables: Mapping[str, Any]
+    figures: Sequence[ReportFigure]
+    grids: Sequence[SampleGrid]
+    folder: Path
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of claims by verdict."""
+        verdicts = [claim["verdict"] for claim in self.claims["claims"]]
+        return {verdict.value: verdicts.count(verdict.value) for verdict in Verdict}
+
+    @property
+    def tables_in_order(self) -> list[dict[str, Any]]:
+        """Tables as ``tables`` ordered them, reasons for empty cells numbered."""
+        ordered = sorted(self.tables.items(), key=lambda item: item[1]["position"])
+        return [{"name": name, **_numbered(table)} for name, table in ordered]
+
+
+def render(page: Page) -> str:
+    """The page as HTML; all that it needs is in it."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.jinja").render(
+        page=page,
+        about=page.about,
+        symbols=SYMBOLS,
+        relation_symbols=RELATION_SYMBOLS,
+        legend=LEGEND,
+        figure_url=lambda figure: data_url(page.folder / f"{figure.name}.svg"),
+        grid_url=lambda grid: data_url(grid.file),
+    )
+
+
+def _numbered(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with ``reasons``, and in its empty cells the ``note``: the number of their reason."""
+    reasons: list[str] = []
+    rows = []
+    for row in table["rows"]:
+        cells = {}
+        for column in table["columns"]:
+            cell = row["cells"][column["key"]]
+            if cell["value"] is None:
+                if cell["reason"] not in reasons:
+                    reasons.append(cell["reason"])
+                cell = {**cell, "note": reasons.index(cell["reason"]) + 1}
+            cells[column["key"]] = cell
+        rows.append({**row, "cells": cells})
+    compares = any(cell.get("relation") for row in rows for cell in row["cells"].values())
+    return {**table, "rows": rows, "reasons": reasons, "compares": compares}

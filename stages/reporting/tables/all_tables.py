@@ -1,0 +1,37 @@
+"""All tables of a size."""
+
+from collections.abc import Mapping
+
+from stages.reporting.results import Results
+from stages.reporting.tables.gap import gap_table
+from stages.reporting.tables.images import classification_table, image_tables
+from stages.reporting.tables.of_figures import figure_tables
+from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.probes import linear_probe_table, other_architectures_table, tsne_table
+from stages.reporting.tables.table import Table
+from stages.reporting.tables.training import training_table
+from stages.reporting.tables.zones import zones_table
+
+
+def fill_tables(
+    params: TablesParams, families: Mapping[str, Mapping[str, str]], results: Results
+) -> list[Table]:
+    """Tables 1 to 8 of the paper, then those of figures, reviews and training, as far as they have runs."""
+    tables = list(image_tables(params, results))
+    if params.classification:
+        tables.append(classification_table(params.classification, results))
+    if params.linear_probe:
+        tables.append(linear_probe_table(params.linear_probe, results))
+        tables.append(other_architectures_table(params.linear_probe, results))
+    tables.sort(key=lambda table: table.name)
+    if any(params.gaps()):
+        tables.append(gap_table(params, results))
+    tables += figure_tables(params, results)
+    if params.linear_probe and results.has("tsne", params.linear_probe):
+        tables.append(tsne_table(params.linear_probe, results))
+    encoding = [run for run in families.get("encoding", {}) if results.has("zones", run)]
+    if encoding:
+        tables.append(zones_table(results, runs=encoding))
+    runs = sorted({run for family in families.values() for run in family})
+    tables.append(training_table(results, runs=runs))
+    return tables

@@ -1,0 +1,75 @@
+"""The numbers behind Figures 17, 20, 24 and 25, as tables."""
+
+from collections.abc import Iterator, Mapping
+
+from stages.reporting.results import Results
+from stages.reporting.sweeps import accuracies_along_training, accuracies_by_setting, distances_by_steps
+from stages.reporting.tables.names import METHODS, data_title, our_rows_remark, own_column
+from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.table import Cell, Column, Row, Table
+
+
+def figure_tables(params: TablesParams, results: Results) -> Iterator[Table]:
+    """Those whose stages have run; the paper prints no numbers in these figures."""
+    unconditional = {
+        run: (method, data) for data, runs in params.unconditional.items() for method, run in runs.items()
+    }
+    conditional = {run: (method, results.data_of(run)) for method, run in params.conditional.items()}
+    for name, kind, runs in (
+        ("figure17", "unconditional", unconditional),
+        ("figure24", "conditional", conditional),
+    ):
+        measured = [run for run in runs if results.has("steps", run)]
+        if measured:
+            yield _steps_table(name, kind, {run: runs[run][0] for run in measured}, results)
+    run = params.linear_probe
+    if run is not None and "along_training" in results.of("probe", run):
+        yield _along_training_table(run, results)
+    run = params.classification.get("rf_lzn")
+    if run is not None and results.has("settings", run):
+        yield _settings_table(run, results)
+
+
+def _steps_table(name: str, kind: str, runs: Mapping[str, str], results: Results) -> Table:
+    found = {run: distances_by_steps(run, results) for run in runs}
+    steps = sorted(
+        {num for distances in found.values() for by_steps in distances.values() for num in by_steps}
+    )
+    rows = []
+    for run, method in runs.items():
+        data = data_title(results, run)
+        for distance, by_steps in found[run].items():
+            suffix = f"{'FID' if distance == 'fid' else own_column(distance).heading}, {data}"
+            compared_to = f"{METHODS['rf']}, {suffix}" if method != "rf" else None
+            cells = {
+                str(num): Cell.of(by_steps[num]) if num in by_steps else Cell(None, "not measured")
+                for num in steps
+            }
+            rows.append(Row(f"{METHODS[method]}, {suffix}", "ours", cells, suffix, compared_to))
+    columns = {str(num): Column(f"{num} steps", "lower") for num in steps}
+    title = f"{name.replace('figure', 'Figure ')}. Distance against Euler steps, {kind}"
+    return Table(name, title, columns, rows, [our_rows_remark(results, runs)])
+
+
+def _along_training_table(run: str, results: Results) -> Table:
+    cells = {str(step): Cell.of(top1) for step, top1 in accuracies_along_training(run, results).items()}
+    columns = {step: Column(f"step {step}", "higher") for step in cells}
+    row = Row(f"LZN, without head, {data_title(results, run)}", "ours", cells)
+    title = "Figure 20. Top-1 % of the linear probe along training"
+    return Table("figure20", title, columns, [row], [our_rows_remark(results, [run])])
+
+
+def _settings_table(run: str, results: Results) -> Table:
+    found = accuracies_by_setting(run, results)
+    alphas = sorted({alpha for by_alpha in found.values() for alpha in by_alpha})
+    rows = [
+        Row(
+            f"batch size {batch_size}",
+            "ours",
+            {str(a): Cell.of(by_alpha[a]) if a in by_alpha else Cell(None, "not measured") for a in alphas},
+        )
+        for batch_size, by_alpha in found.items()
+    ]
+    columns = {str(alpha): Column(f"alpha = {alpha:g}", "higher") for alpha in alphas}
+    title = "Figure 25. Accuracy % against batch size and alpha when classifying"
+    return Table("figure25", title, columns, rows, [our_rows_remark(results, [run])])

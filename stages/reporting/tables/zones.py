@@ -1,0 +1,60 @@
+"""How many latents keep their zones: the experiment of the paper's reviews, and the anchor bank beside it."""
+
+from collections.abc import Mapping, Sequence
+
+from stages.measuring.quantity import Quantity, flatten_quantities
+from stages.reporting.results import Results
+from stages.reporting.tables.names import NO_LABELS, NOT_REPORTED
+from stages.reporting.tables.numbers import paper_numbers
+from stages.reporting.tables.table import Cell, Column, Row, Table
+
+COLUMNS = {
+    "batch": Column("Batch"),
+    "redrawn_batch": Column("Stay, rest redrawn %"),
+    "standard_error": Column("Standard error, points"),
+    "same_batch": Column("Stay, same batch %"),
+    "bank_size": Column("Bank"),
+    "bank": Column("Stay, bank %"),
+    "accuracy_batch": Column("Acc, batches %"),
+    "accuracy_bank": Column("Acc, bank %"),
+}
+
+
+def zones_table(results: Results, *, runs: Sequence[str]) -> Table:
+    """The paper's one number, and ours of runs that have an image encoder."""
+    claims = paper_numbers()["claims"]
+    share = Cell(100 * claims["latents_that_stay_in_their_zone_when_the_batch_is_redrawn"])
+    nothing = dict.fromkeys(COLUMNS, Cell(None, NOT_REPORTED))
+    rows = [
+        Row("minibatches, data and model not named", "paper", nothing | {"redrawn_batch": share}),
+        *(Row(run, "ours", _cells(flatten_quantities(results.of("zones", run)))) for run in runs),
+    ]
+    remarks = [
+        "A latent is drawn from its sample's zone among one batch; it stays if it lies in the sample's zone among "
+        "another batch (rest redrawn), the same one, or for the bank among all training images.",
+        "In truth all latents stay in the same batch and in the bank: what is missing there is the solver's error.",
+        "The standard error is that of one seed's share with the rest redrawn, from the number of latents asked; ± is "
+        "the deviation over seeds.",
+        "Accuracy: test images at alpha = 0, in batches among each other, and with the bank each by itself among the "
+        "training images.",
+    ]
+    title = "Zones in minibatches and in an anchor bank (the paper's reviews)"
+    return Table("zones", title, COLUMNS, rows, remarks)
+
+
+def _cells(measured: Mapping[str, Quantity]) -> dict[str, Cell]:
+    """``measured`` is what the stage ``zones`` wrote."""
+    return {
+        "batch": Cell.setting(measured["num_anchors.batch"]),
+        "redrawn_batch": Cell.of(measured["redrawn_batch.share"].times(100)),
+        "standard_error": Cell.of(measured["redrawn_batch.standard_error"].times(100)),
+        "same_batch": Cell.of(measured["same_batch.share"].times(100)),
+        "bank_size": Cell.setting(measured["num_anchors.bank"]),
+        "bank": Cell.of(measured["bank.share"].times(100)),
+        **{
+            f"accuracy_{name}": Cell.of(measured[f"accuracy.{name}"].times(100))
+            if f"accuracy.{name}" in measured
+            else Cell(None, NO_LABELS)
+            for name in ("batch", "bank")
+        },
+    }

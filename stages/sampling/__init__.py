@@ -1,0 +1,1 @@
+"""Sampling images batch by batch, resumably, and grids of them."""

@@ -1,0 +1,13 @@
+"""The MLflow run of a trained seed."""
+
+from lzn.runs.trained import TrainedConfiguration
+from stages.tracking.entries import RunIdentity
+
+
+def identity_of(configuration: TrainedConfiguration) -> RunIdentity:
+    """The MLflow run that the training of this seed started and later stages add to."""
+    return RunIdentity(
+        experiment=f"lzn-{configuration.size}",
+        name=f"{configuration.name}, seed {configuration.run.seed}",
+        key=configuration.key,
+    )

@@ -1,0 +1,1 @@
+"""What the stage `train` and imports of released checkpoints share."""

@@ -1,0 +1,129 @@
+"""What a training leaves: its MLflow run, progress bar, snapshots, curve and weights, by one process for all."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Never
+
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lzn.base.files import save_tensors
+from lzn.base.parallel import Processes
+from lzn.runs.configuration import count_parameters
+from lzn.runs.curves import write_curve
+from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
+from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.runtime.provenance import describe_hardware, git_commit
+from stages.runtime.stage_main import StageCall
+from stages.tracking import MetricRow, Tracker
+from stages.tracking.flat_params import flatten
+from stages.tracking.seed_identity import identity_of
+
+SNAPSHOTS = "snapshots"
+"""Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
+
+
+class Recorder:
+    """That of all processes but the first: it hears what happens and does nothing."""
+
+    def built(self, model: nn.Module) -> None:
+        """The model is there, its first step not yet done."""
+
+    def at_step(self, step: int) -> None:
+        """So many steps are finished."""
+
+    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        """A checkpoint is safe; the curve so far."""
+
+    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+        """The averaged weights at a step that the run names."""
+
+    def finished(self, model: nn.Module, result: TrainingResult) -> None:
+        """The training is done; the model has the averaged weights."""
+
+    def interrupted(self, interruption: TrainingInterruptedError) -> None:
+        """The training was asked to stop, and its checkpoint is safe."""
+
+
+@contextmanager
+def recording(
+    configuration: TrainedConfiguration,
+    call: StageCall,
+    checkpoints: CheckpointFolder,
+    *,
+    processes: Processes,
+    num_threads: int,
+    data_sha256: str,
+) -> Iterator[Recorder]:
+    """The recorder of this process; leaving the block ends its MLflow run."""
+    if not processes.is_first:
+        yield Recorder()
+        return
+    folder = call.trained_folder
+    tags = {
+        "stage": "train",
+        "size": configuration.size,
+        "run": configuration.name,
+        "git_commit": git_commit(),
+        "hardware": describe_hardware(),
+        "data_sha256": data_sha256,
+        "weights": (folder / WEIGHTS).as_posix(),
+        "processes": str(processes.count),
+    }
+    settings = configuration.run.model_dump(mode="json", exclude={"seeds"})
+    params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
+    bar = call.progress(total=configuration.run.training.num_steps, unit="step")
+    with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
+        tracker.log_params(flatten(params))
+        curve = call.outputs.curve(call.item, call.of_seed)
+        yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
+
+
+@dataclass
+class _FirstRecorder(Recorder):
+    """That of the first process, which tells MLflow and writes files."""
+
+    configuration: TrainedConfiguration
+    tracker: Tracker
+    bar: "tqdm[Never]"
+    folder: Path
+    curve: Path
+    kept_snapshots: Path
+    num_sent: int = 0
+
+    def built(self, model: nn.Module) -> None:
+        parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
+        self.tracker.log_params(parts)
+
+    def at_step(self, step: int) -> None:
+        self.bar.update(step - self.bar.n)
+
+    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        new = curve[self.num_sent :]
+        rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
+        self.tracker.log_metrics(rows)
+        self.num_sent = len(curve)
+
+    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+        save_tensors(averages, self.kept_snapshots / f"step_{step:09d}.safetensors")
+
+    def finished(self, model: nn.Module, result: TrainingResult) -> None:
+        self.bar.close()
+        write_trained(self.folder, self.configuration, model.cpu())
+        snapshots = self.folder / SNAPSHOTS
+        snapshots.mkdir(parents=True, exist_ok=True)
+        for file in sorted(self.kept_snapshots.glob("*.safetensors")):
+            shutil.copyfile(file, snapshots / file.name)
+        write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
+        self.tracker.finish()
+        last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
+        print(f"{identity_of(self.configuration).name}: step {result.curve[-1].step}: {last}")
+
+    def interrupted(self, interruption: TrainingInterruptedError) -> None:
+        self.bar.close()
+        self.tracker.kill()
+        print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
