@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lzn_oracles.flow_problems import leaf, normal, relative_error
+from lzn_testing.oracles.flow_problems import leaf, normal, relative_error
 from torch import Tensor
 
 from benchmarks.literal import literal_alignment, literal_flow, literal_latents

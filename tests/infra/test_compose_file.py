@@ -2,7 +2,7 @@ import re
 from typing import Any
 
 import pytest
-from lzn_oracles.infra_files import (
+from lzn_testing.servers.infra_files import (
     CLIENT_VARIABLES,
     INFRA,
     PINNED_IMAGE,

@@ -3,7 +3,7 @@ import subprocess
 import sys
 import tomllib
 
-from lzn_oracles.infra_files import INFRA, PROJECT
+from lzn_testing.servers.infra_files import INFRA, PROJECT
 
 DOCKERFILE = (INFRA / "Dockerfile").read_text().replace("\\\n", " ")
 INSTRUCTIONS = [line for line in DOCKERFILE.splitlines() if line and not line.startswith("#")]

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lzn_oracles.infra_files import (
+from lzn_testing.servers.infra_files import (
     CLIENT_VARIABLES,
     INFRA,
     PINNED_IMAGE,

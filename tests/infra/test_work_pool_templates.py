@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 from docker.models.containers import _create_container_args
-from lzn_oracles.infra_files import CLIENT_VARIABLES
+from lzn_testing.servers.infra_files import CLIENT_VARIABLES
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration

@@ -4,20 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
+from lzn_testing import PROJECT
 
 from pipelines.check import read_params
 from pipelines.plan import estimate_cost, plan_of
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(autouse=True)
 def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(PROJECT)
 
 
 def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
-    params = read_params(ROOT / "scales/paper/params.yaml")
+    params = read_params(PROJECT / "scales/paper/params.yaml")
     costs = {name: str(estimate_cost(run, params.data[run.data].kind)) for name, run in params.runs.items()}
     assert costs == {
         "cifar10_rf": "≤ 128",
@@ -38,7 +37,7 @@ def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
 
 
 def test_data_that_the_paper_does_not_have_have_no_cost() -> None:
-    params = read_params(ROOT / "params.yaml")
+    params = read_params(PROJECT / "params.yaml")
     assert estimate_cost(params.runs["rf_lzn"], "digits") is None
 
 

@@ -13,7 +13,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from lzn_oracles.stack_folders import started_stack
+from lzn_testing.servers.stack_folders import started_stack
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
 from infra.stack import Stack, marks

@@ -12,7 +12,7 @@ import boto3
 import psycopg2
 import pytest
 from botocore.exceptions import ClientError
-from lzn_oracles.container_servers import (
+from lzn_testing.servers.container_servers import (
     SERVICES,
     free_port,
     postgres,
@@ -23,7 +23,7 @@ from lzn_oracles.container_servers import (
     service_environment,
     status,
 )
-from lzn_oracles.infra_files import PROJECT
+from lzn_testing.servers.infra_files import PROJECT
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET, Passwords, S3Key
 

@@ -12,9 +12,10 @@ from typing import Any
 from urllib.error import HTTPError
 
 import pytest
-from lzn_oracles.held_run import PATIENCE, HeldRun, end_tree, wait_until
-from lzn_oracles.prefect_api import PrefectApi
-from lzn_oracles.prefect_with_password import AUTH_STRING, PrefectWithPassword, prefect_with_password
+from lzn_testing import PROJECT
+from lzn_testing.servers.held_run import PATIENCE, HeldRun, end_tree, wait_until
+from lzn_testing.servers.prefect_api import PrefectApi
+from lzn_testing.servers.prefect_with_password import AUTH_STRING, PrefectWithPassword, prefect_with_password
 from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
@@ -26,7 +27,6 @@ from pipelines.resources import Resources
 
 pytestmark = pytest.mark.services
 
-PROJECT = Path(__file__).parents[2]
 ZOMBIE_SECONDS = 45.0
 """One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
 UNSTARTED_SECONDS = 60.0
@@ -69,7 +69,7 @@ def hold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("deployments") / "prefect.yaml"
     job_variables = YAML(typ="safe").load(PROJECT / "prefect.yaml")["definitions"]["job_variables"]
     work_pool = {"name": "cpu", "job_variables": job_variables}
-    hold = {"name": "hold", "entrypoint": "lzn_oracles.deployed_flows.hold", "work_pool": work_pool}
+    hold = {"name": "hold", "entrypoint": "lzn_testing.servers.deployed_flows.hold", "work_pool": work_pool}
     YAML(typ="safe").dump({"build": None, "push": None, "pull": [], "deployments": [hold]}, file)
     return file
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from lzn_oracles.drill_project import STAGES, TARGET, runs_of
-from lzn_oracles.fault_drill import Drill, kill, started_drill
+from lzn_testing.projects.drill_project import STAGES, TARGET, runs_of
+from lzn_testing.servers.fault_drill import Drill, kill, started_drill
 
 pytestmark = pytest.mark.services
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_oracles.drill_project import TARGET
-from lzn_oracles.fault_drill import Drill, started_drill
-from lzn_oracles.other_machine import fill_disk, gpu_machine, other_machine
-from lzn_oracles.process_facts import variable_of, words_of
+from lzn_testing.processes.process_facts import variable_of, words_of
+from lzn_testing.projects.drill_project import TARGET
+from lzn_testing.servers.fault_drill import Drill, started_drill
+from lzn_testing.servers.other_machine import fill_disk, gpu_machine, other_machine
 
 from benchmarks.small_project import read_params, write_params
 

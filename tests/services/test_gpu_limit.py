@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lzn_oracles.prefect_with_password import neutral_environment
+from lzn_testing.servers.prefect_with_password import neutral_environment
 
 from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 

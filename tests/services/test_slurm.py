@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lzn_oracles import pilot_flow
-from lzn_oracles.one_node_slurm import ENDED, OneNodeSlurm, wait_until
-from lzn_oracles.prefect_with_password import PrefectWithPassword, prefect_with_password
-from lzn_oracles.process_facts import words_of
+from lzn_testing.processes.process_facts import words_of
+from lzn_testing.servers import pilot_flow
+from lzn_testing.servers.one_node_slurm import ENDED, OneNodeSlurm, wait_until
+from lzn_testing.servers.prefect_with_password import PrefectWithPassword, prefect_with_password
 from ruamel.yaml import YAML
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params

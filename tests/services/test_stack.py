@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_oracles.process_facts import words_of
-from lzn_oracles.stack_folders import started_stack
+from lzn_testing.processes.process_facts import words_of
+from lzn_testing.servers.stack_folders import started_stack
 
 from infra.buckets import ABORT_UPLOADS_DAYS
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET

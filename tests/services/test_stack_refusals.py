@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lzn_oracles.stack_folders import stack_folder
+from lzn_testing.servers.stack_folders import stack_folder
 
 from infra.stack import Stack, StackError, marks, postgres, s3
 from infra.stack.credentials import HOST, kept_ports

@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
+from lzn_testing.models.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
 from torch import Tensor, nn
 
 from lzn.data import ImageSet, SimCLRViews

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.file_server import serving
-from lzn_oracles.mlflow_runs import new_database, only_run
-from lzn_oracles.unet_settings import TINY_RELEASES, TinyRelease
+from lzn_testing import PROJECT
+from lzn_testing.models.unet_settings import TINY_RELEASES, TinyRelease
+from lzn_testing.servers.file_server import serving
+from lzn_testing.servers.mlflow_runs import new_database, only_run
 from PIL import Image
 from ruamel.yaml import YAML
 from torch import Tensor
@@ -32,8 +33,7 @@ from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall
 from stages.sample import sample
 
-ROOT = Path(__file__).parents[2]
-REFERENCE = ROOT / "tests/reference"
+REFERENCE = PROJECT / "tests/reference"
 RELEASES = {release.name: release for release in TINY_RELEASES}
 SIZE = "tiny"
 NUM_CLASSES = 10
@@ -332,7 +332,7 @@ def test_the_command_says_what_is_wrong_and_fails(project: Project) -> None:
     project.write_params()
     failed = subprocess.run(
         [sys.executable, "-m", "stages.import_run", "--params", "params.yaml", "--run", "wrong"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert failed.returncode == 1

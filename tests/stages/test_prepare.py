@@ -10,7 +10,7 @@ import pytest
 import sklearn.datasets
 import torch
 from filelock import FileLock
-from lzn_oracles.data_layouts import (
+from lzn_testing.data.data_layouts import (
     idx_of,
     imagenet_devkit,
     python2_cifar_pickle,
@@ -20,7 +20,7 @@ from lzn_oracles.data_layouts import (
     write_images,
     write_lmdb,
 )
-from lzn_oracles.image_files import encode, noise
+from lzn_testing.data.image_files import encode, noise
 from sklearn.model_selection import train_test_split
 
 from lzn.base.sections import ParamsError

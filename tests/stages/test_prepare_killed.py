@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_oracles.image_files import encode, noise
+from lzn_testing import PROJECT
+from lzn_testing.data.image_files import encode, noise
 
 pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
 
-ROOT = Path(__file__).parents[2]
 NUM_IMAGES = 400
 IMAGES_PER_SHARD = (
     10  # as many as 128 MiB would hold of this image size uncompressed, though originals are stored
@@ -49,7 +49,7 @@ class Project:
         process = subprocess.Popen(
             [sys.executable, "-m", "stages.prepare", "--params", "params.yaml", "--run", "photos"],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lzn_oracles.mlflow_runs import new_database, runs_of
-from lzn_oracles.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
-from lzn_oracles.stage_folder import ROOT
+from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing.servers.mlflow_runs import new_database, runs_of
 
 from lzn.base.sections import ParamsError
 from lzn.studies import REPRESENTATIONS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_oracles.stage_folder import StageFolder
+from lzn_testing.projects.stage_folder import StageFolder
 
 from stages.sampling.resumable_images import ResumableImages
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lzn_oracles.small_runs import NUM_TEST, WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import NUM_TEST, WORKSPACE, call, prepare_digits, write_params, write_run
 
 from lzn.base.sections import ParamsError
 from stages.classify import classify

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.small_runs import NUM_TRAIN, WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import (
+    NUM_TRAIN,
+    WORKSPACE,
+    call,
+    prepare_digits,
+    write_params,
+    write_run,
+)
 from torch import Tensor
 
 from lzn.base.sections import ParamsError

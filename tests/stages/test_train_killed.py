@@ -6,8 +6,8 @@ import signal
 from dataclasses import dataclass
 
 import pytest
-from lzn_oracles.mlflow_runs import curve, only_run
-from lzn_oracles.train_folder import OUTPUTS, Ended, TrainFolder
+from lzn_testing.projects.train_folder import OUTPUTS, Ended, TrainFolder
+from lzn_testing.servers.mlflow_runs import curve, only_run
 
 pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
 

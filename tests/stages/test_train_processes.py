@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_oracles.mlflow_runs import curve, free_port, only_run
-from lzn_oracles.train_folder import OUTPUTS, Ended, TrainFolder, workers_of
+from lzn_testing.projects.train_folder import OUTPUTS, Ended, TrainFolder, workers_of
+from lzn_testing.servers.mlflow_runs import curve, free_port, only_run
 
 pytestmark = pytest.mark.slow  # many real processes, each of which imports torch
 

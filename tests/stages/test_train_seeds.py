@@ -4,8 +4,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from lzn_oracles.mlflow_runs import runs_of
-from lzn_oracles.train_folder import TrainFolder
+from lzn_testing.projects.train_folder import TrainFolder
+from lzn_testing.servers.mlflow_runs import runs_of
 
 pytestmark = pytest.mark.slow  # real processes, which import torch each time
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lzn_oracles.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
 
 from lzn.base.sections import ParamsError, validate
 from lzn.data.prepared import read_split

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from lzn_testing import PROJECT
 from ruamel.yaml import YAML
 
 from lzn.base.files import write_json
@@ -20,7 +21,7 @@ from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall
 from stages.zones import measure_zones
 
-DIGITS = read_yaml(Path(__file__).parents[2] / "params.yaml")
+DIGITS = read_yaml(PROJECT / "params.yaml")
 NUM_TRAIN, NUM_TEST = 179, 1618
 FINE = {"kind": "dpm", "num_steps": 60}
 STABILITY: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lzn_oracles.sample_draws import draws_for
+from lzn_testing.models.batch_random import draws_for
 from torch import Tensor
 
 from lzn.data import AffineViews

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.image_files import encode, noise
+from lzn_testing.data.image_files import encode, noise
 from PIL import Image
 from torchvision.transforms import v2
 

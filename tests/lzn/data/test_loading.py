@@ -14,7 +14,8 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lzn_oracles.sample_views import FailsOn, NoisyCopies, ProcessFacts, SleepsOn
+from lzn_testing import PROJECT
+from lzn_testing.models.sample_views import FailsOn, NoisyCopies, ProcessFacts, SleepsOn
 from numpy.typing import NDArray
 
 from lzn.base.parallel import Processes
@@ -271,7 +272,7 @@ GROUP_WATCHER = """
 import signal, sys
 import numpy as np
 from lzn.data import ImageSet, load_batches
-from lzn_oracles.sample_views import ProcessFacts
+from lzn_testing.models.sample_views import ProcessFacts
 
 if __name__ == "__main__":
     noted = []
@@ -296,7 +297,7 @@ def test_a_signal_to_the_whole_group_ends_no_worker(tmp_path: Path, wait: str) -
     """Ctrl-C and schedulers signal every process; the parent decides what that means, and may need more batches."""
     script = tmp_path / "watcher.py"
     script.write_text(GROUP_WATCHER)
-    root = Path(__file__).parents[3]
+    root = PROJECT
     process = subprocess.Popen(
         [sys.executable, str(script)],
         stdout=subprocess.PIPE,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lzn_oracles.image_files import encode, noise
+from lzn_testing.data.image_files import encode, noise
 from numpy.typing import NDArray
 
 from lzn.data import DecodedImages, EncodedShards, ImageSet, PixelShards, ResizeAndCrop, open_image

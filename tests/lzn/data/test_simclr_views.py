@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lzn_oracles.sample_draws import draws_for
+from lzn_testing.models.batch_random import draws_for
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_oracles.data_layouts import contents, python2_cifar_pickle, random_pixels, tar_of, write_files
+from lzn_testing.data.data_layouts import contents, python2_cifar_pickle, random_pixels, tar_of, write_files
 from numpy.typing import NDArray
 
 from lzn.datasets import MissingDataError, RawDataSet, open_cifar10

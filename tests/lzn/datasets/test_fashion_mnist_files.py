@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_oracles.data_layouts import contents, idx_of, random_pixels, write_files
+from lzn_testing.data.data_layouts import contents, idx_of, random_pixels, write_files
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from lzn.datasets import MissingDataError, open_fashion_mnist

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from lzn_oracles.data_layouts import write_files, write_images
+from lzn_testing.data.data_layouts import write_files, write_images
 
 from lzn.datasets import find_images
 from lzn.datasets.image_files import source_of_classes

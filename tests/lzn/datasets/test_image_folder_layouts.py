@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from lzn_oracles.data_layouts import contents, write_images
+from lzn_testing.data.data_layouts import contents, write_images
 from torchvision.datasets import ImageFolder
 
 from lzn.datasets import MissingDataError, open_afhq, open_celeba_hq, open_folder

@@ -5,7 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from lzn_oracles.data_layouts import contents, encoded_image, imagenet_devkit, tar_of, write_files
+from lzn_testing.data.data_layouts import contents, encoded_image, imagenet_devkit, tar_of, write_files
 from torchvision.datasets import ImageFolder
 
 from lzn.datasets import MissingDataError, RawDataSet, open_imagenet

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from lzn_oracles.data_layouts import contents, encoded_image, write_images, write_lmdb
+from lzn_testing.data.data_layouts import contents, encoded_image, write_images, write_lmdb
 
 from lzn.datasets import LmdbSource, MissingDataError, open_lsun_bedroom
 

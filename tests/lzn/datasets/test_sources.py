@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lzn_oracles.data_layouts import contents, random_pixels, write_images
+from lzn_testing.data.data_layouts import contents, random_pixels, write_images
 
 from lzn.datasets import ArraySource, FileSource, Subset, split_at_random, stratified_split
 from lzn.datasets.names import Names

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lzn_oracles.data_layouts import contents, encoded_image, tar_of
+from lzn_testing.data.data_layouts import contents, encoded_image, tar_of
 
 from lzn.datasets import TarSource
 from lzn.datasets.tar_archive import index_tar, read_gzipped_members, read_member

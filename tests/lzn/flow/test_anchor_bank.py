@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from lzn_oracles import literal_flow
-from lzn_oracles.flow_problems import leaf, normal, positive, relative_error
+from lzn_testing.oracles import literal_flow
+from lzn_testing.oracles.flow_problems import leaf, normal, positive, relative_error
 from torch import Tensor
 
 from lzn.flow import AnchorBank, DPMSolver, Euler, NonFiniteAnchorsError, Solver, compute_latents

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 
 from lzn.flow import Adams, DPMSolver, Euler, Solver, flow_to_anchors

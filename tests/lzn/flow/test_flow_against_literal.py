@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from lzn_oracles import literal_flow
-from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from lzn_testing.oracles import literal_flow
+from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 from torch.autograd import gradcheck
 

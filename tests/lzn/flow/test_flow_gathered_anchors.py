@@ -1,11 +1,10 @@
 """Latent parallelism without processes: parts of a batch, each against all anchors, act as the whole batch."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.flow_problems import gradient, leaf, normal, relative_error
+from lzn_testing import PROJECT
+from lzn_testing.oracles.flow_problems import gradient, leaf, normal, relative_error
 from torch import Tensor
 
 from lzn.flow import DPMSolver, Euler, Solver, compute_latents
@@ -68,7 +67,7 @@ def test_float64_parts_have_the_gradients_of_the_whole_batch(solver: Solver):
 @pytest.mark.parametrize("file", ["unit", "wide"])
 def test_separate_casts_of_float32_anchors_lose_digits_that_slices_keep(file: str):
     """An anchor's gradients as a starting point and as a key cancel; float32 must not come between them."""
-    with np.load(Path(__file__).parents[2] / "reference" / f"flow_{file}.npz") as arrays:
+    with np.load(PROJECT / "tests" / "reference" / f"flow_{file}.npz") as arrays:
         anchors, noise = (torch.as_tensor(arrays[key]).float() for key in ("anchors", "noise"))
         expected = torch.as_tensor(arrays["euler_grad"])
     separate = gradient_of_parts(anchors, noise, SOLVERS[0], num_parts=2, base=torch.float32)

@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.flow_on_a_line import flow_on_a_line
-from lzn_oracles.flow_problems import normal, positive, relative_error
+from lzn_testing.oracles.flow_on_a_line import flow_on_a_line
+from lzn_testing.oracles.flow_problems import normal, positive, relative_error
 from scipy.stats import norm
 from torch import Tensor
 

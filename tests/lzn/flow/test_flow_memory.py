@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.flow_problems import leaf, normal
+from lzn_testing.oracles.flow_problems import leaf, normal
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

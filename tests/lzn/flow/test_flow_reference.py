@@ -1,11 +1,10 @@
 """Our flow gives what the released implementation gives: values, losses, predictions and gradients."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.flow_problems import gradient, leaf, relative_error
+from lzn_testing import PROJECT
+from lzn_testing.oracles.flow_problems import gradient, leaf, relative_error
 from torch import Tensor
 
 from lzn.flow import (
@@ -18,7 +17,7 @@ from lzn.flow import (
     nearest_anchor,
 )
 
-REFERENCE = Path(__file__).parents[2] / "reference"
+REFERENCE = PROJECT / "tests" / "reference"
 FILES = ["unit", "wide", "tight", "clusters"]
 DTYPES = [torch.float32, torch.float64]
 EULER = Euler(num_steps=20, g=1e-4)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from lzn_oracles import literal_flow
-from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from lzn_testing.oracles import literal_flow
+from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 
 from lzn.flow import DPMSolver, Euler, Solver, alignment_loss, compute_latents, flow_to_anchors

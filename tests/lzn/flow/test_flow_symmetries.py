@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lzn_oracles.flow_problems import gradient, leaf, normal, positive, relative_error
+from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 
 from lzn.flow import DPMSolver, Euler, Solver, compute_latents, flow_to_anchors

@@ -5,7 +5,7 @@ Tensors of the meta device have no values at all: whoever asks for one gets an e
 
 import pytest
 import torch
-from lzn_oracles.flow_problems import gradient
+from lzn_testing.oracles.flow_problems import gradient
 from torch import Tensor
 
 from lzn.flow import Adams, DPMSolver, Euler, Solver, alignment_loss, compute_latents, nearest_anchor

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.random_clip import IMAGE_SIZE, WIDTH, random_clip, write_as_released
+from lzn_testing.models.random_clip import IMAGE_SIZE, WIDTH, random_clip, write_as_released
 from numpy.typing import NDArray
 from PIL import Image
 from torch.testing import assert_close

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
-from lzn_oracles.model_hub import serving_model
+from lzn_testing.servers.model_hub import serving_model
 
 from lzn.metrics.clip_weights import (
     RELEASE,

@@ -14,7 +14,7 @@ from cleanfid.fid import compare_folders
 from cleanfid.inception_pytorch import InceptionV3 as PytorchFidNetwork
 from cleanfid.inception_torchscript import InceptionV3W
 from cleanfid.resize import build_resizer
-from lzn_oracles.random_inception import random_inception
+from lzn_testing.models.random_inception import random_inception
 from PIL import Image
 from torch import Tensor, nn
 from torch.testing import assert_close

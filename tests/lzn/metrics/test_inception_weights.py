@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lzn_oracles.file_server import serving
+from lzn_testing.servers.file_server import serving
 
 from lzn.metrics.inception_weights import (
     RELEASE,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lzn_oracles import literal_metrics
+from lzn_testing.oracles import literal_metrics
 
 from lzn.metrics import median_bandwidth, mmd_squared
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lzn_oracles.literal_metrics import share_inside
+from lzn_testing.oracles.literal_metrics import share_inside
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from lzn.metrics import PrecisionRecall, precision_recall

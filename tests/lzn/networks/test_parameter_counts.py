@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lzn_oracles.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
+from lzn_testing.models.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
 
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lzn_oracles.tiny_models import stirred
-from lzn_oracles.unet_settings import TINY_16, TINY_32
+from lzn_testing.models.tiny_models import stirred
+from lzn_testing.models.unet_settings import TINY_16, TINY_32
 from torch import Tensor, nn
 
 from lzn.networks import (

@@ -1,16 +1,16 @@
 """The ResNet of case study 2: shapes, groups, initialisation, gradients and refused settings."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from lzn_testing import PROJECT
 
 from lzn.networks import ResNetEncoder
 from lzn.networks.resnet import Bottleneck
 
-SHAPES = Path(__file__).parents[2] / "reference" / "released_state_dict_shapes.json"
+SHAPES = PROJECT / "tests" / "reference" / "released_state_dict_shapes.json"
 
 
 def small(**changes: Any) -> ResNetEncoder:

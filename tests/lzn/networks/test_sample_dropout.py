@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from lzn_oracles.sample_draws import draws_for
+from lzn_testing.models.batch_random import draws_for
 from torch import Tensor, nn
 
 from lzn.base.parallel import Processes

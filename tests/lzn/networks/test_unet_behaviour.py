@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.unet_settings import TINY_16, TINY_32
+from lzn_testing.models.unet_settings import TINY_16, TINY_32
 from torch import Tensor
 
 from lzn.networks import LatentEncoder, UNetConfig, VelocityUNet

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from lzn_oracles.unet_settings import PAPER_32, PAPER_256, TINY_16
+from lzn_testing.models.unet_settings import PAPER_32, PAPER_256, TINY_16
 from pydantic import TypeAdapter, ValidationError
 
 from lzn.networks import UNetConfig

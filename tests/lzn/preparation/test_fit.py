@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lzn_oracles.image_files import noise
+from lzn_testing.data.image_files import noise
 from PIL import Image
 
 from lzn.data import CorruptImageError

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from lzn_oracles.image_files import ListSource, encode, noise
+from lzn_testing.data.image_files import ListSource, encode, noise
 
 from lzn.preparation import source_fingerprint
 

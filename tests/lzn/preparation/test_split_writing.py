@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_oracles.image_files import ListSource, encode, noise
+from lzn_testing.data.image_files import ListSource, encode, noise
 from PIL import Image
 
 from lzn.data import DecodedImages, EncodedShards, PixelShards

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from lzn_oracles.released_files import random, released_shapes, write_released
-from lzn_oracles.released_resnet import State, anchors, representations
+from lzn_testing.models.released_files import random, released_shapes, write_released
+from lzn_testing.oracles.released_resnet import State, anchors, representations
 from torch import Tensor
 
 from lzn.networks import ResNetEncoder

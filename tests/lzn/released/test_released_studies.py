@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from lzn_oracles.released_files import NOT_READ, is_trained, numbered, released_shapes, write_released
-from lzn_oracles.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
+from lzn_testing.models.released_files import NOT_READ, is_trained, numbered, released_shapes, write_released
+from lzn_testing.models.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
 
 from lzn.networks.label_anchors import LabelAnchors
 from lzn.released import STUDIES, Parts, ResNetRelease, Study, UNetRelease, fill_from_released, load_released

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.unet_settings import (
+from lzn_testing import PROJECT
+from lzn_testing.models.unet_settings import (
     TINY_RELEASES,
     TinyRelease,
 )
@@ -16,7 +17,7 @@ from torch.nn import functional
 from lzn.networks import LatentEncoder, VelocityUNet
 from lzn.released import Parts, ReleasedModel, fill_from_released, load_released
 
-REFERENCE = Path(__file__).parents[2] / "reference"
+REFERENCE = PROJECT / "tests" / "reference"
 CIFAR10, _, JOINT = TINY_RELEASES
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.tiny_models import LATENT_DIM, tiny_joint
+from lzn_testing.models.tiny_models import LATENT_DIM, tiny_joint
 
 from lzn.data import dequantise
 from lzn.studies import encode_images

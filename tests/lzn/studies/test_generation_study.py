@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.literal_flow import latents as literal_latents
-from lzn_oracles.sample_draws import draws_for
-from lzn_oracles.tiny_models import (
+from lzn_testing.models.batch_random import draws_for
+from lzn_testing.models.tiny_models import (
     LATENT_DIM,
     NUM_CLASSES,
     random_batch,
@@ -16,6 +15,7 @@ from lzn_oracles.tiny_models import (
     tiny_generative,
     tiny_joint,
 )
+from lzn_testing.oracles.literal_flow import latents as literal_latents
 from torch import Tensor, nn
 
 from lzn.flow import DPMSolver, Euler

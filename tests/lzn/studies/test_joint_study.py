@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.literal_flow import alignment, latents, solve
-from lzn_oracles.sample_draws import draws_for
-from lzn_oracles.tiny_models import LATENT_DIM, NUM_CLASSES, random_batch, tiny_generative, tiny_joint
+from lzn_testing.models.batch_random import draws_for
+from lzn_testing.models.tiny_models import LATENT_DIM, NUM_CLASSES, random_batch, tiny_generative, tiny_joint
+from lzn_testing.oracles.literal_flow import alignment, latents, solve
 from torch import Tensor, nn
 
 from lzn.flow import AnchorBank, DPMSolver, Euler, alignment_loss, compute_latents

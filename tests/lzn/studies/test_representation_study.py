@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lzn_oracles.literal_flow import alignment, latents, solve
-from lzn_oracles.sample_draws import draws_for
-from lzn_oracles.tiny_models import LATENT_DIM, random_batch, tiny_representation
+from lzn_testing.models.batch_random import draws_for
+from lzn_testing.models.tiny_models import LATENT_DIM, random_batch, tiny_representation
+from lzn_testing.oracles.literal_flow import alignment, latents, solve
 from torch import Tensor
 
 from lzn.base.randomness import BatchRandom

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from lzn_oracles.flow_problems import normal
+from lzn_testing.oracles.flow_problems import normal
 from scipy.stats import norm
 from torch import Tensor
 

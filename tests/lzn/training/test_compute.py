@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.tiny_models import (
+from lzn_testing.models.tiny_models import (
     LATENT_DIM,
     random_batch,
     tiny_generative,
     tiny_joint,
     tiny_representation,
 )
-from lzn_oracles.toy_training import (
+from lzn_testing.models.toy_training import (
     Outcome,
     ToyStep,
     outcome_of,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from lzn_oracles.sample_views import NoisyCopies
-from lzn_oracles.toy_training import run_toy, toy_images, toy_schedule
+from lzn_testing.models.sample_views import NoisyCopies
+from lzn_testing.models.toy_training import run_toy, toy_images, toy_schedule
 
 from lzn.base.parallel import Processes
 from lzn.data import ImageSet, batch_indices, dequantise

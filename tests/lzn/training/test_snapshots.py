@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.toy_training import (
+from lzn_testing.models.toy_training import (
     ToyStep,
     run_toy,
     toy_images,

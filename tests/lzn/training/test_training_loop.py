@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from lzn_oracles.toy_training import ToyModel, ToyStep, run_toy, toy_images, toy_model, toy_schedule
+from lzn_testing.models.toy_training import ToyModel, ToyStep, run_toy, toy_images, toy_model, toy_schedule
 from torch import Tensor, nn
 
 from lzn.base.randomness import BatchRandom

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lzn_oracles.toy_training import (
+from lzn_testing.models.toy_training import (
     Outcome,
     ToyModel,
     ToyStep,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from lzn_oracles.toy_training import toy_schedule
+from lzn_testing.models.toy_training import toy_schedule
 
 
 def test_the_learning_rate_rises_linearly_from_its_first_share_and_stays() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_oracles.toy_training import ToyModel, toy_model, toy_schedule
+from lzn_testing.models.toy_training import ToyModel, toy_model, toy_schedule
 
 from lzn.base.parallel import BatchShare
 from lzn.flow import NonFiniteAnchorsError

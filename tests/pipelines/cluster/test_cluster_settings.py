@@ -4,13 +4,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lzn_oracles.toy_cluster import ToyCluster
+from lzn_testing import PROJECT
+from lzn_testing.projects.toy_cluster import ToyCluster
 
 from pipelines.cluster.worker.checkouts import CommitError, checked_out, leave_one_dag, resolve_commit
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError, without_credentials
 from pipelines.sizes import UnknownSizeError, dvc_file_of, files_of_size
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("missing", ["LZN_REPOSITORY", "LZN_DVC_REMOTE"])
@@ -70,10 +69,10 @@ def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secret
 
 
 def test_sizes_are_found_by_what_their_parameters_say() -> None:
-    assert files_of_size("digits", ROOT).dvc_file == ROOT / "dvc.yaml"
-    assert files_of_size("paper", ROOT).params_file == ROOT / "scales/paper/params.yaml"
+    assert files_of_size("digits", PROJECT).dvc_file == PROJECT / "dvc.yaml"
+    assert files_of_size("paper", PROJECT).params_file == PROJECT / "scales/paper/params.yaml"
     with pytest.raises(UnknownSizeError, match="no size poster; there is digits, fashion, paper"):
-        files_of_size("poster", ROOT)
+        files_of_size("poster", PROJECT)
 
 
 @pytest.mark.parametrize(
@@ -114,5 +113,5 @@ def test_the_dag_of_a_stage_is_told_by_its_address() -> None:
 def test_targets_are_those_of_the_size(
     size: str, targets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(ROOT)
+    monkeypatch.chdir(PROJECT)
     assert files_of_size(size).targets(["train@rf", "measure"]) == targets

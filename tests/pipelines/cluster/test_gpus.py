@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from lzn_testing import PROJECT
 
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError, available_gpus, leased_gpus
 from pipelines.processes.signals import StopRequest
@@ -31,7 +32,7 @@ class Holder:
     def __init__(self, count: int, folder: Path, available: Sequence[str] = FOUR) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", HOLDER, str(count), str(folder), ",".join(available)],
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

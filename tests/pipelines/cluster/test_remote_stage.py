@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
-from lzn_oracles.toy_cluster import STAGES, ToyCluster
+from lzn_testing.projects.toy_cluster import STAGES, ToyCluster
 
 from pipelines.cluster.collector import collect, main
 from pipelines.cluster.remote.files import DamagedOutputsError

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lzn_oracles.mlflow_runs import free_port, new_database
-from lzn_oracles.stage_folder import ROOT
-from lzn_oracles.trained_project import TrainedProject
+from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing.projects.trained_project import TrainedProject
+from lzn_testing.servers.mlflow_runs import free_port, new_database
 from mlflow.tracking import MlflowClient
 from PIL import Image
 

@@ -1,0 +1,1 @@
+"""Small image files, and data sets in the layouts of the real ones."""

@@ -1,0 +1,1 @@
+"""Small models, trainings and networks with random weights."""

@@ -1,0 +1,180 @@
+"""Small trainings of all studies, with dropout and random flips, in any number of processes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn, serialization
+
+from lzn.base.parallel import Processes
+from lzn.base.randomness import BatchRandom
+from lzn.data import AffineViews, ImageSet
+from lzn.flow import DPMSolver, Euler
+from lzn.networks import SampleDropout
+from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
+from lzn.training import (
+    Batch,
+    CheckpointFolder,
+    Losses,
+    TrainingInterruptedError,
+    TrainingResult,
+    TrainingSchedule,
+    train,
+)
+from lzn_testing.models.tiny_models import tiny_generative, tiny_joint, tiny_representation
+from lzn_testing.models.toy_training import ToyModel, ToyStep, toy_images, toy_model, toy_schedule
+
+NAN = float("nan")
+SOLVER = Euler(num_steps=8)
+DRAW = LatentDraw(solver=DPMSolver(num_steps=6, g=1e-3))
+AUGMENT = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1, min_contrast=0.5, noise=0.1)
+STUDIES: Mapping[str, tuple[Callable[[], nn.Module], Any]] = {
+    "rf": (lambda: tiny_generative(latents=False), GenerationStep(None)),
+    "rf_lzn": (lambda: tiny_generative(latents=True), GenerationStep(DRAW)),
+    "joint": (
+        tiny_joint,
+        JointStep(latents=DRAW, alignment=LabelAlignment(solver=SOLVER, num_skipped_steps=2)),
+    ),
+    "representation": (
+        tiny_representation,
+        RepresentationStep(
+            augment=AUGMENT,
+            latents=LatentDraw(solver=SOLVER, alpha=0.45),
+            solver=SOLVER,
+            num_skipped_steps=2,
+        ),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a process has after a training."""
+
+    weights: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    curve: list[tuple[int, dict[str, float]]]
+    num_skipped_steps: int
+    reports: list[str] = field(default_factory=list)
+
+
+serialization.add_safe_globals([Trained])  # processes give it back in files
+
+
+def trained(model: nn.Module, result: TrainingResult, reports: list[str] | None = None) -> Trained:
+    return Trained(
+        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
+        gradients={name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+        curve=[(point.step, point.values) for point in result.curve],
+        num_skipped_steps=result.num_skipped_steps,
+        reports=reports or [],
+    )
+
+
+def images_8() -> ImageSet:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
+    return ImageSet(images, np.arange(40, dtype=np.int64) ** 2 % 3)
+
+
+def train_study(
+    processes: Processes, name: str, batch_size: int, num_steps: int, *, bad_anchors_at: int | None = None
+) -> Trained:
+    """Train with unclipped gradients; those of the last step stay in the model."""
+    build, step = STUDIES[name]
+    model = build()
+    for module in model.modules():
+        if isinstance(module, SampleDropout):
+            module.p = 0.15
+    if bad_anchors_at is not None:
+        _spoil_anchors(model, processes, bad_anchors_at)
+    schedule = TrainingSchedule(
+        num_steps=num_steps,
+        batch_size=batch_size,
+        learning_rates={part: 1e-3 for part, _ in model.named_children()},
+        warmup_steps=2,
+        ema_decay=0.9,
+        max_gradient_norm=1e6,
+        random_flips=True,
+        log_every=2,
+    )
+    return trained(model, train(model, step, images_8(), schedule, seed=0, processes=processes))
+
+
+def train_studies(processes: Processes) -> dict[str, dict[str, Trained]]:
+    """Of each study one step on 14 samples, and five on 13: even and uneven shares for two and four processes."""
+    return {
+        name: {"step": train_study(processes, name, 14, 1), "training": train_study(processes, name, 13, 5)}
+        for name in STUDIES
+    }
+
+
+def train_studies_with_bad_anchors(processes: Processes) -> list[int]:
+    """Numbers of skipped steps where the last process's anchors are not finite in the third step."""
+    return [
+        train_study(processes, name, 8, 5, bad_anchors_at=2).num_skipped_steps for name in ("rf_lzn", "joint")
+    ]
+
+
+def train_toy(
+    processes: Processes, batch_size: int, folder: Path | None, stop_after: int | None, bad: dict[int, float]
+) -> Trained | str:
+    """Train the toy model, or the message of an interruption.
+
+    The last process alone asks to stop once ``stop_after`` steps are finished, and has the ``bad`` factors of the loss.
+    """
+    model, is_last = toy_model(seed=processes.rank), processes.rank == processes.count - 1
+    finished, reports = [0], []
+
+    def on_step(step: int) -> None:
+        finished[0] = step
+
+    schedule = replace(toy_schedule(), batch_size=batch_size, random_flips=True, snapshot_steps=(3,))
+    checkpoints = None if folder is None else CheckpointFolder(folder)
+    first_step = 0
+    if checkpoints is not None and processes.is_first and (state := checkpoints.load_newest()):
+        first_step = state["progress"]["step"]
+    try:
+        result = train(
+            model,
+            ToyStep(bad if is_last else {}, first_step=first_step),
+            toy_images(),
+            schedule,
+            seed=0,
+            processes=processes,
+            checkpoints=checkpoints,
+            on_step=on_step,
+            on_snapshot=lambda step, weights: reports.append(f"snapshot {step}"),
+            on_checkpoint=lambda curve: reports.append(f"checkpoint {len(curve)}"),
+            should_stop=lambda: is_last and finished[0] == stop_after,
+        )
+    except TrainingInterruptedError as interruption:
+        return str(interruption)
+    return trained(model, result, reports)
+
+
+def train_toy_with_bad_gradient(processes: Processes) -> Trained:
+    """The last process's gradient is not finite in the fifth step, though all losses are."""
+    model = toy_model()
+    good = ToyStep()
+
+    def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
+        losses = good(model, batch, random)
+        if good.calls == 5 and processes.rank == processes.count - 1:
+            return Losses(losses.total + (0 * model.head.weight).sum().sqrt(), losses.watched)
+        return losses
+
+    return trained(model, train(model, step, toy_images(), toy_schedule(), seed=0, processes=processes))
+
+
+def _spoil_anchors(model: nn.Module, processes: Processes, step: int) -> None:
+    calls = [0]
+
+    def spoil(module: nn.Module, inputs: object, anchors: Tensor) -> Tensor:
+        calls[0] += 1
+        is_last = processes.rank == processes.count - 1
+        return anchors * NAN if is_last and calls[0] == step + 1 else anchors
+
+    model.get_submodule("encoder").register_forward_hook(spoil)

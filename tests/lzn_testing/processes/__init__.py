@@ -1,0 +1,1 @@
+"""Functions in several real processes, and what processes show of themselves."""

@@ -1,0 +1,1 @@
+"""Project folders with stages, runs or outputs, made in seconds."""

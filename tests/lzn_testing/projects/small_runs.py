@@ -1,0 +1,75 @@
+"""Runs of several seeds on a tenth of the digits, in the current folder, as measuring stages find them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+from lzn.base.files import save_tensors
+from lzn.base.sections import read_yaml, validate
+from lzn.data.prepared import read_split
+from lzn.runs.configuration import AnyRun
+from lzn.runs.trained import TrainedConfiguration, write_trained
+from lzn.training import train
+from lzn_testing import PROJECT
+from stages.prepare import prepare
+from stages.runtime.outputs import OutputPaths
+from stages.runtime.stage_main import StageCall
+
+RUNS: Mapping[str, Any] = read_yaml(PROJECT / "params.yaml")["runs"]
+WORKSPACE = OutputPaths("tiny")
+DATA = {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}}
+NUM_TRAIN, NUM_TEST = 179, 1618
+
+
+def call(item: str, *, seed: int | None = 0) -> StageCall:
+    return StageCall(Path("params.yaml"), item, WORKSPACE, torch.device("cpu"), seed=seed)
+
+
+def write_params(**sections: Any) -> None:
+    """The parameters, with the settings of the stages that are tested."""
+    yaml = YAML()
+    yaml.representer.ignore_aliases = lambda data: True
+    content = {"size": "tiny", "hardware": {"num_threads": 1, "seeds_at_once": 2}, "data": DATA, **sections}
+    yaml.dump(content, Path("params.yaml"))
+
+
+def prepare_digits() -> None:
+    prepare(call("digits", seed=None))
+
+
+def write_run(name: str, *, seeds: Sequence[int] = (0,), num_steps: int = 0) -> None:
+    """The repository's run of this name after so many steps of training; with steps, half of them as a snapshot too."""
+    training = {"batch_size": 64, "snapshot_steps": [], "num_steps": max(1, num_steps), "warmup_steps": 5}
+    training |= {"ema_decay": 0.9}
+    section = {**RUNS[name], "seeds": list(seeds), "training": {**RUNS[name]["training"], **training}}
+    if num_steps:
+        section["training"]["snapshot_steps"] = [num_steps // 2, num_steps]
+    for seed in seeds:
+        configuration = TrainedConfiguration(
+            name=name,
+            size="tiny",
+            key=hashlib.sha256(f"{name} {seed}".encode()).hexdigest()[:16],
+            num_classes=10,
+            run=validate(section, AnyRun, where=name).of_seed(seed),
+        )
+        folder = WORKSPACE.seed_folder("train", name, seed)
+        model = configuration.build_model()
+        if num_steps:
+            data = read_split(WORKSPACE.folder("prepare", "digits"), "train")
+            run = configuration.run
+            snapshots = folder / "snapshots"
+            train(
+                model,
+                run.build_step(),
+                data,
+                run.training,
+                seed=seed,
+                on_snapshot=lambda step, weights, to=snapshots: save_tensors(
+                    weights, to / f"step_{step:09d}.safetensors"
+                ),
+            )
+        write_trained(folder, configuration, model)

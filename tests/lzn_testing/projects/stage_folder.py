@@ -1,0 +1,46 @@
+"""A folder with its own parameters and MLflow database, in which single stages are started as DVC starts them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lzn_testing import PROJECT
+from lzn_testing.servers.mlflow_runs import new_database
+
+LEFT_OUT = ("MLFLOW_", "PET_", "LZN_PROCESSES", "RANK")  # of the environment: what would decide for the test
+
+
+class StageFolder:
+    """The folder; ``uri`` is that of its MLflow database."""
+
+    def __init__(self, folder: Path, params: str) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.uri = new_database(folder)
+        (folder / "params.yaml").write_text(params)
+
+    def start(self, stage: str, item: str, **settings: str) -> "subprocess.Popen[str]":
+        """The stage in one process, if ``settings``, added to the environment, do not say otherwise."""
+        return self.start_python(
+            "-m", f"stages.{stage}", "--params", "params.yaml", "--run", item, **settings
+        )
+
+    def start_python(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+        own = {"PYTHONPATH": str(PROJECT), "MLFLOW_TRACKING_URI": self.uri, "LZN_PROCESSES": "1"}
+        own["CUDA_VISIBLE_DEVICES"] = ""  # on CPUs results can be compared
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env={**environment, **own, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, stage: str, item: str) -> None:
+        """Run a stage that must succeed."""
+        process = self.start(stage, item)
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors

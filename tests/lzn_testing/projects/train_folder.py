@@ -1,0 +1,117 @@
+"""A folder with a small data set, in which a small training is started, watched and disturbed."""
+
+import functools
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from lzn_testing.projects.stage_folder import StageFolder
+from lzn_testing.servers.mlflow_runs import only_run
+
+PARAMS = """\
+size: tiny
+hardware: {{num_threads: 1}}
+data:
+  digits: {{kind: digits, test_fraction: 0.9, seed: 0}}
+runs:
+  rf:
+    study: generation
+    data: digits
+    seeds: {seeds}
+    conditional: false
+    latent: null
+    unet:
+      image_size: 8
+      image_channels: 1
+      base_channels: 4
+      channel_multipliers: [1]
+      blocks_per_level: 1
+      attention_resolutions: []
+      dropout: 0.2
+    training:
+      num_steps: {num_steps}
+      batch_size: 16
+      learning_rates: {{decoder: 1.0e-3}}
+      warmup_steps: 10
+      ema_decay: 0.9
+      log_every: 7
+      checkpoint_every: 10
+"""
+OUTPUTS = ("weights.safetensors", "run.json", "curve.csv", "rf.csv")
+
+
+class TrainFolder(StageFolder):
+    """A folder in which the train stage can be started."""
+
+    def __init__(self, folder: Path, *, num_steps: int, seeds: Sequence[int] = (0,)) -> None:
+        super().__init__(folder, PARAMS.format(num_steps=num_steps, seeds=list(seeds)))
+        for name, content in _prepared_files().items():
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
+    def start_training(self, **settings: str) -> "subprocess.Popen[str]":
+        return self.start("train", "rf", **settings)
+
+    def checkpoints(self) -> list[int]:
+        """Steps of the checkpoints that are complete."""
+        return sorted(
+            int(file.stem.removeprefix("step_")) for file in self.folder.glob(".checkpoints/*/*/*.sha256")
+        )
+
+    def wait_for_checkpoint_after(self, step: int, process: "subprocess.Popen[str]") -> None:
+        deadline = time.monotonic() + 120
+        while not self.checkpoints() or self.checkpoints()[-1] <= step:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline, "no new checkpoint appeared"
+            time.sleep(0.002)
+
+    def outputs(self) -> dict[str, bytes]:
+        outputs = self.folder / "outputs/tiny"
+        files = [*outputs.glob("train/rf/seed_0/*.*"), *outputs.glob("plots/train/*")]
+        return {file.name: file.read_bytes() for file in files}
+
+    def status(self) -> str:
+        status: str = only_run(self.uri, "lzn-tiny").info.status
+        return status
+
+
+@functools.cache
+def _prepared_files() -> dict[str, bytes]:
+    """The data set by file name: preparing it takes seconds, too long for every folder."""
+    with tempfile.TemporaryDirectory() as parent:
+        folder = StageFolder(Path(parent) / "prepared", PARAMS.format(num_steps=1, seeds=[0]))
+        folder.run("prepare", "digits")
+        files = [file for file in (folder.folder / "outputs").rglob("*") if file.is_file()]
+        return {file.relative_to(folder.folder).as_posix(): file.read_bytes() for file in files}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended, after how many seconds, and what it left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+    status: str
+    checkpoints: list[int]
+    outputs: dict[str, bytes]
+
+    @staticmethod
+    def of(project: TrainFolder, process: "subprocess.Popen[str]") -> "Ended":
+        start = time.monotonic()
+        stdout, stderr = process.communicate(timeout=120)
+        seconds = time.monotonic() - start
+        left = project.status(), project.checkpoints(), project.outputs()
+        return Ended(process.returncode, stdout, stderr, seconds, *left)
+
+
+def workers_of(launcher: "subprocess.Popen[str]") -> list[psutil.Process]:
+    """The processes that train, in order of their ranks."""
+    return sorted(psutil.Process(launcher.pid).children(), key=lambda worker: int(worker.environ()["RANK"]))

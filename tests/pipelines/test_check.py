@@ -1,0 +1,196 @@
+"""A whole parameter file, checked before anything is run."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lzn_testing import PROJECT
+from ruamel.yaml import YAML
+
+from lzn.base.sections import ParamsError
+from pipelines.check import Params, main, read_params
+
+FILE = PROJECT / "params.yaml"
+
+
+def changed(folder: Path, **sections: Any) -> Path:
+    """The repository's file with some of its sections replaced; None takes a section out."""
+    content = copy.deepcopy(YAML(typ="safe").load(FILE))
+    content.update(sections)
+    file = folder / "params.yaml"
+    YAML(typ="safe").dump({name: section for name, section in content.items() if section is not None}, file)
+    return file
+
+
+GOOD = Params.model_validate_json(json.dumps(YAML(typ="safe").load(FILE)))
+
+
+def families(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
+    return {**GOOD.families.model_dump(), **changes}
+
+
+@pytest.mark.parametrize("file", [FILE, *sorted(FILE.parent.glob("scales/*/params.yaml"))], ids=str)
+def test_the_repositorys_own_files_are_good_and_say_where_they_are(file: Path) -> None:
+    params = read_params(file)
+    assert params.layout.params_file == file.relative_to(FILE.parent).as_posix()
+    assert (file.parent / params.layout.root).resolve() == FILE.parent
+    assert params.size == ("digits" if file == FILE else file.parent.name)
+
+
+@pytest.mark.parametrize(
+    ("family", "listed", "message"),
+    [
+        (
+            "generative",
+            {"rf": "digits", "rg": "digits"},
+            "families.generative lists rg; the runs that can be listed",
+        ),
+        ("generative", {"joint_no_gen": "digits"}, "families.generative lists joint_no_gen; the runs"),
+        (
+            "classifying",
+            {"rf": "digits"},
+            "families.classifying lists rf; the runs that can be listed are joint",
+        ),
+        (
+            "representing",
+            {"rf": "digits"},
+            "families.representing lists rf; the runs that can be listed are repr",
+        ),
+        (
+            "representing",
+            {"representation": "photos"},
+            "families.representing.representation is photos, and the run",
+        ),
+        (
+            "encoding",
+            {"rf_lzn": "digits", "rf": "digits"},
+            "families.encoding lists rf; the runs that can be listed are joint",
+        ),
+    ],
+)
+def test_a_family_that_lists_what_is_not_there_or_not_able_is_told_what_is(
+    tmp_path: Path, family: str, listed: dict[str, str], message: str
+) -> None:
+    file = changed(tmp_path, families=families(**{family: listed}))
+    with pytest.raises(ParamsError) as raised:
+        read_params(file)
+    assert str(raised.value).startswith(f"{file}: {message}")
+
+
+def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> None:
+    runs = YAML(typ="safe").load(FILE)["runs"]
+    file = changed(tmp_path, runs={**runs, "rf": {**runs["rf"], "data": "photos"}})
+    with pytest.raises(ParamsError, match="run rf has data photos; the section data has digits"):
+        read_params(file)
+
+
+@pytest.mark.parametrize(
+    "section", ["features", "sample", "measure", "steps", "classify", "settings", "probe", "tsne", "zones"]
+)
+def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, section: str) -> None:
+    with pytest.raises(ParamsError, match=f"{section} has no settings for digits, which families"):
+        read_params(changed(tmp_path, **{section: {}}))
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"linear_probe": "rf"}, "tables.linear_probe names rf; its runs are representation"),
+        ({"figure19": "joint"}, "tables.figure19 names joint; its runs are representation"),
+        (
+            {"conditional": {"rf": "joint_no_gen"}},
+            "tables.conditional names joint_no_gen; its runs are joint",
+        ),
+        ({"unconditional": {"digits": {"rf": "r"}}}, "tables.unconditional names r; its runs are joint, "),
+    ],
+)
+def test_a_table_of_runs_that_did_not_go_through_its_stage_is_found(
+    tmp_path: Path, tables: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ParamsError, match=message):
+        read_params(changed(tmp_path, tables=tables))
+
+
+def test_a_probe_of_a_run_that_is_not_probed_is_found(tmp_path: Path) -> None:
+    probe = YAML(typ="safe").load(FILE)["probe"]["digits"]
+    own = {name: probe[name] for name in ("method", "controls", "along_training")}
+    file = changed(tmp_path, probe={"digits": {**probe, "of_runs": {"rf": own}}})
+    with pytest.raises(
+        ParamsError, match=r"probe\.digits\.of_runs names rf; the runs of .* are representation"
+    ):
+        read_params(file)
+    good = read_params(changed(tmp_path, probe={"digits": {**probe, "of_runs": {"representation": own}}}))
+    assert good.probe["digits"].of("representation").controls == tuple(own["controls"])
+
+
+def test_a_picture_of_a_file_that_no_stage_writes_is_found(tmp_path: Path) -> None:
+    file = changed(tmp_path, plots={"steps": {"outputs/digits/plots/steps/joint_no_gen.csv": "distance"}})
+    with pytest.raises(
+        ParamsError, match=r"plots\.steps names outputs/.*joint_no_gen\.csv; there will be outputs/"
+    ):
+        read_params(file)
+
+
+def test_zones_of_a_run_with_labels_without_classification_are_found(tmp_path: Path) -> None:
+    zones = YAML(typ="safe").load(FILE)["zones"]
+    without = {name: section for name, section in zones["digits"].items() if name != "classification"}
+    with pytest.raises(
+        ParamsError, match=r"zones\.digits has no classification, which run joint of families"
+    ):
+        read_params(changed(tmp_path, zones={"digits": without}))
+    unlabelled = families(encoding={"rf_lzn": "digits", "representation": "digits"})
+    assert read_params(changed(tmp_path, zones={"digits": without}, families=unlabelled)).zones
+
+
+def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:
+    run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0]}
+    imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
+    with pytest.raises(ParamsError, match="imports and runs both have rf_lzn"):
+        read_params(changed(tmp_path, imports={"rf_lzn": imported}))
+    assert "released" in read_params(changed(tmp_path, imports={"released": imported})).all_runs
+
+
+def test_an_import_has_one_seed(tmp_path: Path) -> None:
+    run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0, 1]}
+    imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
+    with pytest.raises(ParamsError, match=r"run\.seeds: a checkpoint is one training, with one seed"):
+        read_params(changed(tmp_path, imports={"released": imported}))
+
+
+def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Path) -> None:
+    file = changed(tmp_path, probe=None, prob={"seed": 0}, hardware={"num_threads": 0})
+    with pytest.raises(ParamsError) as raised:
+        read_params(file)
+    lines = str(raised.value).splitlines()
+    assert f"{file}: probe: Field required" in lines
+    assert f"{file}: hardware.num_threads: Input should be greater than or equal to 1 (got 0)" in lines
+    (unknown,) = (line for line in lines if "unknown key" in line)
+    assert unknown.startswith(
+        f"{file}: prob: unknown key; allowed here: classify, data, families, features, hardware"
+    )
+
+
+def test_a_mistake_deep_in_a_run_is_named_with_its_whole_path(tmp_path: Path) -> None:
+    runs = YAML(typ="safe").load(FILE)["runs"]
+    runs["joint"] = {**runs["joint"], "latent": {**runs["joint"]["latent"], "dim": 0}}
+    file = changed(tmp_path, runs=runs)
+    with pytest.raises(ParamsError) as raised:
+        read_params(file)
+    assert (
+        str(raised.value)
+        == f"{file}: runs.joint.latent.dim: Input should be greater than or equal to 1 (got 0)"
+    )
+
+
+def test_the_command_says_what_is_in_a_good_file_and_ends_with_an_error_for_a_bad_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = changed(tmp_path, size=None)
+    monkeypatch.setattr(sys, "argv", ["pipelines.check", str(FILE), str(bad)])
+    with pytest.raises(SystemExit) as raised:
+        main()
+    assert raised.value.code == f"{bad}: size: Field required"  # printed on stderr, exit code 1
+    assert capsys.readouterr().out.startswith(f"{FILE}: size digits, ")

@@ -1,0 +1,167 @@
+"""Tracking through a real ``mlflow server`` that is absent, dies, comes back, or says nothing."""
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lzn_testing.servers.mlflow_runs import (
+    MlflowServer,
+    artifact_text,
+    curve,
+    free_port,
+    new_database,
+    only_run,
+    runs_of,
+)
+from mlflow.tracking import MlflowClient
+
+from stages.tracking import MetricRow, RunIdentity, Tracker
+
+KEY = "0123abcd"
+PASSWORD = "correct-horse"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One server for all tests, each with an experiment of its own: it takes 8 s to start."""
+    folder = tmp_path_factory.mktemp("server")
+    new_database(folder)
+    server = MlflowServer(folder)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+def log_steps(tracker: Tracker, steps: range) -> None:
+    for step in steps:
+        tracker.log_metrics([MetricRow(step, 1_800_000_000_000 + step, {"loss": 1 / (1 + step)})])
+
+
+def test_three_thousand_steps_cost_a_handful_of_requests(
+    server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    before = server.num_requests("/api/2.0/mlflow/runs/log-batch")
+    with Tracker.open(RunIdentity("batched", "rf", KEY), outbox=outbox, tags={}) as tracker:
+        log_steps(tracker, range(3000))
+        tracker.finish()
+    run = only_run(server.uri, "batched")
+    assert curve(server.uri, run, "loss") == [(step, 1 / (1 + step)) for step in range(3000)]
+    # 3 full batches, and one more for each 10 s that a slow machine may need
+    assert server.num_requests("/api/2.0/mlflow/runs/log-batch") - before <= 6
+
+
+def test_a_stage_without_server_goes_on_and_any_later_stage_sends_its_data(
+    server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    with Tracker.open(RunIdentity("absent", "rf", KEY), outbox=outbox, tags={}, send_every_s=0) as tracker:
+        tracker.log_params({"lr": 0.1})
+        log_steps(tracker, range(100))
+        tracker.finish()
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert str(outbox) in warning
+    assert "Connection refused" in warning
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    with Tracker.open(RunIdentity("absent", "rf_lzn", "4567abcd"), outbox=outbox, tags={}):
+        by_name = {run.info.run_name: run for run in runs_of(server.uri, "absent")}
+    assert by_name["rf"].info.status == "FINISHED"
+    assert by_name["rf"].data.params == {"lr": "0.1"}
+    assert [step for step, _ in curve(server.uri, by_name["rf"], "loss")] == list(range(100))
+    assert list(outbox.glob("*/journal.jsonl")) == []
+    assert capsys.readouterr().err == ""
+
+
+def test_a_server_killed_in_mid_run_and_started_again_has_everything_once(
+    server: MlflowServer,
+    outbox: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    with Tracker.open(RunIdentity("killed", "rf", KEY), outbox=outbox, tags={}, send_every_s=0) as tracker:
+        log_steps(tracker, range(20))
+        tracker.log_table({"fd": [3.0]}, "table.json")
+        server.kill()
+        log_steps(tracker, range(20, 40))
+        tracker.log_params({"lr": 0.1})
+        tracker.log_table({"fd": [2.0]}, "table.json")
+        tracker.log_summary({"fd": 2.0})
+        shutil.copytree(outbox / KEY, tmp_path / "unsent")
+        server.start()
+        tracker.finish()
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not (outbox / KEY).exists()
+    shutil.copytree(tmp_path / "unsent", outbox / KEY)  # as if killed between sending and striking out
+    Tracker.join(RunIdentity("killed", "rf", KEY), outbox=outbox, tags={})
+
+    run = only_run(server.uri, "killed")
+    assert curve(server.uri, run, "loss") == [(step, 1 / (1 + step)) for step in range(40)]
+    assert curve(server.uri, run, "fd") == [(0, 2.0)]
+    assert run.data.params == {"lr": "0.1"}
+    assert json.loads(artifact_text(server.uri, run, "table.json", tmp_path / "got"))["data"] == [[2.0]]
+    assert run.info.status == "FINISHED"
+
+
+def test_a_server_that_accepts_and_never_answers_costs_seconds_not_minutes(
+    outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        began = time.monotonic()
+        with Tracker.open(
+            RunIdentity("silent", "rf", KEY), outbox=outbox, tags={}, send_every_s=0
+        ) as tracker:
+            log_steps(tracker, range(100))
+            tracker.finish()
+        # One attempt, and at most one more at the end: each 2 requests of 1 s and a pause below 1 s.
+        assert time.monotonic() - began < 8
+    assert "timed out" in capsys.readouterr().err
+
+
+def test_a_run_deleted_while_it_trains_goes_on_in_a_new_one(
+    server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    with Tracker.open(RunIdentity("deleted", "rf", KEY), outbox=outbox, tags={}, send_every_s=0) as tracker:
+        log_steps(tracker, range(3))
+        client = MlflowClient(server.uri)
+        client.delete_run(only_run(server.uri, "deleted").info.run_id)
+        log_steps(tracker, range(3, 6))
+        tracker.finish()
+    run = only_run(server.uri, "deleted")
+    assert [step for step, _ in curve(server.uri, run, "loss")] == list(range(3, 6))
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["server answers", "server away"])
+def test_a_password_in_the_uri_is_neither_printed_nor_kept(
+    server: MlflowServer,
+    outbox: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    answers: bool,
+) -> None:
+    port = server.port if answers else free_port()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:{PASSWORD}@127.0.0.1:{port}")
+    with Tracker.open(RunIdentity("secret", "rf", KEY), outbox=outbox, tags={}, send_every_s=0) as tracker:
+        log_steps(tracker, range(3))
+        tracker.finish()
+    printed = capfd.readouterr()
+    assert PASSWORD not in printed.out + printed.err
+    assert (printed.err == "") == answers
+    assert not any(PASSWORD in path.read_text() for path in outbox.rglob("*") if path.is_file())
+    if answers:
+        assert PASSWORD not in str(only_run(server.uri, "secret").to_dictionary())

@@ -1,0 +1,252 @@
+"""Tracking into SQLite, MLflow's own client reading it back."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from lzn_testing.servers.mlflow_runs import artifact_text, curve, new_database, only_run, runs_of
+from mlflow.tracking import MlflowClient
+
+from stages.tracking import MetricRow, RunIdentity, Tracker
+
+KEY = "0123abcd"
+
+
+@pytest.fixture
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    uri = new_database(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    return uri
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Path:
+    return tmp_path / "outbox"
+
+
+def rows(steps: range, *, at_ms: int = 1_800_000_000_000) -> list[MetricRow]:
+    return [MetricRow(step, at_ms + step, {"loss": 1 / (1 + step)}) for step in steps]
+
+
+def test_everything_that_is_logged_can_be_read_in_mlflow(uri: str, outbox: Path, tmp_path: Path) -> None:
+    (tmp_path / "latest.png").write_text("an image")
+    with Tracker.open(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={"stage": "train"}) as tracker:
+        tracker.log_params({"optimizer.lr": 1e-3, "flips": False, "labels": None})
+        tracker.log_metrics(rows(range(3)))
+        tracker.log_summary({"fd_digits": 2.5})
+        tracker.log_image(tmp_path / "latest.png", "samples/grid.png")
+        tracker.set_tags({"weights": "outputs/rf.safetensors"})
+        assert only_run(uri, "lzn").info.status == "RUNNING"
+        tracker.finish()
+    run = only_run(uri, "lzn")
+    assert (run.info.run_name, run.info.status) == ("rf", "FINISHED")
+    assert run.data.params == {"optimizer.lr": "0.001", "flips": "False", "labels": "None"}
+    assert (
+        run.data.tags.items()
+        >= {"stage": "train", "weights": "outputs/rf.safetensors", "lzn.key": KEY}.items()
+    )
+    assert curve(uri, run, "loss") == [(0, 1.0), (1, 1 / 2), (2, 1 / 3)]
+    assert run.data.metrics["fd_digits"] == 2.5
+    assert artifact_text(uri, run, "samples/grid.png", tmp_path / "got") == "an image"
+    assert not (outbox / KEY).exists()
+
+
+def test_a_table_is_loaded_by_mlflow_and_replaced_when_logged_again(uri: str, outbox: Path) -> None:
+    for fd in (3.5, math.nan):
+        with Tracker.join(RunIdentity("lzn", "tables", KEY), outbox=outbox, tags={}) as tracker:
+            tracker.log_table({"run": ["rf", "rf_lzn"], "fd_digits": [fd, 2.0]}, "tables/table1.json")
+    experiment = MlflowClient(uri).get_experiment_by_name("lzn")
+    assert experiment is not None
+    loaded = MlflowClient(uri).load_table(
+        experiment.experiment_id, "tables/table1.json", extra_columns=["run_id"]
+    )
+    assert loaded["run"].tolist() == ["rf", "rf_lzn"]
+    assert math.isnan(loaded["fd_digits"][0])
+    assert loaded["fd_digits"][1] == 2.0
+    assert loaded["run_id"].tolist() == [only_run(uri, "lzn").info.run_id] * 2
+
+
+def test_columns_of_different_length_are_no_table(uri: str, outbox: Path) -> None:
+    with (
+        Tracker.join(RunIdentity("lzn", "tables", KEY), outbox=outbox, tags={}) as tracker,
+        pytest.raises(ValueError, match="equally long"),
+    ):
+        tracker.log_table({"run": ["rf"], "fd": []}, "table.json")
+
+
+def test_a_killed_training_goes_on_in_its_run_and_repeated_steps_stand_there_once(
+    uri: str, outbox: Path
+) -> None:
+    identity = RunIdentity("lzn", "rf", KEY)
+
+    def train_until_sigterm() -> None:
+        with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
+            tracker.log_params({"lr": 0.1})
+            tracker.log_metrics(rows(range(8)))
+            tracker.kill()
+            raise InterruptedError("SIGTERM")
+
+    with pytest.raises(InterruptedError):
+        train_until_sigterm()
+    assert only_run(uri, "lzn").info.status == "KILLED"
+    with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
+        assert only_run(uri, "lzn").info.status == "RUNNING"
+        tracker.log_params({"lr": 0.1})
+        tracker.log_metrics(rows(range(5, 12), at_ms=1_900_000_000_000))  # from the checkpoint at step 5
+        tracker.finish()
+    run = only_run(uri, "lzn")
+    assert run.info.status == "FINISHED"
+    assert curve(uri, run, "loss") == [(step, 1 / (1 + step)) for step in range(12)]
+
+
+def test_records_sent_twice_are_in_mlflow_once(
+    uri: str, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the process dies after sending and before striking out."""
+    identity = RunIdentity("lzn", "rf", KEY)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there: all of it waits
+    with Tracker.open(identity, outbox=outbox, tags={"stage": "train"}) as tracker:
+        tracker.log_params({"lr": 0.1})
+        tracker.log_metrics(rows(range(5)))
+        tracker.log_metrics([MetricRow(5, 1_800_000_000_005, {"loss": math.nan})])
+        tracker.log_summary({"fd": 3.0})
+        tracker.log_summary({"fd": 2.0})
+        tracker.log_table({"a": [1, 2]}, "table.json")
+        tracker.finish()
+    shutil.copytree(outbox / KEY, tmp_path / "as it was")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for _ in range(2):
+        Tracker.join(identity, outbox=outbox, tags={})
+        assert not (outbox / KEY).exists()
+        shutil.copytree(tmp_path / "as it was", outbox / KEY)
+    run = only_run(uri, "lzn")
+    assert [step for step, _ in curve(uri, run, "loss")] == list(range(6))
+    # The replayed older number is stored at its own old time, and so does not become the newest.
+    assert sorted(value for _, value in curve(uri, run, "fd")) == [2.0, 3.0]
+    assert run.data.metrics["fd"] == 2.0
+    assert json.loads(artifact_text(uri, run, "table.json", tmp_path / "got"))["data"] == [[1], [2]]
+    assert run.info.status == "FINISHED"
+
+
+def test_the_newest_summary_counts_and_the_same_again_adds_nothing(uri: str, outbox: Path) -> None:
+    for accuracy in (0.5, 0.5, 0.9, math.nan, math.nan, 0.5):
+        with Tracker.join(RunIdentity("lzn", "joint", KEY), outbox=outbox, tags={}) as tracker:
+            tracker.log_summary({"accuracy": accuracy})
+    run = only_run(uri, "lzn")
+    assert run.data.metrics["accuracy"] == 0.5
+    assert len(curve(uri, run, "accuracy")) == 4  # 0.5, 0.9, NaN, 0.5
+
+
+@pytest.mark.parametrize(
+    ("raised", "said", "status"),
+    [
+        (None, "finish", "FINISHED"),
+        (None, None, "KILLED"),
+        (RuntimeError, "finish", "FAILED"),
+        (RuntimeError, "kill", "KILLED"),
+        (KeyboardInterrupt, None, "KILLED"),
+    ],
+)
+def test_the_status_tells_how_the_stage_ended(
+    uri: str, outbox: Path, raised: type[BaseException] | None, said: str | None, status: str
+) -> None:
+    def stage() -> None:
+        with Tracker.open(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
+            if said:
+                getattr(tracker, said)()
+            if raised:
+                raise raised
+
+    if raised:
+        with pytest.raises(raised):
+            stage()
+    else:
+        stage()
+    assert only_run(uri, "lzn").info.status == status
+
+
+def test_a_later_stage_adds_to_the_run_without_touching_its_status(uri: str, outbox: Path) -> None:
+    identity = RunIdentity("lzn", "rf", KEY)
+    with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
+        tracker.kill()
+    ended = only_run(uri, "lzn").info.end_time
+
+    def measure() -> None:
+        with Tracker.join(identity, outbox=outbox, tags={"measured": "yes"}) as tracker:
+            tracker.log_summary({"fd": 1.0})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        measure()
+    run = only_run(uri, "lzn")
+    assert (run.info.status, run.info.end_time) == ("KILLED", ended)
+    assert run.data.metrics == {"fd": 1.0}
+
+
+def test_a_stage_whose_training_is_not_in_this_mlflow_makes_a_finished_run(uri: str, outbox: Path) -> None:
+    with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}):
+        assert only_run(uri, "lzn").info.status == "FINISHED"
+
+
+def test_a_parameter_that_changed_keeps_its_first_value_and_says_so(
+    uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in ("cpu", "cuda"):
+        with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
+            tracker.log_params({"device": device, "lr": 0.1})
+    assert only_run(uri, "lzn").data.params == {"device": "cpu", "lr": "0.1"}
+    assert capsys.readouterr().err == "MLflow: parameter device stays 'cpu', now it is 'cuda'\n"
+
+
+def test_a_refused_record_is_set_aside_and_does_not_hold_up_the_others(
+    uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    too_long = "loss" * 100
+    with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
+        tracker.log_metrics(rows(range(3)))
+        tracker.log_metrics([MetricRow(3, 1, {too_long: 1.0})])
+        tracker.log_metrics(rows(range(3, 6)))
+    assert [step for step, _ in curve(uri, only_run(uri, "lzn"), "loss")] == list(range(6))
+    assert capsys.readouterr().err.count("refuses a record of run rf") == 1
+    (refused,) = (outbox / KEY / "refused.jsonl").read_text().splitlines()
+    assert json.loads(refused)["points"] == [[too_long, 1.0, 1, 3]]
+
+
+def test_more_values_than_one_request_takes_arrive(uri: str, outbox: Path) -> None:
+    with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
+        tracker.log_params({f"p{number}": number for number in range(150)})
+        tracker.log_metrics(rows(range(2100)))
+    run = only_run(uri, "lzn")
+    assert len(run.data.params) == 150
+    assert [step for step, _ in curve(uri, run, "loss")] == list(range(2100))
+
+
+def test_a_deleted_experiment_is_reported_and_the_data_wait(
+    uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = MlflowClient(uri)
+    experiment_id = client.create_experiment("lzn")
+    client.delete_experiment(experiment_id)
+    with Tracker.open(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
+        tracker.finish()
+    assert "mlflow experiments restore" in capsys.readouterr().err
+    client.restore_experiment(experiment_id)
+    Tracker.join(RunIdentity("lzn", "rf_lzn", "4567abcd"), outbox=outbox, tags={})
+    assert sorted(run.info.run_name for run in runs_of(uri, "lzn")) == ["rf", "rf_lzn"]
+
+
+@pytest.mark.parametrize("mistyped", ["htp://127.0.0.1:5000", "sqlite:////proc/no/such/folder/mlflow.db"])
+def test_a_mistyped_tracking_uri_stops_nothing_and_loses_nothing(
+    uri: str, outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mistyped: str
+) -> None:
+    identity = RunIdentity("lzn", "rf", KEY)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mistyped)
+    with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
+        tracker.log_metrics(rows(range(3)))
+        tracker.finish()
+    assert "does not take the tracking data" in capsys.readouterr().err
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    Tracker.join(identity, outbox=outbox, tags={})
+    assert [step for step, _ in curve(uri, only_run(uri, "lzn"), "loss")] == [0, 1, 2]

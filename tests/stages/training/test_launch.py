@@ -1,0 +1,97 @@
+"""How many processes the train stage starts, what each gets of the machine, and what it says where that cannot be."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing.projects.train_folder import PARAMS
+
+from lzn.base.sections import ParamsError
+from stages.training.launch import processes_to_start
+
+NO_NUMBERS = ["0", "-2", "two", "1.5", ""]
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LZN_PROCESSES", "RANK", "PET_NNODES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def test_without_devices_and_settings_the_stage_trains_itself() -> None:
+    assert processes_to_start(batch_size=16) is None
+
+
+def test_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LZN_PROCESSES", "3")
+    assert processes_to_start(batch_size=16) == 3
+
+
+def test_one_is_the_stage_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LZN_PROCESSES", "1")
+    assert processes_to_start(batch_size=16) is None
+
+
+def test_a_worker_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LZN_PROCESSES", "3")
+    monkeypatch.setenv("RANK", "0")
+    assert processes_to_start(batch_size=16) is None
+
+
+def test_with_several_machines_even_one_process_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PET_NNODES", "1:2")
+    assert processes_to_start(batch_size=16) == 1
+
+
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_anything_but_a_positive_integer_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LZN_PROCESSES", text)
+    with pytest.raises(ParamsError, match=f"LZN_PROCESSES is '{text}': it must be a positive integer"):
+        processes_to_start(batch_size=16)
+
+
+def test_a_number_of_machines_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PET_NNODES", "many")
+    with pytest.raises(ParamsError, match="PET_NNODES is 'many'"):
+        processes_to_start(batch_size=16)
+
+
+def test_more_processes_than_samples_of_a_batch_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LZN_PROCESSES", "3")
+    monkeypatch.setenv("PET_NNODES", "2")
+    with pytest.raises(ParamsError, match="cannot share a batch of 5"):
+        processes_to_start(batch_size=5)
+
+
+def run_python(*arguments: str, folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS.format(num_steps=1, seeds=[0]))
+    ended = run_python("-m", "stages.train", "--run", "rf", folder=tmp_path, LZN_PROCESSES="all")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("train: LZN_PROCESSES is 'all': it must be a positive integer")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_worker_takes_its_share_of_the_threads(tmp_path: Path) -> None:
+    ask = (
+        "import torch; from stages.training.launch import place_of_worker; "
+        "print(place_of_worker(torch.device('cpu'), num_threads=5), torch.get_num_threads())"
+    )
+    place = {"RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    assert run_python("-c", ask, folder=tmp_path, **place).stdout == "cpu 2\n"
