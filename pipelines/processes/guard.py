@@ -16,7 +16,7 @@ from pipelines.processes.signals import STOP_SIGNALS
 
 _READY: Final = b"!"
 _FAREWELL: Final = b"."
-_PROJECT: Final = Path(__file__).resolve().parents[1]
+_PROJECT: Final = Path(__file__).resolve().parents[2]
 _PAUSE_SECONDS: Final = 0.2
 
 

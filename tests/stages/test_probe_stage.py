@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
-from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing import PROJECT
 from lzn_testing.servers.mlflow_runs import new_database, runs_of
 
 from lzn.base.sections import ParamsError
@@ -79,7 +79,7 @@ def test_the_stage_writes_numbers_of_each_seed_their_mean_and_the_curve_along_th
 def run_stage(folder: Path, uri: str) -> None:
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(PROJECT),
         "MLFLOW_TRACKING_URI": uri,
         "CUDA_VISIBLE_DEVICES": "",
     }

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from lzn_testing.projects.stage_folder import ROOT, StageFolder
+from lzn_testing import PROJECT
+from lzn_testing.projects.stage_folder import StageFolder
 from lzn_testing.projects.trained_project import TrainedProject, write_params
 from PIL import Image
 
@@ -62,7 +63,7 @@ def digits(project: TrainedProject, tmp_path_factory: pytest.TempPathFactory) ->
 
 def environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    return {**kept, "PYTHONPATH": str(PROJECT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
 
 
 def start(project: TrainedProject, *arguments: object) -> "subprocess.Popen[str]":
@@ -328,7 +329,7 @@ def test_images_of_any_size_need_to_be_fitted_explicitly(
 
 
 def test_parameter_files_are_checked(lzn: Any) -> None:
-    code, out, _ = lzn("check", ROOT / "params.yaml", "--json")
+    code, out, _ = lzn("check", PROJECT / "params.yaml", "--json")
     assert code == 0
     assert json.loads(out)[0]["size"] == "digits"
     code, _, err = lzn("check", "params.yaml")

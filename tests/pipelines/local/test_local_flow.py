@@ -17,7 +17,7 @@ import pytest
 from dvc.utils.serialize import load_yaml
 from lzn_testing import PROJECT
 
-from pipelines.local import parse_arguments
+from pipelines.local.__main__ import parse_arguments
 from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 
 pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import provenance
+from stages.runtime import provenance
 from stages.runtime.provenance import code_fingerprint, git_commit, import_closure
 
 FILES = {

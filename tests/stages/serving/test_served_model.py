@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing import PROJECT
 from lzn_testing.projects.trained_project import TrainedProject
 from lzn_testing.servers.mlflow_runs import free_port, new_database
 from mlflow.tracking import MlflowClient
@@ -67,7 +67,7 @@ class Service:
 def register(folder: Path, uri: str) -> Any:
     done = subprocess.run(
         [sys.executable, "-m", "lzn.cli", "register", "joint", "--size", "tiny", "--json"],
-        cwd=folder, env=environment(uri, ROOT), capture_output=True, text=True, check=False, timeout=200,
+        cwd=folder, env=environment(uri, PROJECT), capture_output=True, text=True, check=False, timeout=200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

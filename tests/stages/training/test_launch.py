@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from lzn_testing.projects.stage_folder import ROOT
+from lzn_testing import PROJECT
 from lzn_testing.projects.train_folder import PARAMS
 
 from lzn.base.sections import ParamsError
@@ -68,7 +68,7 @@ def test_more_processes_than_samples_of_a_batch_are_refused(monkeypatch: pytest.
 
 
 def run_python(*arguments: str, folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), **settings}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
