@@ -1,4 +1,4 @@
-"""Random views of handwritten digits for unsupervised representation learning (section 4), batched on a device."""
+"""Random affine views of a batch of digits, on a device, for representation learning (method section 4)."""
 
 import math
 from dataclasses import dataclass
@@ -12,17 +12,16 @@ from lzn.base.randomness import BatchRandom
 
 @dataclass(frozen=True, kw_only=True)
 class AffineViews:
-    """Views that suit handwritten digits: what a digit survives, and no mirrors, which make other digits.
+    """Rotate, scale, shear and shift each image about its centre, change its contrast and add pixel noise.
 
-    Each image is rotated, scaled, sheared and shifted at random about its centre, its contrast is changed, and
-    pixel noise is added. Pixels from outside of the image are background (-1).
+    Images are not mirrored, because a mirrored digit is another symbol. Pixels outside the image are background (-1).
 
     Attributes:
-        max_rotation: degrees, to either side.
-        max_scale: largest factor of magnification; the smallest is its inverse.
-        max_shear: largest horizontal shear, to either side.
-        max_shift: pixels, to either side, horizontally and vertically.
-        min_contrast: smallest factor of the pixels' height above the background; the largest is 1.
+        max_rotation: largest rotation in either direction, in degrees.
+        max_scale: largest magnification; the smallest is ``1 / max_scale``.
+        max_shear: largest horizontal shear in either direction.
+        max_shift: largest shift in each direction, in pixels.
+        min_contrast: smallest factor of the difference to the background; the largest is 1.
         noise: standard deviation of the pixel noise.
 
     Raises:
@@ -43,7 +42,7 @@ class AffineViews:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
     def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
-        """One view of each image (b, c, h, w), in [-1, 1]; in full precision under autocast as well."""
+        """Return one view of each image (b, c, h, w), in [-1, 1]. Autocast is disabled."""
         with torch.autocast(images.device.type, enabled=False):
             moved = self._move(images + 1.0, random)
             contrast = self.min_contrast + (1.0 - self.min_contrast) * random.uniform(1, 1, 1)
@@ -51,7 +50,7 @@ class AffineViews:
             return (moved * contrast - 1.0 + noise).clamp(-1.0, 1.0)
 
     def _move(self, heights: Tensor, random: BatchRandom) -> Tensor:
-        """Images over a background of 0, rotated, scaled, sheared and shifted."""
+        """Rotate, scale, shear and shift images whose background is 0."""
         batch, _, height, width = heights.shape
         device = heights.device
 
@@ -65,7 +64,7 @@ class AffineViews:
         shear[:, 0, 1] = uniform(self.max_shear)
         shift = uniform(self.max_shift, 2) * 2.0 / torch.tensor([width, height], device=device)
         linear = rows @ shear / scale[:, None, None]
-        # The grid spans [-1, 1] over the width and over the height: off-diagonal entries change units.
+        # The grid spans [-1, 1] over the width and over the height, so off-diagonal entries change units.
         transform = torch.cat([linear, shift[:, :, None]], dim=2)
         grid = functional.affine_grid(transform, list(heights.shape), align_corners=False)
         return functional.grid_sample(heights, grid, padding_mode="zeros", align_corners=False)

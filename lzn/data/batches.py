@@ -1,4 +1,4 @@
-"""Which samples make up the batch of a training step: shuffled every epoch, the last partial batch dropped."""
+"""The sample indices of each training batch: shuffled every epoch, the last partial batch is dropped."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from lzn.base.randomness import generator_for
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
-    """Number of full batches in an epoch.
+    """Return the number of full batches in an epoch.
 
     Raises:
         ValueError: there is no full batch.
@@ -22,7 +22,9 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
 
 
 def batch_indices(step: int, *, num_samples: int, batch_size: int, seed: int) -> Tensor:
-    """Indices of the global batch of ``step`` (from 0), int64 (batch_size,): a function of its arguments alone.
+    """Return the indices of the global batch of ``step`` (from 0), int64 (batch_size,).
+
+    The result depends only on the arguments.
 
     Raises:
         ValueError: there is no full batch.
@@ -32,17 +34,17 @@ def batch_indices(step: int, *, num_samples: int, batch_size: int, seed: int) ->
     return order[position * batch_size : (position + 1) * batch_size].clone()
 
 
-@lru_cache(maxsize=2)  # every step of an epoch asks for it: 0.1 s for three million samples
+@lru_cache(maxsize=2)  # every step of an epoch needs it; 0.1 s for three million samples
 def _epoch_order(num_samples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(num_samples, generator=generator_for(seed, "epoch", epoch))
 
 
 def random_subset(num_samples: int, num_chosen: int, *, seed: int) -> Tensor:
-    """Sorted indices (num_chosen,) of a random subset: the same for every run that is compared (C.3).
+    """Return the sorted indices (num_chosen,) of a random subset, the same for all compared runs (C.3).
 
     Raises:
-        ValueError: more samples are asked for than there are.
+        ValueError: ``num_chosen`` is not in [1, num_samples].
     """
     if not 1 <= num_chosen <= num_samples:
-        raise ValueError(f"the subset's size must lie in [1, {num_samples}], got {num_chosen}")
+        raise ValueError(f"num_chosen must lie in [1, {num_samples}], got {num_chosen}")
     return torch.randperm(num_samples, generator=generator_for(seed, "subset"))[:num_chosen].sort().values

@@ -1,7 +1,7 @@
-"""Changes of colour and sharpness, each image of a batch by an amount of its own.
+"""Changes of colour and sharpness for a batch, with one amount per image.
 
-Images are float (b, c, h, w) in [0, 1], grey (c = 1) or colour (c = 3), amounts (b,). The definitions are those of
-torchvision's functions for one image, which need one amount for all images of a batch.
+Images are float (b, c, h, w) in [0, 1], grey (c = 1) or colour (c = 3); amounts are (b,). The definitions are those of
+torchvision, whose functions apply one amount to the whole batch.
 """
 
 import torch
@@ -12,24 +12,24 @@ _GREY_WEIGHTS = (0.2989, 0.587, 0.114)  # of red, green and blue in the luma of 
 
 
 def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Multiply by ``factors`` (b,); what exceeds 1 is clipped."""
-    return (images * _per_image(factors)).clamp(0.0, 1.0)
+    """Multiply by ``factors`` (b,) and clip to [0, 1]."""
+    return (images * per_image(factors)).clamp(0.0, 1.0)
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Move each pixel away from the mean of the image's greys (factor > 1), or towards it (< 1)."""
+    """Move each pixel away from the image's mean luma (factor > 1) or towards it (factor < 1)."""
     return _blend(images, to_grey(images).mean(dim=(1, 2, 3), keepdim=True), factors)
 
 
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Move each pixel away from its own grey (factor > 1), or towards it (< 1); grey images stay as they are."""
+    """Move each pixel away from its own luma (factor > 1) or towards it (factor < 1); grey images do not change."""
     return _blend(images, to_grey(images), factors)
 
 
 def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
-    """Turn the hue of each pixel by ``shifts`` (b,) full turns, keeping saturation and value (HSV).
+    """Rotate the hue of each pixel by ``shifts`` (b,) full turns; saturation and value (HSV) do not change.
 
-    Grey images stay as they are.
+    Grey images do not change.
     """
     if images.shape[1] == 1:
         return images
@@ -53,7 +53,7 @@ def shift_hue(images: Tensor, shifts: Tensor) -> Tensor:
 
 
 def to_grey(images: Tensor) -> Tensor:
-    """Luma of each pixel, (b, 1, h, w)."""
+    """Return the luma of each pixel, (b, 1, h, w)."""
     if images.shape[1] == 1:
         return images
     weights = torch.tensor(_GREY_WEIGHTS, device=images.device)[:, None, None]
@@ -61,16 +61,16 @@ def to_grey(images: Tensor) -> Tensor:
 
 
 def gaussian_blur(images: Tensor, sigmas: Tensor, *, kernel_size: int) -> Tensor:
-    """Convolve with a Gaussian of ``sigmas`` (b,) pixels, cut off to ``kernel_size`` pixels; edges are mirrored.
+    """Convolve with a Gaussian of ``sigmas`` (b,) pixels, truncated to ``kernel_size`` pixels; padding is reflective.
 
     Raises:
-        ValueError: the kernel's size is even, or the images are too small to be mirrored so far.
+        ValueError: ``kernel_size`` is even, or a side of the images is at most ``kernel_size // 2`` pixels.
     """
     radius = kernel_size // 2
     if kernel_size % 2 != 1 or min(images.shape[2:]) <= radius:
         raise ValueError(
-            f"a blur needs an odd kernel, smaller than twice the image: got {kernel_size} for "
-            f"{images.shape[3]} x {images.shape[2]} pixels"
+            "kernel_size must be odd and smaller than twice each side of the images, "
+            f"got {kernel_size} for {images.shape[3]} x {images.shape[2]} pixels"
         )
     distances = torch.arange(-radius, radius + 1, device=images.device)
     weights = torch.softmax(-0.5 * (distances / sigmas[:, None]) ** 2, dim=1)
@@ -81,22 +81,23 @@ def gaussian_blur(images: Tensor, sigmas: Tensor, *, kernel_size: int) -> Tensor
 def _convolve(images: Tensor, weights: Tensor, *, dim: int) -> Tensor:
     """Convolve along one dimension with symmetric weights (b, k).
 
-    As sums of shifted images: torch's convolutions with a kernel for each image are slower on CPU, and on GPU they
-    may round to ten bits (TF32).
+    The code adds shifted images. PyTorch's convolution with one kernel per image is slower on CPU, and on GPU it
+    may use TF32, which rounds to ten bits.
     """
     kernel_size = weights.shape[1]
     length, radius = images.shape[dim] - kernel_size + 1, kernel_size // 2
-    result = images.narrow(dim, radius, length) * _per_image(weights[:, radius])
+    result = images.narrow(dim, radius, length) * per_image(weights[:, radius])
     for tap in range(radius):
         pair = images.narrow(dim, tap, length) + images.narrow(dim, kernel_size - 1 - tap, length)
-        result.addcmul_(pair, _per_image(weights[:, tap]))
+        result.addcmul_(pair, per_image(weights[:, tap]))
     return result
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
-    factors = _per_image(factors)
+    factors = per_image(factors)
     return (factors * images + (1.0 - factors) * others).clamp(0.0, 1.0)
 
 
-def _per_image(amounts: Tensor) -> Tensor:
+def per_image(amounts: Tensor) -> Tensor:
+    """Return amounts (b,) as (b, 1, 1, 1), which broadcast over images."""
     return amounts[:, None, None, None]

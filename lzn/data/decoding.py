@@ -1,4 +1,4 @@
-"""Image files to images in memory, and images to arrays and back; what cannot be an image is refused with a reason."""
+"""Decode image files, and convert images to arrays and back."""
 
 import io
 import struct
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-# Pillow would also try formats that run an interpreter (EPS) or that no data set here uses.
+# The other formats of Pillow run an interpreter (EPS) or are in no data set here.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MODES = {1: "L", 3: "RGB"}
-# By the EXIF standard: what makes an image upright that is stored with this orientation.
-_TURNS: dict[object, Image.Transpose] = {
+# EXIF orientation => the operation that makes the image upright.
+_UPRIGHT_TRANSPOSES: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -23,8 +23,8 @@ _TURNS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# All that Pillow's decoders raise when data are damaged.
-_DAMAGE = (
+# The errors that Pillow's decoders raise for damaged data.
+_DECODING_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -44,30 +44,30 @@ class CorruptImageError(ValueError):
 
 
 def image_mode(num_channels: int) -> str:
-    """Pillow's name of grey (1 channel) or colour (3).
+    """Return Pillow's mode for 1 channel (grey) or 3 channels (colour).
 
     Raises:
-        ValueError: another number of channels.
+        ValueError: ``num_channels`` is neither 1 nor 3.
     """
     if num_channels not in _MODES:
-        raise ValueError(f"images have 1 (grey) or 3 (colour) channels, not {num_channels}")
+        raise ValueError(f"num_channels must be 1 (grey) or 3 (colour), got {num_channels}")
     return _MODES[num_channels]
 
 
 def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
-    """An image file's content, upright, as 8-bit grey or colour.
+    """Decode the content of an image file to an upright image, 8-bit grey or colour.
 
-    The orientation that cameras note in the file is applied, transparent pixels are laid on white (what is stored
-    below them is arbitrary), and of an animation only the first frame is taken.
+    The EXIF orientation is applied. Transparent pixels are blended with white, because the colour stored for them is
+    arbitrary. Of an animation the first frame is read.
 
     Raises:
-        CorruptImageError: the data are damaged, no image, of unusual depth, or of more pixels than Pillow's limit
-            (a small file can unpack to more memory than there is).
+        CorruptImageError: the data are damaged, not an image, have 32 bits per pixel value, or have more pixels than
+            Pillow's limit (a small file can decompress to more memory than the machine has).
         ValueError: ``num_channels`` is neither 1 nor 3.
     """
     mode = image_mode(num_channels)
     with warnings.catch_warnings():
-        # Pillow warns of damage in what accompanies the pixels; in ImageNet that is common.
+        # Pillow warns about damaged metadata, which are common in ImageNet.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
@@ -78,26 +78,26 @@ def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
             raise CorruptImageError(f"too many pixels: {error}") from error
         except UnidentifiedImageError as error:
             raise CorruptImageError(
-                f"no image in a format that is read here ({', '.join(FORMATS)})"
+                f"the file is not an image of a supported format ({', '.join(FORMATS)})"
             ) from error
-        except _DAMAGE as error:
+        except _DECODING_ERRORS as error:
             raise CorruptImageError(f"cannot be decoded: {error}") from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except _DAMAGE:
-        return image  # the pixels are good
-    turn = _TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+    except _DECODING_ERRORS:
+        return image  # only the metadata are damaged
+    operation = _UPRIGHT_TRANSPOSES.get(orientation)
+    return image if operation is None else image.transpose(operation)
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise CorruptImageError(f"its pixels have 32 bits (Pillow's mode {image.mode}), not 8 or 16")
+        raise CorruptImageError(f"its pixels have 32 bits (Pillow mode {image.mode}), not 8 or 16")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -105,33 +105,35 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def image_from_array(pixels: NDArray[np.uint8]) -> Image.Image:
-    """A grey or colour image from uint8 (channels, height, width).
+    """Convert uint8 (channels, height, width) to a grey or colour image.
 
     Raises:
-        ValueError: another dtype, or not 1 or 3 channels.
+        ValueError: the array is not uint8 with three dimensions, or has neither 1 nor 3 channels.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
-        raise ValueError(f"an image is uint8 (channels, height, width), got {pixels.dtype} {pixels.shape}")
+        raise ValueError(f"pixels must be uint8 (channels, height, width), got {pixels.dtype} {pixels.shape}")
     image_mode(len(pixels))
     return Image.fromarray(np.ascontiguousarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)))
 
 
 def array_from_image(image: Image.Image) -> NDArray[np.uint8]:
-    """The pixels of a grey or colour image, uint8 (channels, height, width)."""
+    """Return the pixels of a grey or colour image, uint8 (channels, height, width)."""
     pixels: NDArray[np.uint8] = np.asarray(image)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResizeAndCrop:
-    """The usual evaluation view of photographs of any size (method of ImageNet: resize 256, centre crop 224).
+    """Resize the shorter side, then crop the centre: the usual evaluation transform of photographs.
+
+    For ImageNet: resize to 256, crop 224 (method section 8).
 
     Attributes:
-        shorter_side: pixels that the shorter side is resized to: bilinear, antialiased.
-        size: side of the centred square that is cut out.
+        shorter_side: length of the shorter side after the resize (bilinear, antialiased), in pixels.
+        size: side of the centred square, in pixels.
 
     Raises:
-        ValueError: the square is larger than the resized image.
+        ValueError: ``size`` is not in [1, shorter_side].
     """
 
     shorter_side: int
@@ -142,7 +144,7 @@ class ResizeAndCrop:
             raise ValueError(f"size must lie in [1, shorter_side={self.shorter_side}], got {self.size}")
 
     def __call__(self, image: Image.Image) -> NDArray[np.uint8]:
-        """The view, uint8 (channels, size, size)."""
+        """Return the transformed image, uint8 (channels, size, size)."""
         shorter = min(image.size)
         width, height = (side * self.shorter_side // shorter for side in image.size)
         resized = image.resize((width, height), Image.Resampling.BILINEAR)

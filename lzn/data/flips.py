@@ -1,4 +1,4 @@
-"""Horizontal mirrors, the one augmentation of the paper's generative runs."""
+"""Random horizontal flips, the only augmentation of the paper's generative runs."""
 
 import torch
 from torch import Tensor
@@ -7,6 +7,6 @@ from lzn.base.randomness import BatchRandom
 
 
 def random_flips(images: Tensor, random: BatchRandom) -> Tensor:
-    """Mirror each image (b, c, h, w), or each view (b, views, c, h, w), horizontally with probability 1/2."""
-    mirrored = random.uniform(*images.shape[1:-3]) < 0.5
-    return torch.where(mirrored[..., None, None, None], images.flip(-1), images)
+    """Flip each image (b, c, h, w) or each view (b, views, c, h, w) horizontally with probability 1/2."""
+    is_flipped = random.uniform(*images.shape[1:-3]) < 0.5
+    return torch.where(is_flipped[..., None, None, None], images.flip(-1), images)

@@ -1,4 +1,4 @@
-"""The uniform form of every data set: uint8 images (n, channels, height, width) with int64 labels (n,)."""
+"""The form of every prepared data set: uint8 images (n, channels, height, width) with int64 labels (n,)."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class ImageArray(Protocol):
-    """What is used of a uint8 array (n, channels, height, width): a NumPy array, or images that stay on disk."""
+    """The interface of uint8 images (n, channels, height, width): a NumPy array, or images on disk."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -27,7 +27,7 @@ class ImageArray(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: slice | NDArray[np.integer[Any]], /) -> NDArray[np.uint8]:
-        """The chosen images (m, channels, height, width), in the order of ``index``."""
+        """Return images (m, channels, height, width) in the order of ``index``."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class ImageSet:
     """Images and labels of one split.
 
     Attributes:
-        images: uint8 (n, channels, height, width); may stay on disk.
+        images: uint8 (n, channels, height, width), in memory or on disk.
         labels: int64 (n,).
 
     Raises:
-        ValueError: dtypes or shapes do not fit.
+        ValueError: a dtype or a shape is wrong.
     """
 
     images: ImageArray
@@ -60,8 +60,8 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class ChosenImages:
-    """Some of the images of an array, in the order of ``indices`` (m,), read when they are asked for."""
+class ImageSubset:
+    """The images of an array at ``indices`` (m,), in this order; an image is read when it is indexed."""
 
     images: ImageArray
     indices: NDArray[np.int64]
@@ -88,13 +88,14 @@ class ChosenImages:
         return self.images[self.indices[index]]
 
 
-def dequantise(images: NDArray[np.uint8]) -> Tensor:
-    """Grey levels 0..255 as float32 in [-1, 1]."""
-    return torch.from_numpy(images.astype(np.float32)).div_(127.5).sub_(1.0)
+def dequantise(images: NDArray[np.uint8] | Tensor) -> Tensor:
+    """Convert pixel values 0..255 to float32 in [-1, 1]; a tensor stays on its device."""
+    levels = images.float() if isinstance(images, Tensor) else torch.from_numpy(images.astype(np.float32))
+    return levels.div_(127.5).sub_(1.0)
 
 
 def quantise(images: Tensor) -> NDArray[np.uint8]:
-    """Images in [-1, 1] as grey levels; values outside are clipped."""
+    """Convert images in [-1, 1] to pixel values 0..255; values outside are clipped."""
     levels = images.detach().cpu().add(1.0).mul(127.5).round().clamp(0, 255)
     array: NDArray[np.uint8] = levels.to(torch.uint8).numpy()
     return array

@@ -1,4 +1,4 @@
-"""Batches from memory or disk, in the reproducible order of `lzn.data.batches`, loaded ahead by other processes."""
+"""Load batches from memory or disk in the order of `lzn.data.batches`, with optional worker processes."""
 
 import math
 import multiprocessing.resource_tracker
@@ -24,26 +24,26 @@ from lzn.data.images import ImageSet
 from lzn.data.shards import open_image
 
 MAX_PART_SIZE = 256
-"""Samples that a worker loads at a time at most: bounds what waits in memory when batches are large."""
+"""Largest number of samples that a worker loads at a time; it limits memory when batches are large."""
 
-# What Pillow, NumPy, torch and the file system raise over an image that they cannot read.
+# The errors of Pillow, NumPy, PyTorch and the file system for an image that cannot be read.
 _IMAGE_ERRORS = (OSError, ValueError, RuntimeError, SyntaxError, EOFError)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class SampleViews(Protocol):
-    """Random views of one image, made where the image is loaded; picklable."""
+    """Random views of one image, computed in the loading process. Workers need a class that can be pickled."""
 
     @property
     def num_views(self) -> int:
-        """How many views are made of an image."""
+        """Number of views of each image."""
 
     def __call__(self, image: PIL.Image.Image, generator: torch.Generator) -> Tensor:
-        """One view, uint8 (c, h, w), of the same shape for every image."""
+        """Return one view, uint8 (c, h, w), of the same shape for every image."""
 
 
 class ImageLoadingError(RuntimeError):
-    """An image of the data set cannot be loaded; the message says which, and why."""
+    """An image of the data set cannot be loaded. The message names the image and the reason."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class LoadedBatch:
     """The samples of one training step.
 
     Attributes:
-        images: uint8 (b, c, h, w); with sample views (b, views, c, h, w).
+        images: uint8 (b, c, h, w), or (b, views, c, h, w) with sample views.
         labels: int64 (b,).
     """
 
@@ -71,29 +71,27 @@ def load_batches(
     pin_memory: bool = False,
     processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Generator[LoadedBatch, None, None]:
-    """The batches of the steps from ``first_step`` to ``num_steps - 1``, one after the other.
+    """Yield the batches of the steps from ``first_step`` to ``num_steps - 1``.
 
-    What a step gets depends on (data, batch_size, seed, step) alone, and a view on (seed, step, index of the image,
-    number of the view): neither on the number of workers nor on where a run resumed. Of several processes that train
-    together each loads its own rows of the same batches. Workers are processes started
-    afresh, so ``data`` and ``views`` are pickled, and a script that calls this needs the usual
-    ``if __name__ == "__main__"``. They load ahead for as long as the generator lives; ``close`` ends them.
+    A batch depends only on (data, batch_size, seed, step), and a view only on (seed, step, image index, view number).
+    Workers are spawned: ``data`` and ``views`` are pickled, and the calling script needs
+    ``if __name__ == "__main__"``. They load ahead until the generator is closed.
 
     Args:
         data: images in memory or on disk, and labels.
-        batch_size: samples a step, in all processes together.
-        seed: of the order and of the views.
-        first_step: where to begin, counted from the run's start.
-        num_steps: length of the whole run: the step after the last.
-        num_workers: processes that load ahead; 0 loads in this process, when a batch is asked for.
-        views: makes random views of single images; without, images come as they are.
-        pin_memory: put batches into page-locked memory, from which a GPU copies while it computes.
-        processes: those that train together; the ``num_workers`` are this one's own.
+        batch_size: number of samples per step, over all training processes.
+        seed: seed of the order and of the views.
+        first_step: first step, counted from the start of the run.
+        num_steps: number of steps of the whole run.
+        num_workers: number of worker processes; 0 loads each batch in this process when it is needed.
+        views: function that makes random views of single images; without it, batches hold the images.
+        pin_memory: put batches into page-locked memory, for copies to a GPU that overlap with computation.
+        processes: the training processes; each loads its own rows of the same batches with its own workers.
 
     Raises:
-        ValueError: there is no full batch, it has fewer samples than there are processes, a number is negative, or
-            ``pin_memory`` without a GPU.
-        ImageLoadingError: while iterating, an image cannot be loaded.
+        ValueError: there is no full batch, the batch is smaller than the number of processes, a number is negative, or
+            ``pin_memory`` is set without a GPU.
+        ImageLoadingError: an image cannot be loaded (raised during iteration).
     """
     steps_per_epoch(len(data), batch_size)
     if first_step < 0 or num_workers < 0:
@@ -101,7 +99,7 @@ def load_batches(
     if views is not None and views.num_views < 1:
         raise ValueError(f"num_views must be at least 1, got {views.num_views}")
     if pin_memory and not torch.cuda.is_available():
-        raise ValueError("pin_memory is for copies to a GPU, and there is none")
+        raise ValueError("pin_memory needs a GPU, and this machine has none; set pin_memory to False")
     rows = processes.share_of(batch_size).rows
     dataset = _BatchParts(data, batch_size, rows, seed, views)
     part_size = rows.stop - rows.start
@@ -117,13 +115,13 @@ def _generate_batches(
     in_process = map(dataset.__getitem__, order)
     parts = _load_in_workers(dataset, order, num_workers) if num_workers else in_process
     for step in order.steps:
-        images = _join(islice(parts, order.parts_per_step), order.num_samples, pin_memory)
+        images = _concatenate(islice(parts, order.parts_per_step), order.num_samples, pin_memory)
         labels = torch.from_numpy(dataset.data.labels[dataset.indices(step)])
         yield LoadedBatch(images, labels.pin_memory() if pin_memory else labels)
 
 
-def _join(parts: Iterator[Tensor], size: int, pin_memory: bool) -> Tensor:
-    """A batch of its parts, each released as soon as it is copied."""
+def _concatenate(parts: Iterator[Tensor], size: int, pin_memory: bool) -> Tensor:
+    """Concatenate the parts of a batch; each part is released as soon as it is copied."""
     part = next(parts)
     if len(part) == size and not pin_memory:
         return part
@@ -138,7 +136,7 @@ def _join(parts: Iterator[Tensor], size: int, pin_memory: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class _Part:
-    """Own samples ``first`` to ``last - 1`` of a step's batch."""
+    """The samples ``first`` to ``last - 1`` of this process's share of a batch."""
 
     step: int
     first: int
@@ -147,7 +145,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _PartOrder(Sampler[_Part]):
-    """The parts of all batches, one after the other."""
+    """Iterates over the parts of all batches in order."""
 
     steps: range
     num_samples: int
@@ -165,7 +163,7 @@ class _PartOrder(Sampler[_Part]):
 
 @dataclass(frozen=True)
 class _BatchParts(Dataset[Tensor]):
-    """The images of a part, uint8."""
+    """Loads the images of a part, uint8 (p, c, h, w), or its views (p, views, c, h, w)."""
 
     data: ImageSet
     batch_size: int
@@ -174,7 +172,7 @@ class _BatchParts(Dataset[Tensor]):
     views: SampleViews | None
 
     def indices(self, step: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Indices (b,) of own rows of the batch."""
+        """Return the indices (b,) of this process's rows of the batch."""
         return batch_indices(
             step, num_samples=len(self.data), batch_size=self.batch_size, seed=self.seed
         ).numpy()[self.rows]
@@ -189,13 +187,13 @@ class _BatchParts(Dataset[Tensor]):
         try:
             return torch.from_numpy(np.ascontiguousarray(self.data.images[indices]))
         except _IMAGE_ERRORS:
-            for position, index in enumerate(indices):  # one by one, to say which it is
-                with _naming(int(index)):
+            for position, index in enumerate(indices):  # load one by one to find the image
+                with _image_named_in_error(int(index)):
                     self.data.images[indices[position : position + 1]]
             raise
 
     def _views_of(self, index: int, step: int, make_view: SampleViews) -> Tensor:
-        with _naming(index):
+        with _image_named_in_error(index):
             image = open_image(self.data.images, index)
             return torch.stack(
                 [
@@ -206,8 +204,8 @@ class _BatchParts(Dataset[Tensor]):
 
 
 @contextmanager
-def _naming(index: int) -> Iterator[None]:
-    """Turns an error into one that says which image it is about."""
+def _image_named_in_error(index: int) -> Iterator[None]:
+    """Convert a loading error to an `ImageLoadingError` that names the image."""
     try:
         yield
     except _IMAGE_ERRORS as error:
@@ -217,16 +215,16 @@ def _naming(index: int) -> Iterator[None]:
 def _load_in_workers(dataset: _BatchParts, order: Iterable[_Part], num_workers: int) -> Iterator[Tensor]:
     loader = DataLoader(
         dataset,
-        batch_size=None,  # a part comes as it is
+        batch_size=None,  # each part is one item
         sampler=order,
         num_workers=num_workers,
-        # Copying a process that has threads, as one with a GPU always has, can leave locks held for ever.
+        # A fork of a process with threads (always the case with a GPU) can leave locks held for ever.
         multiprocessing_context="spawn",
-        worker_init_fn=_obey_only_parent,
-        # The loader draws a seed for workers, which nothing uses: not from the global generator.
+        worker_init_fn=_ignore_group_signals,
+        # The loader draws an unused seed for its workers; do not draw it from the global generator.
         generator=torch.Generator(),
     )
-    # Workers inherit what is blocked. Started first: starting it would unblock the signals.
+    # Workers inherit the blocked signals. Start the tracker before: its start would unblock them.
     multiprocessing.resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
@@ -235,15 +233,15 @@ def _load_in_workers(dataset: _BatchParts, order: Iterable[_Part], num_workers: 
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _obey_only_parent(worker: int) -> None:
-    """Let a worker end when its parent says so, not by a signal to the whole group, such as that of Ctrl-C.
+def _ignore_group_signals(worker: int) -> None:
+    """Make a worker ignore stop signals that its parent did not send, such as Ctrl-C to the process group.
 
-    The parent gets such a signal too, and may need more batches until it can stop.
+    The parent also gets such a signal, and can need more batches before it stops.
     """
-    threading.Thread(target=_exit_when_parent_says, daemon=True).start()
+    threading.Thread(target=_exit_on_signal_of_parent, daemon=True).start()
 
 
-def _exit_when_parent_says() -> None:
+def _exit_on_signal_of_parent() -> None:
     while signal.sigwaitinfo(_STOP_SIGNALS).si_pid != os.getppid():
         pass
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The uniform form of a data set on disk: shards of images, labels, and a description with their hashes."""
+"""A prepared data set on disk: shards of images, labels, and ``dataset.json``, a description with their hashes."""
 
 import hashlib
 import json
@@ -22,8 +22,8 @@ class SplitFiles:
     """The files of one split.
 
     Attributes:
-        shards: in the order of their images.
-        labels_sha256: hash of the file of labels.
+        shards: the shards in the order of their images.
+        labels_sha256: hash of the labels file.
     """
 
     shards: tuple[Shard, ...]
@@ -31,25 +31,25 @@ class SplitFiles:
 
     @property
     def num_images(self) -> int:
-        """Number of images of all shards."""
+        """Number of images in all shards."""
         return sum(shard.num_images for shard in self.shards)
 
 
 @dataclass(frozen=True)
 class DataDescription:
-    """What ``dataset.json`` says.
+    """The content of ``dataset.json``.
 
     Attributes:
         name: the data set's name in params.yaml.
-        num_classes: 1 where there are no classes.
+        num_classes: number of classes; 1 without classes.
         image_shape: (channels, height, width) of the images as arrays.
-        storage: how images are stored.
-        shorter_side: with storage ``original``, what an image's shorter side is resized to before the centre is cut
-            out as its array; None with the others.
+        storage: how the images are stored.
+        shorter_side: with storage ``original``, length in pixels to which the shorter side is resized before the
+            centre is cropped to ``image_shape``; None with other storages.
         num_train: number of training images.
-        num_test: number of test images, possibly 0.
-        sha256: hash of all that is above except the name, and of all files.
-        files: each split's.
+        num_test: number of test images; may be 0.
+        sha256: hash of ``num_classes``, ``image_shape``, ``storage``, ``shorter_side`` and all files.
+        files: the files of each split.
     """
 
     name: str
@@ -72,7 +72,7 @@ class DataDescription:
         shorter_side: int | None,
         files: Mapping[str, SplitFiles],
     ) -> "DataDescription":
-        """The description of what was written, with the hash of all."""
+        """Build a description and compute its hash."""
         content = [
             num_classes,
             image_shape,
@@ -101,32 +101,34 @@ _DESCRIPTION = TypeAdapter(DataDescription)
 
 
 def write_description(folder: Path, description: DataDescription) -> None:
-    """Write ``dataset.json``."""
+    """Write ``dataset.json`` into ``folder``."""
     write_json(folder / "dataset.json", _DESCRIPTION.dump_python(description, mode="json"))
 
 
 def read_description(folder: Path) -> DataDescription:
-    """The description of a data set.
+    """Read ``dataset.json`` of a prepared data set.
 
     Raises:
-        ParamsError: there is none, or it has another form than this version's.
+        ParamsError: the file is missing, or another version of the code wrote it.
     """
     file = folder / "dataset.json"
     try:
         return _DESCRIPTION.validate_json(file.read_bytes())
     except FileNotFoundError as error:
         raise ParamsError(
-            f"{file}: the data set {folder.name} is not prepared; run its stage prepare"
+            f"{file} is missing: the data set {folder.name} is not prepared; run its stage prepare"
         ) from error
     except ValidationError as error:
-        raise ParamsError(f"{file} was written by another version; run the stage prepare again") from error
+        raise ParamsError(
+            f"{file} was written by another version of the code; run the stage prepare again"
+        ) from error
 
 
 def read_split(folder: Path, split: str) -> ImageSet:
-    """One split; its images stay on disk until they are indexed.
+    """Open one split; its images stay on disk until they are indexed.
 
     Raises:
-        ParamsError: as `read_description`.
+        ParamsError: see `read_description`.
     """
     description = read_description(folder)
     images = _open_images(folder, description, description.files[split].shards)

@@ -1,4 +1,4 @@
-"""Random parts of images, as networks for ImageNet are trained on (Szegedy et al., 2015)."""
+"""Random crop boxes, as in ImageNet training (Szegedy et al., 2015)."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 
 @dataclass(frozen=True)
 class CropBox:
-    """Part of an image, in pixels from its upper left corner."""
+    """A rectangle in an image, in pixels from the upper left corner."""
 
     left: int
     top: int
@@ -19,13 +19,13 @@ class CropBox:
 def draw_crop_box(
     width: int, height: int, *, min_area: float, max_aspect_ratio: float, generator: torch.Generator
 ) -> CropBox:
-    """A part of the image whose share of the area and logarithm of the aspect ratio are uniform.
+    """Draw a box whose share of the image's area and whose logarithm of the aspect ratio are uniform.
 
-    The first of ten draws that fits into the image; where none does, as in long and narrow images, the largest
-    centred box with an allowed aspect ratio.
+    The result is the first of ten random boxes that fits into the image. If none fits, as in long and narrow images,
+    it is the largest centred box with an allowed aspect ratio.
     """
-    draws = torch.rand(10, 4, generator=generator, device=generator.device, dtype=torch.float64)
-    for share, aspect, x, y in draws.tolist():
+    candidates = torch.rand(10, 4, generator=generator, device=generator.device, dtype=torch.float64)
+    for share, aspect, x, y in candidates.tolist():
         area = width * height * (min_area + (1.0 - min_area) * share)
         aspect_ratio = max_aspect_ratio ** (2.0 * aspect - 1.0)
         box_width, box_height = round(math.sqrt(area * aspect_ratio)), round(math.sqrt(area / aspect_ratio))

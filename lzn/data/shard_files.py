@@ -1,4 +1,4 @@
-"""Files of many images each (shards): what they are called, which image is where, and access without reading all."""
+"""Shards, files of many images each: their names, the position of each image, and memory-mapped access."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 Index = slice | NDArray[np.integer[Any]]
 
 Storage = Literal["pixels", "png", "original"]
-"""How images are stored: uncompressed, all of one size; losslessly compressed, all of one size; or as the original
-image files, of any size."""
+"""How images are stored. ``pixels``: uncompressed, of one size. ``png``: compressed without loss, of one size.
+``original``: the original image files, of any size."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Shard:
     """One shard.
 
     Attributes:
-        name: unique in its data set; its files' names begin with it.
-        num_images: at least 1.
-        sha256: of each of its files, by file name.
+        name: unique name in the data set; the names of its files begin with it.
+        num_images: number of images, at least 1.
+        sha256: hash of each of its files, by file name.
     """
 
     name: str
@@ -31,22 +31,22 @@ class Shard:
 
 
 def shard_file(folder: Path, name: str, storage: Storage) -> Path:
-    """The file with a shard's images."""
+    """Return the path of a shard's images."""
     return folder / f"{name}{'.npy' if storage == 'pixels' else '.bin'}"
 
 
 def labels_file(folder: Path, split: str) -> Path:
-    """The file with a split's labels, int64 (n,)."""
+    """Return the path of a split's labels, int64 (n,)."""
     return folder / f"{split}_labels.npy"
 
 
 def offsets_file(shard: Path) -> Path:
-    """Where the offsets of a shard of encoded images are."""
+    """Return the path of the offsets of a shard of encoded images."""
     return shard.with_name(f"{shard.stem}_offsets.npy")
 
 
 class ShardPositions:
-    """Which shard an image is in, and where in it."""
+    """The shard of each image, and its position in the shard."""
 
     def __init__(self, counts: Sequence[int]) -> None:
         self._ends = np.cumsum(counts, dtype=np.int64)
@@ -55,30 +55,32 @@ class ShardPositions:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def resolve(self, index: Index) -> NDArray[np.int64]:
-        """Numbers of the chosen images, from 0, with NumPy's meaning of slices and negative numbers."""
+        """Convert an index to image numbers (m,) from 0; slices and negative numbers have NumPy's meaning.
+
+        Raises:
+            IndexError: the index is not of type `Index`, or an image does not exist.
+        """
         if isinstance(index, slice):
             return np.arange(*index.indices(len(self)), dtype=np.int64)
         chosen = np.asarray(index)
         if chosen.ndim != 1 or not (np.issubdtype(chosen.dtype, np.integer) or chosen.size == 0):
-            raise IndexError(
-                f"choose images by a slice or integers (m,), not by {chosen.dtype} {chosen.shape}"
-            )
+            raise IndexError(f"an index must be a slice or integers (m,), got {chosen.dtype} {chosen.shape}")
         numbers = chosen.astype(np.int64)
         numbers = np.where(numbers < 0, numbers + len(self), numbers)
         outside = (numbers < 0) | (numbers >= len(self))
         if outside.any():
-            raise IndexError(f"image {chosen[outside][0]} of {len(self)} does not exist")
+            raise IndexError(f"image {chosen[outside][0]} does not exist: there are {len(self)} images")
         return numbers
 
     def locate(self, number: int) -> tuple[int, int]:
-        """Shard and place of one image."""
+        """Return the shard of one image, and its position in the shard."""
         shard = int(np.searchsorted(self._ends, number, side="right"))
         return shard, number - (int(self._ends[shard - 1]) if shard else 0)
 
     def by_shard(
         self, numbers: NDArray[np.int64]
     ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.int64]]]:
-        """For each shard that is needed: the shard, where its images go in the result, and their places in it."""
+        """Yield for each needed shard: its number, positions in the result, positions in the shard."""
         shards = np.searchsorted(self._ends, numbers, side="right")
         starts = np.concatenate([[0], self._ends])
         for shard in np.unique(shards):
@@ -87,14 +89,14 @@ class ShardPositions:
 
 
 class MappedFiles:
-    """Arrays on disk that each process maps into its memory when it first needs them."""
+    """Arrays on disk; each process maps an array into memory at its first use."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = tuple(files)
         self._mapped: dict[int, NDArray[Any]] = {}
 
     def __getstate__(self) -> tuple[Path, ...]:
-        return self._files  # what is mapped would be copied to the other process
+        return self._files  # without the maps: pickle would copy their content
 
     def __setstate__(self, files: tuple[Path, ...]) -> None:
         self._files, self._mapped = files, {}
@@ -108,6 +110,12 @@ class MappedFiles:
 
 
 def check_counts(files: Sequence[Path], counts: Sequence[int]) -> None:
-    """Raise a ValueError unless there is one positive number for each file."""
+    """Check that each file has a positive number of images.
+
+    Raises:
+        ValueError: a number is missing or below 1.
+    """
     if len(files) != len(counts) or any(count < 1 for count in counts):
-        raise ValueError(f"each of {len(files)} shards needs its number of images, at least 1; got {counts}")
+        raise ValueError(
+            f"counts must hold one positive number for each of {len(files)} shards, got {counts}"
+        )

@@ -1,5 +1,6 @@
-"""Images that stay on disk, in files (shards) of many images each: as pixels, or as encoded image files."""
+"""Images on disk, in shards (files of many images): stored as pixels, or as encoded image files."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,27 +9,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lzn.data.decoding import array_from_image, decode_image, image_from_array, image_mode
-from lzn.data.images import ChosenImages, ImageArray
+from lzn.data.images import ImageArray, ImageSubset
 from lzn.data.shard_files import Index, MappedFiles, ShardPositions, check_counts, offsets_file
 
 
-class PixelShards:
-    """Images in shards of pixels, ``.npy`` files of uint8 (k, channels, height, width): an `ImageArray`.
+class _StoredImages(ABC):
+    """Images of one shape on disk, with the attributes of an `ImageArray`."""
 
-    A file is opened when an image in it is first read, in each process anew. What is read is a copy in memory.
-    """
+    def __init__(self, image_shape: tuple[int, int, int]) -> None:
+        self._image_shape = tuple(image_shape)
 
-    def __init__(
-        self, files: Sequence[Path], counts: Sequence[int], *, image_shape: tuple[int, int, int]
-    ) -> None:
-        """Take the files in the order of their images, with the number of images in each.
-
-        Raises:
-            ValueError: not one positive number for each file.
-        """
-        check_counts(files, counts)
-        self._files, self._counts, self._image_shape = tuple(files), tuple(counts), tuple(image_shape)
-        self._arrays, self._positions = MappedFiles(files), ShardPositions(counts)
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @property
     def dtype(self) -> np.dtype[np.uint8]:
@@ -45,15 +37,35 @@ class PixelShards:
         """4."""
         return 4
 
+
+class PixelShards(_StoredImages):
+    """Images in ``.npy`` files of pixels, uint8 (k, channels, height, width): an `ImageArray`.
+
+    Each process opens a file when it first reads an image from it. Indexing returns a copy in memory.
+    """
+
+    def __init__(
+        self, files: Sequence[Path], counts: Sequence[int], *, image_shape: tuple[int, int, int]
+    ) -> None:
+        """Set the files in the order of their images, and the number of images in each.
+
+        Raises:
+            ValueError: ``counts`` does not hold one positive number per file.
+        """
+        super().__init__(image_shape)
+        check_counts(files, counts)
+        self._files, self._counts = tuple(files), tuple(counts)
+        self._arrays, self._positions = MappedFiles(files), ShardPositions(counts)
+
     def __len__(self) -> int:
         return len(self._positions)
 
     def __getitem__(self, index: Index, /) -> NDArray[np.uint8]:
-        """The chosen images (m, channels, height, width), in the order of ``index``.
+        """Return images (m, channels, height, width) in the order of ``index``.
 
         Raises:
             IndexError: an image does not exist.
-            ValueError: a file does not hold what it should.
+            ValueError: a file has another dtype or shape than expected.
         """
         numbers = self._positions.resolve(index)
         images = np.empty((len(numbers), *self._image_shape), np.uint8)
@@ -66,23 +78,23 @@ class PixelShards:
         expected = (self._counts[shard], *self._image_shape)
         if array.dtype != np.uint8 or array.shape != expected:
             raise ValueError(
-                f"{self._files[shard]} holds {array.dtype} {array.shape} instead of uint8 {expected}; "
-                "prepare the data set again"
+                f"{self._files[shard]} holds {array.dtype} {array.shape}, not uint8 {expected}; "
+                "run the stage prepare again"
             )
         return array
 
 
 class EncodedShards:
-    """Images in shards of encoded image files: the files' bytes one after the other, and int64 offsets (k + 1,).
+    """Encoded image files in shards: the bytes of k files one after the other, and int64 offsets (k + 1,).
 
-    A shard is opened when an image in it is first read, in each process anew.
+    Each process opens a shard when it first reads an image from it.
     """
 
     def __init__(self, files: Sequence[Path], counts: Sequence[int], *, num_channels: int) -> None:
-        """Take the files of bytes in the order of their images, with the number of images in each.
+        """Set the files of bytes in the order of their images, and the number of images in each.
 
         Raises:
-            ValueError: not one positive number for each file, or neither 1 nor 3 channels.
+            ValueError: ``counts`` does not hold one positive number per file, or ``num_channels`` is neither 1 nor 3.
         """
         check_counts(files, counts)
         image_mode(num_channels)
@@ -97,11 +109,11 @@ class EncodedShards:
 
     @property
     def num_channels(self) -> int:
-        """Channels of the images that `open` gives."""
+        """Number of channels of the images that `open` returns."""
         return self._num_channels
 
     def resolve(self, index: Index) -> NDArray[np.int64]:
-        """Numbers (m,) of the images that ``index`` chooses.
+        """Convert an index to image numbers (m,).
 
         Raises:
             IndexError: an image does not exist.
@@ -109,33 +121,33 @@ class EncodedShards:
         return self._positions.resolve(index)
 
     def read(self, index: int) -> bytes:
-        """The encoded image, as it was written.
+        """Return one encoded image file.
 
         Raises:
-            IndexError: there is no such image.
-            ValueError: a file does not hold what it should.
+            IndexError: the image does not exist.
+            ValueError: a shard and its offsets do not match.
         """
         (number,) = self._positions.resolve(np.array([index]))
         shard, place = self._positions.locate(int(number))
         content, offsets = self._bytes[shard], self._offsets[shard]
         if offsets.shape != (self._counts[shard] + 1,) or offsets[-1] != len(content):
             raise ValueError(
-                f"{self._files[shard]} and its offsets do not belong together; prepare the data set again"
+                f"{self._files[shard]} and its offsets do not match; run the stage prepare again"
             )
         return content[offsets[place] : offsets[place + 1]].tobytes()
 
     def open(self, index: int) -> Image.Image:
-        """The image, as 8-bit grey or colour.
+        """Decode one image to 8-bit grey or colour.
 
         Raises:
-            IndexError: there is no such image.
-            CorruptImageError: it cannot be decoded.
+            IndexError: the image does not exist.
+            CorruptImageError: the image cannot be decoded.
         """
         return decode_image(self.read(index), num_channels=self._num_channels)
 
 
-class DecodedImages:
-    """Encoded images as an `ImageArray`: decoded when they are read, and brought to one size by a transform."""
+class DecodedImages(_StoredImages):
+    """Encoded images as an `ImageArray`: images are decoded and transformed to one size when they are indexed."""
 
     def __init__(
         self,
@@ -144,37 +156,23 @@ class DecodedImages:
         transform: Callable[[Image.Image], NDArray[np.uint8]] = array_from_image,
         shape: tuple[int, int, int],
     ) -> None:
-        """Decode from ``encoded``; ``transform`` gives uint8 of ``shape``, (channels, height, width).
+        """Set the encoded images and their transform, which returns uint8 of ``shape`` (channels, height, width).
 
-        A transform that other processes use must be picklable.
+        Worker processes need a transform that can be pickled.
         """
-        self._encoded, self._transform, self._image_shape = encoded, transform, tuple(shape)
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        """uint8."""
-        return np.dtype(np.uint8)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, channels, height, width)."""
-        return (len(self), *self._image_shape)
-
-    @property
-    def ndim(self) -> int:
-        """4."""
-        return 4
+        super().__init__(shape)
+        self._encoded, self._transform = encoded, transform
 
     def __len__(self) -> int:
         return len(self._encoded)
 
     def __getitem__(self, index: Index, /) -> NDArray[np.uint8]:
-        """The chosen images (m, channels, height, width), in the order of ``index``.
+        """Return images (m, channels, height, width) in the order of ``index``.
 
         Raises:
             IndexError: an image does not exist.
             CorruptImageError: an image cannot be decoded.
-            ValueError: the transform gives another shape.
+            ValueError: the transform returned another shape.
         """
         numbers = self._encoded.resolve(index)
         images = np.empty((len(numbers), *self._image_shape), np.uint8)
@@ -186,19 +184,19 @@ class DecodedImages:
         return images
 
     def open(self, index: int) -> Image.Image:
-        """The image as it was stored, before the transform: of any size where originals are stored."""
+        """Decode one image without the transform; with storage ``original`` it can have any size."""
         return self._encoded.open(index)
 
 
 def open_image(images: ImageArray, index: int) -> Image.Image:
-    """One image, as 8-bit grey or colour: the stored original where there is one, else from its pixels.
+    """Return one image, 8-bit grey or colour: the stored image file without a transform, or else the pixels.
 
     Raises:
-        IndexError: there is no such image.
-        CorruptImageError: it cannot be decoded.
-        ValueError: its number of channels is neither 1 nor 3.
+        IndexError: the image does not exist.
+        CorruptImageError: the image cannot be decoded.
+        ValueError: the image has neither 1 nor 3 channels.
     """
-    if isinstance(images, ChosenImages):
+    if isinstance(images, ImageSubset):
         return open_image(images.images, int(images.indices[index]))
     if isinstance(images, DecodedImages):
         return images.open(index)

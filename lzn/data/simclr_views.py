@@ -1,7 +1,7 @@
-"""The paper's views of ImageNet's images (method section 8), those of SimCLR: crop, mirror, colours, grey, blur.
+"""SimCLR's random views, which the paper uses for ImageNet (method section 8): crop, flip, colour, grey, blur.
 
-`SimCLRViews` makes whole views of single images, where they are loaded. `SimCLRCrops` only crops there, and
-`SimCLRDistortions` does the rest with a batch on the device; with the same parameters the image is the same.
+`SimCLRViews` makes complete views of single images in the loading process. `SimCLRCrops` only crops in the loading
+process; `SimCLRDistortions` then distorts a batch on the device. With the same parameters the images are the same.
 """
 
 import math
@@ -17,6 +17,7 @@ from lzn.data.colour_and_blur import (
     adjust_contrast,
     adjust_saturation,
     gaussian_blur,
+    per_image,
     shift_hue,
     to_grey,
 )
@@ -28,20 +29,20 @@ _COLOUR_CHANGES = (adjust_brightness, adjust_contrast, adjust_saturation, shift_
 
 @dataclass(frozen=True)
 class Distortions:
-    """What is done to each image of a batch, in this order; all tensors are on one device.
+    """The distortions of each image of a batch, applied in this order; all tensors are on one device.
 
     Attributes:
-        mirrored: bool (b,), mirrored horizontally.
-        jittered: bool (b,), the four changes of colour are made.
-        order: int64 (b, 4), the order of the changes; 0 to 3 are brightness, contrast, saturation and hue.
+        flipped: bool (b,), whether the image is flipped horizontally.
+        jittered: bool (b,), whether the four colour changes are made.
+        order: int64 (b, 4), order of the changes; 0 to 3 are brightness, contrast, saturation and hue.
         amounts: (b, 4), factors of brightness, contrast and saturation, and the hue's shift in full turns.
-        grey: bool (b,), made grey.
-        blurred: bool (b,).
-        sigmas: (b,), the blur's standard deviation in pixels.
-        blur_kernel: pixels, odd.
+        grey: bool (b,), whether the image becomes grey.
+        blurred: bool (b,), whether the image is blurred.
+        sigmas: (b,), standard deviation of the blur in pixels.
+        blur_kernel: size of the blur's kernel in pixels, odd.
     """
 
-    mirrored: Tensor
+    flipped: Tensor
     jittered: Tensor
     order: Tensor
     amounts: Tensor
@@ -51,10 +52,10 @@ class Distortions:
     blur_kernel: int
 
     def apply(self, images: Tensor) -> Tensor:
-        """Distorted images (b, c, h, w), float in [0, 1], grey or colour."""
-        images = torch.where(_per_image(self.mirrored), images.flip(3), images)
+        """Distort images (b, c, h, w), float in [0, 1], grey or colour."""
+        images = torch.where(per_image(self.flipped), images.flip(3), images)
         images = self._jitter(images)
-        images = torch.where(_per_image(self.grey), to_grey(images), images)
+        images = torch.where(per_image(self.grey), to_grey(images), images)
         chosen = self.blurred.nonzero()[:, 0]
         if len(chosen) > 0:
             blurred = gaussian_blur(images[chosen], self.sigmas[chosen], kernel_size=self.blur_kernel)
@@ -62,7 +63,7 @@ class Distortions:
         return images
 
     def _jitter(self, images: Tensor) -> Tensor:
-        """Each image's changes in its own order: at each place in the order, the images that share a change."""
+        """Change each image's colours in its own order; images with the same change at a place are one batch."""
         for place in range(len(_COLOUR_CHANGES)):
             for number, change in enumerate(_COLOUR_CHANGES):
                 chosen = (self.jittered & (self.order[:, place] == number)).nonzero()[:, 0]
@@ -74,15 +75,15 @@ class Distortions:
 
 @dataclass(frozen=True, kw_only=True)
 class _DistortionSettings:
-    """How strong and how frequent distortions are.
+    """Strength and probability of the distortions.
 
     Attributes:
         jitter: brightness, contrast and saturation are multiplied by factors in [max(0, 1 - jitter), 1 + jitter].
-        hue: largest turn of the hue to either side, in full turns.
-        jitter_probability: of these changes of colour.
-        grey_probability: of an image without colour.
-        flip_probability: of a mirrored image.
-        blur_probability: of a blurred image; the paper names none, and its images are always blurred.
+        hue: largest shift of the hue in either direction, in full turns.
+        jitter_probability: probability of these colour changes.
+        grey_probability: probability that the image becomes grey.
+        flip_probability: probability that the image is flipped.
+        blur_probability: probability of a blur; in the paper every image is blurred.
         blur_kernel: size of the blur's kernel in pixels, odd.
         blur_sigma: smallest and largest standard deviation of the blur, in pixels.
 
@@ -102,25 +103,27 @@ class _DistortionSettings:
     def __post_init__(self) -> None:
         if not 0.0 <= self.hue <= 0.5 or not 0.0 <= self.jitter < math.inf:
             raise ValueError(
-                f"hue must lie in [0, 0.5] and jitter must not be negative, got {self.hue}, {self.jitter}"
+                f"hue must lie in [0, 0.5] and jitter must be finite and not negative, got {self.hue}, {self.jitter}"
             )
         for name in ("jitter_probability", "grey_probability", "flip_probability", "blur_probability"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if self.blur_kernel < 1 or self.blur_kernel % 2 == 0:
-            raise ValueError(f"blur_kernel must be odd, got {self.blur_kernel}")
+            raise ValueError(f"blur_kernel must be odd and positive, got {self.blur_kernel}")
         if not 0.0 < self.blur_sigma[0] <= self.blur_sigma[1] < math.inf:
-            raise ValueError(f"blur_sigma must be positive and in order, got {self.blur_sigma}")
+            raise ValueError(
+                f"blur_sigma must be two positive numbers, the smaller one first, got {self.blur_sigma}"
+            )
 
     def draw(self, random: BatchRandom) -> Distortions:
-        """Random distortions, independent for each image, on the device of the random."""
+        """Draw distortions for each image independently, on the device of ``random``."""
         coins = random.uniform(4)
         order = random.uniform(4).argsort(dim=1)
         lowest = torch.tensor([max(0.0, 1.0 - self.jitter)] * 3 + [-self.hue], device=coins.device)
         highest = torch.tensor([1.0 + self.jitter] * 3 + [self.hue], device=coins.device)
         min_sigma, max_sigma = self.blur_sigma
         return Distortions(
-            mirrored=coins[:, 0] < self.flip_probability,
+            flipped=coins[:, 0] < self.flip_probability,
             jittered=coins[:, 1] < self.jitter_probability,
             order=order,
             amounts=lowest + (highest - lowest) * random.uniform(4),
@@ -133,26 +136,26 @@ class _DistortionSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRDistortions(_DistortionSettings):
-    """All of a view but its crop, a batch at a time on the images' device; see the settings' list above."""
+    """All distortions of a view except the crop, for a batch on its device; parameters: `_DistortionSettings`."""
 
     def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
-        """One view of each image (b, c, h, w), in [-1, 1]; ``random`` are on the images' device.
+        """Return one view of each image (b, c, h, w), in [-1, 1]; ``random`` is on the images' device.
 
         Raises:
-            ValueError: the images are smaller than half of the blur's kernel.
+            ValueError: a side of the images is at most ``blur_kernel // 2`` pixels.
         """
         return self.draw(random).apply(images.float() / 2.0 + 0.5) * 2.0 - 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRCrops:
-    """Random parts of single images, resized to one size.
+    """Random crops of single images, resized to one size.
 
     Attributes:
-        size: side of the square that is made, in pixels.
+        size: side of the square result, in pixels.
         min_area: smallest share of the image's area; the largest is 1.
-        max_aspect_ratio: largest ratio of a part's width to its height; the smallest is its inverse.
-        num_views: how many are made of an image.
+        max_aspect_ratio: largest ratio of a crop's width to its height; the smallest is ``1 / max_aspect_ratio``.
+        num_views: number of views of each image.
 
     Raises:
         ValueError: a setting is out of range.
@@ -168,40 +171,38 @@ class SimCLRCrops:
             raise ValueError(f"size and num_views must be at least 1, got {self.size} and {self.num_views}")
         if not 0.0 < self.min_area <= 1.0 or not 1.0 <= self.max_aspect_ratio < math.inf:
             raise ValueError(
-                "min_area must lie in (0, 1] and max_aspect_ratio must be at least 1, got "
+                "min_area must lie in (0, 1] and max_aspect_ratio must be finite and at least 1, got "
                 f"{self.min_area} and {self.max_aspect_ratio}"
             )
 
     def __call__(self, image: PIL.Image.Image, generator: torch.Generator) -> Tensor:
-        """One part, uint8 (c, size, size), resized bilinearly with antialiasing, as torchvision does."""
+        """Return one crop, uint8 (c, size, size), resized bilinearly with antialiasing, as in torchvision."""
         box = draw_crop_box(
             *image.size,
             min_area=self.min_area,
             max_aspect_ratio=self.max_aspect_ratio,
             generator=generator,
         )
-        # Cropped first: a resize of a box would mix in pixels from around it.
-        part = image.crop((box.left, box.top, box.left + box.width, box.top + box.height))
-        resized = part.resize((self.size, self.size), PIL.Image.Resampling.BILINEAR)
+        # Crop first: `resize` with a box also reads pixels around the box.
+        crop = image.crop((box.left, box.top, box.left + box.width, box.top + box.height))
+        resized = crop.resize((self.size, self.size), PIL.Image.Resampling.BILINEAR)
         return torch.tensor(array_from_image(resized))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRViews(SimCLRCrops, _DistortionSettings):
-    """Whole views of single images."""
+    """Complete views of single images: crop and distortions."""
 
     def __post_init__(self) -> None:
         SimCLRCrops.__post_init__(self)
         _DistortionSettings.__post_init__(self)
         if self.size <= self.blur_kernel // 2:
-            raise ValueError(f"blur_kernel must be smaller than twice the size, got {self.blur_kernel}")
+            raise ValueError(
+                f"blur_kernel must be smaller than twice size={self.size}, got {self.blur_kernel}"
+            )
 
     def __call__(self, image: PIL.Image.Image, generator: torch.Generator) -> Tensor:
-        """One view, uint8 (c, size, size)."""
-        part = super().__call__(image, generator)
-        view = self.draw(BatchRandom.for_whole_batch(1, generator)).apply(part[None].float() / 255.0)[0]
+        """Return one view, uint8 (c, size, size)."""
+        crop = super().__call__(image, generator)
+        view = self.draw(BatchRandom.for_whole_batch(1, generator)).apply(crop[None].float() / 255.0)[0]
         return (view * 255.0).round().clamp(0.0, 255.0).to(torch.uint8)
-
-
-def _per_image(chosen: Tensor) -> Tensor:
-    return chosen[:, None, None, None]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from lzn.data import ChosenImages, ImageArray, dequantise, random_subset
+from lzn.data import ImageArray, ImageSubset, dequantise, random_subset
 
 ImageEncoder = Callable[[Tensor], Tensor]
 """From images (b, c, h, w) in [-1, 1] to anchors (b, q)."""
@@ -41,5 +41,5 @@ def compute_reference_anchors(
     it: m is ``training_batch_size`` - 1, at least 1, at most ``len(images)``. Zones are then as wide as in training.
     """
     count = max(1, min(training_batch_size - 1, len(images)))
-    chosen = ChosenImages(images, random_subset(len(images), count, seed=REFERENCE_SEED).numpy())
+    chosen = ImageSubset(images, random_subset(len(images), count, seed=REFERENCE_SEED).numpy())
     return encode_images(encoder, chosen, batch_size=_REFERENCE_BATCH_SIZE, device=device)

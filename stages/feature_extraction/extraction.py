@@ -13,7 +13,7 @@ import torch
 from torch.multiprocessing.spawn import spawn
 from tqdm import tqdm
 
-from lzn.data import ChosenImages, ImageArray, PixelShards
+from lzn.data import ImageArray, ImageSubset, PixelShards
 from stages.feature_extraction.extractors import FeatureExtractor
 from stages.feature_extraction.resumable_features import ResumableFeatures
 
@@ -119,7 +119,7 @@ def _make_share(rank: int, count: int, work: _Work) -> None:
 
 def _without_copying(images: ImageArray) -> ImageArray:
     """The same images, where they are a whole file as one that another process opens itself."""
-    if isinstance(images, ChosenImages):
+    if isinstance(images, ImageSubset):
         return replace(images, images=_without_copying(images.images))
     if isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap) and images.filename is not None:
         file = Path(images.filename)

@@ -1,4 +1,4 @@
-"""Which samples a training step sees."""
+"""The samples of each training step."""
 
 import time
 
@@ -36,16 +36,16 @@ def test_an_epoch_visits_each_sample_at_most_once_and_drops_less_than_a_batch(
     assert set(visited.tolist()) <= set(range(num_samples))
 
 
-def test_a_batch_depends_on_step_and_seed_alone() -> None:
+def test_a_batch_depends_only_on_step_and_seed() -> None:
     first = batch_indices(37, num_samples=100, batch_size=10, seed=3)
     torch.manual_seed(99)
-    for step in (0, 5, 38):  # what was asked for before does not matter
+    for step in (0, 5, 38):  # earlier calls do not matter
         batch_indices(step, num_samples=100, batch_size=10, seed=3)
     assert torch.equal(batch_indices(37, num_samples=100, batch_size=10, seed=3), first)
     assert not torch.equal(batch_indices(37, num_samples=100, batch_size=10, seed=4), first)
 
 
-def test_batches_leave_the_global_generator_alone() -> None:
+def test_batches_do_not_use_the_global_generator() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -54,15 +54,15 @@ def test_batches_leave_the_global_generator_alone() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_epoch_has_an_order_of_its_own() -> None:
+def test_every_epoch_has_another_order() -> None:
     orders = [epoch(number, num_samples=50, batch_size=7, seed=0) for number in range(3)]
     assert not torch.equal(orders[0], orders[1])
     assert not torch.equal(orders[1], orders[2])
 
 
-def test_which_samples_are_dropped_changes_with_the_epoch() -> None:
+def test_each_epoch_drops_other_samples() -> None:
     visited = [set(epoch(number, num_samples=50, batch_size=40, seed=0).tolist()) for number in range(10)]
-    # Each epoch drops 10 of 50: a sample is missed ten times with probability 0.2^10.
+    # Each epoch drops 10 of 50 samples: ten epochs drop one sample every time with probability 0.2^10.
     assert set.union(*visited) == set(range(50))
 
 
@@ -74,7 +74,7 @@ def test_a_batch_size_without_a_full_batch_is_refused(batch_size: int) -> None:
         batch_indices(0, num_samples=10, batch_size=batch_size, seed=0)
 
 
-def test_a_random_subset_is_sorted_distinct_and_the_same_for_a_seed() -> None:
+def test_a_random_subset_is_sorted_without_repeats_and_depends_only_on_the_seed() -> None:
     chosen = random_subset(1000, 100, seed=5)
     assert torch.equal(chosen, chosen.unique(sorted=True))
     assert (len(chosen), int(chosen.min()) >= 0, int(chosen.max()) < 1000) == (100, True, True)
@@ -84,18 +84,18 @@ def test_a_random_subset_is_sorted_distinct_and_the_same_for_a_seed() -> None:
 
 def test_a_random_subset_is_uniform() -> None:
     counts = sum(torch.zeros(10).index_fill_(0, random_subset(10, 3, seed=seed), 1.0) for seed in range(2000))
-    # 2000 draws that hold each index with probability 0.3: standard deviation 20.5, so 5 of them.
+    # 2000 subsets hold each index with probability 0.3: the standard deviation is 20.5, the tolerance 5 of them.
     assert (counts - 600).abs().max() < 103
 
 
-def test_the_whole_set_is_a_subset_and_more_is_refused() -> None:
+def test_a_subset_may_be_the_whole_set_but_not_larger_or_empty() -> None:
     assert torch.equal(random_subset(10, 10, seed=0), torch.arange(10))
     for num_chosen in (0, 11):
-        with pytest.raises(ValueError, match=r"must lie in \[1, 10\]"):
+        with pytest.raises(ValueError, match=r"num_chosen must lie in \[1, 10\]"):
             random_subset(10, num_chosen, seed=0)
 
 
-def test_what_is_done_to_a_batch_does_not_reach_the_next_that_asks() -> None:
+def test_changing_a_batch_in_place_does_not_change_later_batches() -> None:
     first = batch_indices(3, num_samples=20, batch_size=5, seed=0)
     expected = first.clone()
     first.zero_()
@@ -111,5 +111,5 @@ def test_an_epoch_of_millions_is_permuted_once() -> None:
     for step in steps:
         batch_indices(step, **settings)
     others = time.process_time() - start - first
-    # Permuting takes 0.1 s, a slice of what is kept a few microseconds: 500 of them are far from ten permutations.
+    # A permutation takes 0.1 s, a slice of the kept one a few microseconds: 500 slices take less than ten permutations.
     assert others < 10 * first

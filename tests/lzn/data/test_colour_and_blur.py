@@ -1,4 +1,4 @@
-"""Changes of colour and blur against torchvision's functions, one image at a time with its own amount."""
+"""Colour changes and blur: the same as torchvision's functions on single images."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from lzn.data.colour_and_blur import (
 
 BatchedChange = Callable[[Tensor, Tensor], Tensor]
 
-# float32 on numbers up to 1, by formulas that order the same few operations differently.
+# Both compute in float32 on numbers up to 1, with the same few operations in another order.
 ROUNDING = {"atol": 2e-6, "rtol": 0.0}
 
 
@@ -28,7 +28,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def random_images(num: int = 12, channels: int = 3, height: int = 9, width: int = 14) -> Tensor:
-    """Random pixels, among them black, white, grey and saturated ones, and ties of two channels."""
+    """Random pixels; some are black, white, grey or saturated, or have two equal channels."""
     images = torch.rand(num, channels, height, width, generator=seeded(1))
     extremes = torch.rand(num, channels, height, 4, generator=seeded(2)).round()
     images[..., :4] = extremes
@@ -51,7 +51,7 @@ def amounts_between(low: float, high: float, num: int = 12) -> Tensor:
         (shift_hue, torchvision_functional.adjust_hue, amounts_between(-0.5, 0.5)),
     ],
 )
-def test_each_image_is_changed_as_torchvision_changes_one(
+def test_each_image_changes_as_with_torchvision(
     change: BatchedChange, reference: Callable[[Tensor, float], Tensor], amounts: Tensor, channels: int
 ) -> None:
     images = random_images(channels=channels)
@@ -63,7 +63,7 @@ def test_each_image_is_changed_as_torchvision_changes_one(
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kernel_size", [1, 3, 11, 15])
-def test_each_image_is_blurred_as_torchvision_blurs_one(kernel_size: int, channels: int) -> None:
+def test_each_image_is_blurred_as_with_torchvision(kernel_size: int, channels: int) -> None:
     images = random_images(channels=channels)
     sigmas = amounts_between(0.1, 2.0)
     expected = torch.stack(
@@ -82,12 +82,12 @@ def test_a_blurred_point_is_the_gaussian() -> None:
     spread = gaussian_blur(image, torch.tensor([sigma]), kernel_size=23)[0, 0]
     squares = (torch.arange(41) - 20).square()
     density = torch.exp(-(squares[:, None] + squares) / (2 * sigma**2)) / (2 * math.pi * sigma**2)
-    # The sum over pixels differs from the integral by 2 exp(-2 pi^2 sigma^2), nothing at this sigma; the kernel is
-    # cut off at 7 standard deviations.
+    # The sum over pixels differs from the integral by 2 exp(-2 pi^2 sigma^2), below 1e-18 here; the kernel is
+    # truncated at 7 standard deviations.
     torch.testing.assert_close(spread, density, atol=1e-6, rtol=0)
 
 
-def test_grey_is_torchvisions() -> None:
+def test_grey_is_the_same_as_with_torchvision() -> None:
     images = random_images()
     expected = torchvision_functional.rgb_to_grayscale(images)
     torch.testing.assert_close(to_grey(images), expected, **ROUNDING)
@@ -97,11 +97,11 @@ def test_grey_is_torchvisions() -> None:
 def test_a_third_of_a_turn_makes_red_green_green_blue_and_blue_red(turn: float) -> None:
     images = random_images()
     turned = shift_hue(images, torch.full((12,), turn))
-    # A turn by a third permutes the channels exactly; the hue near grey is ill-conditioned, but not the colour.
+    # A third of a turn permutes the channels exactly; the hue near grey is ill-conditioned, but the colour is not.
     torch.testing.assert_close(turned, images[:, [2, 0, 1]], **ROUNDING)
 
 
-def test_neutral_amounts_give_the_images_back() -> None:
+def test_neutral_amounts_do_not_change_the_images() -> None:
     images = random_images()
     ones, zeros = torch.ones(12), torch.zeros(12)
     assert torch.equal(adjust_brightness(images, ones), images)
@@ -113,6 +113,8 @@ def test_neutral_amounts_give_the_images_back() -> None:
 @pytest.mark.parametrize(
     ("kernel_size", "shape"), [(4, (12, 3, 9, 14)), (19, (12, 3, 9, 14)), (19, (12, 3, 14, 9))]
 )
-def test_a_blur_that_cannot_be_is_refused(kernel_size: int, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=f"odd kernel.*got {kernel_size} for {shape[3]} x {shape[2]}"):
+def test_an_even_or_too_large_kernel_is_an_error(kernel_size: int, shape: tuple[int, ...]) -> None:
+    with pytest.raises(
+        ValueError, match=f"kernel_size must be odd.*got {kernel_size} for {shape[3]} x {shape[2]}"
+    ):
         gaussian_blur(torch.zeros(shape), torch.ones(12), kernel_size=kernel_size)

@@ -1,4 +1,4 @@
-"""Image files of all kinds to 8-bit grey or colour, what is refused, and the evaluation view."""
+"""Decoding of image files to 8-bit grey or colour, the errors, and the evaluation transform."""
 
 import struct
 import zlib
@@ -17,12 +17,12 @@ PHOTO = noise(20, 30)
 
 
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("BMP", {}), ("TIFF", {}), ("PPM", {})])
-def test_a_lossless_file_gives_back_its_pixels(kind: str, options: dict[str, object]) -> None:
+def test_a_lossless_file_decodes_to_its_pixels(kind: str, options: dict[str, object]) -> None:
     decoded = decode_image(encode(PHOTO, kind, **options), num_channels=3)
     np.testing.assert_array_equal(np.asarray(decoded), np.asarray(PHOTO))
 
 
-def test_a_lossless_webp_gives_back_its_pixels() -> None:
+def test_a_lossless_webp_decodes_to_its_pixels() -> None:
     decoded = decode_image(encode(PHOTO, "WEBP", lossless=True), num_channels=3)
     np.testing.assert_array_equal(np.asarray(decoded), np.asarray(PHOTO))
 
@@ -38,7 +38,7 @@ def test_every_png_mode_becomes_grey_or_colour(mode: str, num_channels: int, exp
 def test_a_cmyk_jpeg_keeps_its_colours() -> None:
     orange = Image.new("RGB", (16, 16), (255, 128, 0))
     decoded = decode_image(encode(orange.convert("CMYK"), "JPEG", quality=95), num_channels=3)
-    # JPEG's rounding on a constant image is a level or two.
+    # JPEG changes a constant image by one or two levels.
     np.testing.assert_allclose(np.asarray(decoded)[8, 8].astype(int), [255, 128, 0], atol=3)
 
 
@@ -56,7 +56,7 @@ def test_16_bit_grey_levels_are_scaled_not_clipped() -> None:
         (Image.new("RGB", (2, 2), (10, 20, 30)), {"transparency": (10, 20, 30)}),
     ],
 )
-def test_transparent_pixels_are_white_whatever_is_stored_below_them(
+def test_transparent_pixels_become_white_whatever_their_colour(
     image: Image.Image, options: dict[str, object]
 ) -> None:
     decoded = decode_image(encode(image, "PNG", **options), num_channels=3)
@@ -64,8 +64,8 @@ def test_transparent_pixels_are_white_whatever_is_stored_below_them(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_that_a_camera_noted_is_applied(orientation: int) -> None:
-    # What each value of the tag means by the EXIF standard: how the upright image is stored.
+def test_the_exif_orientation_is_applied(orientation: int) -> None:
+    # How each value of the tag stores the upright image, by the EXIF standard.
     upright = np.arange(6, dtype=np.uint8).reshape(2, 3)
     stored = {
         1: upright,
@@ -83,7 +83,7 @@ def test_the_orientation_that_a_camera_noted_is_applied(orientation: int) -> Non
     np.testing.assert_array_equal(np.asarray(decode_image(data, num_channels=1)), upright)
 
 
-def test_good_pixels_with_a_damaged_note_of_the_camera_are_good() -> None:
+def test_an_image_with_damaged_exif_data_is_decoded() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     for length in range(6, len(exif.tobytes())):
@@ -92,17 +92,19 @@ def test_good_pixels_with_a_damaged_note_of_the_camera_are_good() -> None:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "MPO"])  # MPO: what many phones write, called .jpg
-def test_of_several_frames_the_first_is_taken(kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["GIF", "WEBP", "TIFF", "MPO"]
+)  # MPO: many phones write it with the suffix .jpg
+def test_the_first_of_several_frames_is_decoded(kind: str) -> None:
     first, second = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
     data = encode(first, kind, save_all=True, append_images=[second])
     decoded = decode_image(data, num_channels=3)
-    # Lossy kinds are off by a level or two on a constant image.
+    # Lossy formats change a constant image by one or two levels.
     np.testing.assert_allclose(np.asarray(decoded)[8, 8].astype(int), [255, 0, 0], atol=3)
 
 
 def _png_header(width: int, height: int) -> bytes:
-    """A PNG file that claims a size and has next to no data."""
+    """A PNG file with a given size in its header and 100 bytes of data."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checked = kind + content
@@ -124,14 +126,17 @@ PNG = encode(noise(64, 64), "PNG")
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "no image"),
-        (b"<html>Not Found</html>", "no image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no image"),
+        (b"", "not an image"),
+        (b"<html>Not Found</html>", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
         (JPEG[: len(JPEG) // 2], "truncated"),
-        (JPEG[:100], "cannot be decoded|no image"),
+        (JPEG[:100], "cannot be decoded|not an image"),
         (PNG[: len(PNG) // 2], "cannot be decoded"),
         (PNG[:1000] + bytes(100) + PNG[1100:], "cannot be decoded"),
-        (_png_header(10_000, 10_000), "too many pixels"),  # between Pillow's warning and its error
+        (
+            _png_header(10_000, 10_000),
+            "too many pixels",
+        ),  # above the limit of Pillow's warning, below that of its error
         (_png_header(60_000, 60_000), "too many pixels"),
         (encode(Image.new("F", (4, 4)), "TIFF"), "32 bits"),
     ],
@@ -148,12 +153,12 @@ PNG = encode(noise(64, 64), "PNG")
         "float",
     ],
 )
-def test_what_is_no_usable_image_is_refused_with_the_reason(data: bytes, reason: str) -> None:
+def test_the_error_of_an_unusable_image_names_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(CorruptImageError, match=reason):
         decode_image(data, num_channels=3)
 
 
-def test_a_file_of_any_random_bytes_after_a_header_is_decoded_or_refused_but_nothing_else() -> None:
+def test_a_file_with_random_bytes_after_its_header_is_decoded_or_raises_corrupt_image_error() -> None:
     generator = np.random.default_rng(0)
     for data in (JPEG, PNG, encode(PHOTO, "GIF"), encode(PHOTO, "TIFF"), encode(PHOTO, "WEBP")):
         for _ in range(60):
@@ -167,13 +172,13 @@ def test_a_file_of_any_random_bytes_after_a_header_is_decoded_or_refused_but_not
             assert decoded.mode == "RGB"
 
 
-def test_only_grey_and_colour_exist() -> None:
-    with pytest.raises(ValueError, match="1 \\(grey\\) or 3 \\(colour\\) channels, not 4"):
+def test_other_numbers_of_channels_are_an_error() -> None:
+    with pytest.raises(ValueError, match="num_channels must be 1 \\(grey\\) or 3 \\(colour\\), got 4"):
         decode_image(PNG, num_channels=4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_array_survives_the_way_through_an_image(channels: int) -> None:
+def test_an_array_converted_to_an_image_and_back_is_the_same(channels: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (channels, 5, 7), dtype=np.uint8)
     image = image_from_array(pixels)
     assert image.size == (7, 5)
@@ -181,20 +186,20 @@ def test_an_array_survives_the_way_through_an_image(channels: int) -> None:
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((5, 7), np.uint8), np.zeros((3, 5, 7), np.float32)])
-def test_an_image_is_made_of_uint8_with_channels_first_only(pixels: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="an image is uint8"):
+def test_an_array_that_is_not_uint8_with_channels_first_is_an_error(pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="pixels must be uint8"):
         image_from_array(pixels)
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256), (100, 331), (301, 300), (224, 97)])
-def test_the_evaluation_view_is_that_of_torchvision(size: tuple[int, int]) -> None:
+def test_the_evaluation_transform_is_the_same_as_with_torchvision(size: tuple[int, int]) -> None:
     image = noise(*size)
-    theirs = v2.CenterCrop(224)(v2.Resize(256)(image))  # of Pillow images: bilinear, antialiased
+    theirs = v2.CenterCrop(224)(v2.Resize(256)(image))  # on Pillow images: bilinear, antialiased
     ours = ResizeAndCrop(shorter_side=256, size=224)(image)
     assert ours.shape == (3, 224, 224)
     assert torch.equal(torch.from_numpy(ours), v2.functional.pil_to_tensor(theirs))
 
 
-def test_a_view_larger_than_the_resized_image_is_refused() -> None:
+def test_a_crop_larger_than_the_resized_image_is_an_error() -> None:
     with pytest.raises(ValueError, match="size must lie in \\[1, shorter_side=100\\], got 224"):
         ResizeAndCrop(shorter_side=100, size=224)

@@ -1,4 +1,4 @@
-"""Random mirrors."""
+"""Random horizontal flips."""
 
 import torch
 from torch import Tensor
@@ -19,23 +19,23 @@ def flipped_with(images: Tensor, seed: int) -> Tensor:
     return random_flips(images, BatchRandom.for_whole_batch(len(images), seeded(seed)))
 
 
-def test_flips_mirror_about_half_of_the_images_and_nothing_else() -> None:
+def test_about_half_of_the_images_are_flipped_and_the_others_do_not_change() -> None:
     images = random_images(1000, channels=2)
     flipped = flipped_with(images, 0)
     is_mirror = (flipped == images.flip(3)).flatten(1).all(dim=1)
     is_same = (flipped == images).flatten(1).all(dim=1)
     assert bool((is_mirror ^ is_same).all())
-    # 1000 fair coins: standard deviation 15.8, and 5 of them.
+    # The standard deviation of 1000 fair coins is 15.8; the tolerance is 5 of them.
     assert abs(int(is_mirror.sum()) - 500) < 79
 
 
-def test_the_seed_decides_the_flips() -> None:
+def test_the_seed_determines_the_flips() -> None:
     images = random_images(50)
     assert torch.equal(flipped_with(images, 2), flipped_with(images, 2))
     assert not torch.equal(flipped_with(images, 2), flipped_with(images, 3))
 
 
-def test_flips_draw_nothing_from_the_global_generator() -> None:
+def test_flips_do_not_use_the_global_generator() -> None:
     before = torch.get_rng_state()
     flipped_with(random_images(5), 0)
     assert torch.equal(torch.get_rng_state(), before)

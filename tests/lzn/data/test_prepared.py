@@ -1,4 +1,4 @@
-"""The uniform form on disk: what is written is what is read, and the hash tells data sets apart."""
+"""Prepared data sets on disk: reading returns what was written, and the hash identifies the data set."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ PHOTOS = {"train": [noise(20 + n, 30, seed=n) for n in range(5)], "test": [noise
 def write(
     folder: Path, *, storage: Storage = "pixels", size: int = 16, name: str = "photos"
 ) -> DataDescription:
-    """A data set of five images and one, in shards of two."""
+    """Write a data set of five training images and one test image, in shards of two."""
     folder.mkdir(parents=True)
     records = folder.with_name(f"{folder.name}_records")
     records.mkdir()
@@ -61,7 +61,7 @@ def write(
 
 
 @pytest.mark.parametrize("storage", ["pixels", "png", "original"])
-def test_the_description_survives_the_disk(tmp_path: Path, storage: Storage) -> None:
+def test_a_description_read_from_disk_equals_the_written_one(tmp_path: Path, storage: Storage) -> None:
     description = write(tmp_path / "photos", storage=storage)
     assert read_description(tmp_path / "photos") == description
     assert (description.num_train, description.num_test, description.image_shape) == (5, 1, (3, 16, 16))
@@ -70,7 +70,9 @@ def test_the_description_survives_the_disk(tmp_path: Path, storage: Storage) -> 
 
 @pytest.mark.parametrize("storage", ["pixels", "png"])
 @pytest.mark.parametrize("split", SPLITS)
-def test_fitted_images_are_read_as_they_were_written(tmp_path: Path, storage: Storage, split: str) -> None:
+def test_a_split_holds_the_fitted_images_and_their_labels(
+    tmp_path: Path, storage: Storage, split: str
+) -> None:
     write(tmp_path / "photos", storage=storage)
     data = read_split(tmp_path / "photos", split)
     fit = Fit(kind="crop", size=16, num_channels=3)
@@ -79,7 +81,7 @@ def test_fitted_images_are_read_as_they_were_written(tmp_path: Path, storage: St
     np.testing.assert_array_equal(data.labels, np.arange(len(expected)) % 3)
 
 
-def test_originals_are_opened_whole_and_their_array_is_the_evaluation_view(tmp_path: Path) -> None:
+def test_originals_open_at_full_size_and_their_array_is_the_evaluation_transform(tmp_path: Path) -> None:
     write(tmp_path / "photos", storage="original")
     images = read_split(tmp_path / "photos", "train").images
     assert open_image(images, 3).size == (23, 30)
@@ -87,7 +89,7 @@ def test_originals_are_opened_whole_and_their_array_is_the_evaluation_view(tmp_p
     np.testing.assert_array_equal(images[3:5], np.stack([view(photo) for photo in PHOTOS["train"][3:]]))
 
 
-def test_the_same_images_have_the_same_hash_wherever_they_are(tmp_path: Path) -> None:
+def test_the_same_images_have_the_same_hash_in_every_folder(tmp_path: Path) -> None:
     first, second = (write(tmp_path / folder) for folder in ("a", "b"))
     assert first == second
     assert len(first.sha256) == 64
@@ -133,21 +135,23 @@ def test_every_file_and_every_setting_is_part_of_the_hash(tmp_path: Path) -> Non
     assert len(hashes | {description.sha256}) == 1 + len(changes)
 
 
-def test_a_data_set_that_is_not_prepared_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_data_set_that_is_not_prepared_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match=r"the data set photos is not prepared; run its stage prepare"):
         read_description(tmp_path / "photos")
 
 
-def test_a_description_of_another_version_says_what_to_do(tmp_path: Path) -> None:
+def test_the_error_of_a_description_of_another_version_says_what_to_do(tmp_path: Path) -> None:
     write(tmp_path / "photos")
     content = json.loads((tmp_path / "photos/dataset.json").read_text())
     del content["files"]
     write_json(tmp_path / "photos/dataset.json", content)
-    with pytest.raises(ParamsError, match="written by another version; run the stage prepare again"):
+    with pytest.raises(
+        ParamsError, match="written by another version of the code; run the stage prepare again"
+    ):
         read_split(tmp_path / "photos", "train")
 
 
-def test_json_does_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
+def test_json_files_do_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
     write_json(tmp_path / "a" / "x.json", {"b": 1, "a": [1, 2]})
     write_json(tmp_path / "y.json", {"a": [1, 2], "b": 1})
     assert (tmp_path / "a" / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()

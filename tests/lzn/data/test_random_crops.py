@@ -1,4 +1,4 @@
-"""Where random crops are, and how large."""
+"""Position and size of random crops."""
 
 import math
 
@@ -22,7 +22,7 @@ def draw(width: int, height: int, *, seed: int = 0, min_area: float = 0.08, aspe
     seed=st.integers(0, 2**31),
     area=st.floats(1e-3, 1.0),
 )
-def test_a_box_lies_in_the_image_and_has_an_allowed_ratio(
+def test_a_box_lies_in_the_image_and_has_an_allowed_aspect_ratio(
     width: int, height: int, seed: int, area: float
 ) -> None:
     box = draw(width, height, seed=seed, min_area=area)
@@ -34,7 +34,7 @@ def test_a_box_lies_in_the_image_and_has_an_allowed_ratio(
     assert (box.height - 1) / (box.width + 1) < 4 / 3
 
 
-def test_areas_ratios_and_places_follow_torchvisions_distribution() -> None:
+def test_areas_aspect_ratios_and_positions_have_the_distribution_of_torchvision() -> None:
     torch.manual_seed(0)
     transform, image = RandomResizedCrop(224, (0.08, 1.0), (3 / 4, 4 / 3)), torch.zeros(3, 375, 500)
     theirs = [transform.make_params([image]) for _ in range(4000)]
@@ -56,38 +56,38 @@ def test_areas_ratios_and_places_follow_torchvisions_distribution() -> None:
         ([box.top / 375 for box in ours], [p["top"] / 375 for p in theirs]),
     ]
     for our_values, their_values in pairs:
-        # The ranges are about 1, and a decile of 4000 draws has a standard deviation of at most
-        # sqrt(0.25 / 4000) = 0.008 in rank: of a difference 0.011, and 5 of them.
+        # The ranges are about 1. A decile of 4000 boxes has a standard deviation of at most
+        # sqrt(0.25 / 4000) = 0.008 in rank, a difference 0.011; the tolerance is 5 of them.
         assert (deciles(our_values) - deciles(their_values)).abs().max() < 0.055
 
 
 @pytest.mark.parametrize(
     ("width", "height", "expected"),
     [
-        (1000, 30, CropBox(480, 0, 40, 30)),  # wider than allowed: 4/3 of the height, in the middle
+        (1000, 30, CropBox(480, 0, 40, 30)),  # wider than allowed: 4/3 of the height, centred
         (30, 1000, CropBox(0, 480, 30, 40)),
         (1, 1, CropBox(0, 0, 1, 1)),
     ],
 )
-def test_where_no_draw_fits_the_largest_centred_box_is_taken(
+def test_the_box_is_the_largest_centred_one_if_no_random_box_fits(
     width: int, height: int, expected: CropBox
 ) -> None:
-    # At an area of at least 0.9, a box of a ratio up to 4/3 is higher (wider) than the narrow image.
+    # With an area of at least 0.9 and a ratio of at most 4/3, a box is higher (wider) than the narrow image.
     assert draw(width, height, min_area=0.9) == expected
 
 
-def test_the_whole_image_is_a_crop() -> None:
+def test_a_crop_may_be_the_whole_image() -> None:
     assert draw(50, 50, min_area=1.0, aspect=1.0) == CropBox(0, 0, 50, 50)
 
 
-def test_the_same_amount_is_drawn_whatever_fits() -> None:
+def test_every_call_uses_the_same_number_of_random_numbers() -> None:
     narrow, wide = torch.Generator().manual_seed(0), torch.Generator().manual_seed(0)
     draw_crop_box(1000, 30, min_area=0.9, max_aspect_ratio=4 / 3, generator=narrow)
     draw_crop_box(50, 50, min_area=0.08, max_aspect_ratio=4 / 3, generator=wide)
     assert torch.equal(narrow.get_state(), wide.get_state())
 
 
-def test_a_box_reaches_both_ends_of_the_image() -> None:
-    # Squares of at least 81 of 100 pixels have sides of 9 or 10: those of 9 have two places in each direction.
+def test_boxes_reach_both_ends_of_the_image() -> None:
+    # Squares of at least 81 of 100 pixels have sides of 9 or 10; a side of 9 has two positions in each direction.
     boxes = [draw(10, 10, seed=seed, min_area=0.81, aspect=1.0) for seed in range(100)]
     assert {(box.left, box.top) for box in boxes if box.width == 9} == {(0, 0), (0, 1), (1, 0), (1, 1)}

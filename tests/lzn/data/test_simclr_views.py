@@ -1,4 +1,4 @@
-"""SimCLR's views: both routes give one image, each distortion reaches the images it should, in the order it should."""
+"""SimCLR's views: both ways to compute them agree, and each distortion is applied to the right images in order."""
 
 import pickle
 from collections.abc import Callable
@@ -30,25 +30,25 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def random_photo(width: int = 60, height: int = 45, channels: int = 3) -> PIL.Image.Image:
-    """Blocks of random colour, so that neither resizing nor blur levels everything."""
+    """Blocks of random colour; neither a resize nor a blur makes the image uniform."""
     shape = (height // 5, width // 5) if channels == 1 else (height // 5, width // 5, channels)
     blocks = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     return PIL.Image.fromarray(blocks.repeat(5, axis=0).repeat(5, axis=1))
 
 
 def random_images(num: int = 6, channels: int = 3, size: int = 16) -> Tensor:
-    """In [-1, 1]."""
+    """Return random images in [-1, 1]."""
     return torch.rand(num, channels, size, size, generator=seeded(1)) * 2 - 1
 
 
 def levels(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as grey levels, not rounded."""
+    """Convert images in [-1, 1] to pixel values without rounding."""
     return (images + 1) * 127.5
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("seed", range(8))
-def test_both_routes_give_the_same_image(channels: int, seed: int) -> None:
+def test_views_made_at_loading_and_on_the_device_are_the_same(channels: int, seed: int) -> None:
     photo = random_photo(channels=channels)
     whole = SimCLRViews(size=32)(photo, seeded(seed))
     generator = seeded(seed)
@@ -56,12 +56,12 @@ def test_both_routes_give_the_same_image(channels: int, seed: int) -> None:
     on_device = SimCLRDistortions()(crop[None] / 127.5 - 1, BatchRandom.for_whole_batch(1, generator))[0]
     assert whole.dtype == torch.uint8
     assert whole.shape == (channels, 32, 32)
-    # Half a grey level: that a whole view is stored as bytes; and the rounding of [-1, 1].
+    # Half a level, because a complete view is stored as bytes, and the rounding of [-1, 1].
     assert (whole - levels(on_device)).abs().max() < 0.5 + 1e-3
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) -> None:
+def test_a_view_is_the_same_as_with_torchvision_and_the_same_parameters(seed: int) -> None:
     photo, settings = random_photo(), SimCLRViews(size=32)
     generator = seeded(seed)
     box = draw_crop_box(*photo.size, min_area=0.08, max_aspect_ratio=4 / 3, generator=generator)
@@ -74,7 +74,7 @@ def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) ->
     ]
     cropped = torchvision_functional.resized_crop(photo, box.top, box.left, box.height, box.width, [32, 32])
     image = torchvision_functional.pil_to_tensor(cropped) / 255
-    if drawn.mirrored[0]:
+    if drawn.flipped[0]:
         image = torchvision_functional.horizontal_flip(image)
     if drawn.jittered[0]:
         for number in drawn.order[0].tolist():
@@ -82,11 +82,11 @@ def test_a_view_is_what_torchvision_makes_with_the_same_parameters(seed: int) ->
     if drawn.grey[0]:
         image = torchvision_functional.rgb_to_grayscale(image, num_output_channels=3)
     image = torchvision_functional.gaussian_blur(image, [23, 23], [float(drawn.sigmas[0])])
-    # Half a grey level of storage, and float32 rounding.
+    # Half a level from the storage as bytes, and float32 rounding.
     assert (settings(photo, seeded(seed)) - image * 255).abs().max() < 0.5 + 1e-3
 
 
-def test_an_image_of_a_batch_does_not_depend_on_the_others() -> None:
+def test_the_view_of_an_image_does_not_depend_on_the_others_in_its_batch() -> None:
     images = (random_images(12) + 1) / 2
     drawn = SimCLRDistortions(blur_kernel=5, blur_probability=0.5).draw(draws_for(12))
     together = drawn.apply(images)
@@ -97,13 +97,13 @@ def test_an_image_of_a_batch_does_not_depend_on_the_others() -> None:
                 for name, value in vars(drawn).items()
             }
         )
-        # Vector and scalar code of the CPU round the last bit differently.
+        # Vector and scalar instructions of the CPU round the last bit differently.
         torch.testing.assert_close(
             one.apply(images[index : index + 1])[0], together[index], atol=1e-6, rtol=0
         )
 
 
-def test_the_order_of_the_changes_of_colour_is_followed() -> None:
+def test_colour_changes_are_made_in_the_given_order() -> None:
     image = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1)
     drawn = replace(
         SimCLRDistortions(**{**NOTHING, "jitter_probability": 1.0}).draw(draws_for(1)),
@@ -111,21 +111,21 @@ def test_the_order_of_the_changes_of_colour_is_followed() -> None:
     )
     brightness_first = replace(drawn, order=torch.tensor([[0, 1, 2, 3]])).apply(image)
     saturation_first = replace(drawn, order=torch.tensor([[2, 1, 0, 3]])).apply(image)
-    # Red is clipped to 1 before the greys are taken, or the grey of the original is brightened.
+    # Brightness first clips red to 1 before the grey is computed; saturation first brightens the original's grey.
     grey_of_clipped = 0.2989 * 1.0 + 0.587 * 0.6 + 0.114 * 0.3
     brightened_grey = 1.5 * (0.2989 * 0.8 + 0.587 * 0.4 + 0.114 * 0.2)
     torch.testing.assert_close(brightness_first, torch.full((1, 3, 1, 1), grey_of_clipped), atol=1e-6, rtol=0)
     torch.testing.assert_close(saturation_first, torch.full((1, 3, 1, 1), brightened_grey), atol=1e-6, rtol=0)
 
 
-def test_without_distortions_the_images_come_back() -> None:
+def test_without_distortions_the_images_do_not_change() -> None:
     images = random_images()
     unchanged = SimCLRDistortions(**NOTHING)(images, draws_for(len(images)))
-    # To [0, 1] and back.
+    # Rounding of the conversion to [0, 1] and back.
     torch.testing.assert_close(unchanged, images, atol=2e-7, rtol=0)
 
 
-def test_mirrors_alone_are_exact() -> None:
+def test_flips_alone_are_exact() -> None:
     images = random_images(64)
     views = SimCLRDistortions(**{**NOTHING, "flip_probability": 0.5})(images, draws_for(len(images)))
     is_mirror = (views - images.flip(3)).abs().flatten(1).amax(dim=1) < 2e-7
@@ -138,22 +138,22 @@ def test_mirrors_alone_are_exact() -> None:
 @pytest.mark.parametrize(
     ("name", "probability"),
     [
-        ("mirrored", 0.5),
+        ("flipped", 0.5),
         ("jittered", 0.8),
         ("grey", 0.2),
         ("blurred", 1.0),
     ],
 )
-def test_each_distortion_is_as_frequent_as_the_paper_says(name: str, probability: float) -> None:
+def test_each_distortion_has_the_probability_of_the_paper(name: str, probability: float) -> None:
     chosen = getattr(SimCLRDistortions().draw(draws_for(10_000)), name)
-    # 10000 coins: a standard deviation of at most 0.005, and 5 of them.
+    # The standard deviation of 10000 coins is at most 0.005; the tolerance is 5 of them.
     assert float(chosen.float().mean()) == pytest.approx(probability, abs=0.025)
 
 
 def test_amounts_fill_the_ranges_of_the_paper() -> None:
     drawn = SimCLRDistortions().draw(draws_for(10_000))
     low, high = drawn.amounts.amin(dim=0), drawn.amounts.amax(dim=0)
-    # The largest of 10000 uniform draws misses the end by 1/10000 of the range on average.
+    # The largest of 10000 uniform numbers is on average 1/10000 of the range below the end.
     torch.testing.assert_close(low, torch.tensor([0.2, 0.2, 0.2, -0.2]), atol=2e-3, rtol=0)
     torch.testing.assert_close(high, torch.tensor([1.8, 1.8, 1.8, 0.2]), atol=2e-3, rtol=0)
     assert (drawn.sigmas.min().item(), drawn.sigmas.max().item()) == pytest.approx((0.1, 2.0), abs=2e-3)
@@ -164,11 +164,11 @@ def test_factors_are_never_negative() -> None:
     assert SimCLRDistortions(jitter=1.5).draw(draws_for(1000)).amounts[:, :3].min() >= 0
 
 
-def test_all_24_orders_of_the_changes_of_colour_are_as_frequent() -> None:
+def test_all_24_orders_of_colour_changes_are_equally_frequent() -> None:
     orders = SimCLRDistortions().draw(draws_for(24_000)).order
     distinct, counts = orders.unique(dim=0, return_counts=True)
     assert len(distinct) == 24
-    # 24000 draws of probability 1/24: standard deviation 31, and 5 of them.
+    # 24000 orders of probability 1/24: the standard deviation is 31, the tolerance 5 of them.
     assert (counts - 1000).abs().max() < 155
 
 
@@ -198,7 +198,7 @@ def test_views_are_the_same_under_autocast() -> None:
     assert torch.equal(views, expected)
 
 
-def test_views_neither_draw_from_the_global_generator_nor_change_their_input() -> None:
+def test_views_do_not_use_the_global_generator_or_change_their_input() -> None:
     images, photo = random_images(), random_photo()
     before, images_before, photo_before = torch.get_rng_state(), images.clone(), photo.tobytes()
     SimCLRDistortions(blur_kernel=5)(images, draws_for(len(images)))
@@ -209,7 +209,7 @@ def test_views_neither_draw_from_the_global_generator_nor_change_their_input() -
 
 
 @pytest.mark.parametrize("make_view", [SimCLRViews(size=24, jitter=0.3), SimCLRCrops(size=24)])
-def test_sample_views_survive_pickling(make_view: SimCLRCrops) -> None:
+def test_pickled_sample_views_give_the_same_views(make_view: SimCLRCrops) -> None:
     copy = pickle.loads(pickle.dumps(make_view))
     assert torch.equal(copy(random_photo(), seeded()), make_view(random_photo(), seeded()))
 
@@ -231,7 +231,7 @@ def test_sample_views_survive_pickling(make_view: SimCLRCrops) -> None:
         ("blur_sigma", (2.0, 1.0)),
     ],
 )
-def test_a_distortion_out_of_range_is_named(
+def test_the_error_names_a_distortion_out_of_range(
     kind: Callable[..., object], setting: str, value: float | tuple[float, float]
 ) -> None:
     with pytest.raises(ValueError, match=setting):
@@ -243,12 +243,14 @@ def test_a_distortion_out_of_range_is_named(
     ("setting", "value"),
     [("size", 0), ("min_area", 0.0), ("min_area", 1.1), ("max_aspect_ratio", 0.5), ("num_views", 0)],
 )
-def test_a_crop_out_of_range_is_named(kind: Callable[..., object], setting: str, value: float) -> None:
+def test_the_error_names_a_crop_setting_out_of_range(
+    kind: Callable[..., object], setting: str, value: float
+) -> None:
     with pytest.raises(ValueError, match=setting):
         kind(**{setting: value})
 
 
-def test_a_blur_larger_than_the_view_is_named() -> None:
+def test_the_error_names_a_blur_larger_than_the_view() -> None:
     with pytest.raises(ValueError, match="blur_kernel"):
         SimCLRViews(size=11)
     assert SimCLRViews(size=12)(random_photo(), seeded()).shape == (3, 12, 12)

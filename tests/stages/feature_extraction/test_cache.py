@@ -11,7 +11,7 @@ import torch
 from lzn_testing.models.counting_features import CountingExtractor, counting_extractor
 from numpy.typing import NDArray
 
-from lzn.data import ChosenImages, PixelShards
+from lzn.data import ImageSubset, PixelShards
 from stages.feature_extraction.cache import FeatureCache, images_sha256, trim
 from stages.feature_extraction.extraction import Workers
 
@@ -49,7 +49,7 @@ def test_features_are_the_networks_and_made_once(tmp_path: Path) -> None:
 def test_the_same_images_are_recognised_however_they_are_stored(tmp_path: Path) -> None:
     np.save(tmp_path / "shard.npy", images())
     shards = PixelShards([tmp_path / "shard.npy"], [NUM_IMAGES], image_shape=(1, 8, 8))
-    backwards = ChosenImages(images()[::-1], np.arange(NUM_IMAGES)[::-1].copy())
+    backwards = ImageSubset(images()[::-1], np.arange(NUM_IMAGES)[::-1].copy())
     assert images_sha256(shards) == images_sha256(backwards) == images_sha256(images())
 
 
