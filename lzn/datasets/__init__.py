@@ -1,7 +1,16 @@
-"""The data sets: where people have them on disk, read one image at a time.
+"""The data sets as they are distributed, read one image at a time.
 
-One function a data set, ``open_*``, gives a `RawDataSet`: two `ImageSource`, and the number of classes. Nothing is
-unpacked, downloaded or decoded here; `MissingDataError` says what to download.
+Each data set has a function ``open_*`` that returns a `RawDataSet`: two `ImageSource` and the number of classes.
+Nothing is unpacked, downloaded or decoded here.
+
+Read in this order:
+
+1. `source`: the interfaces. `missing_data`: the error that says what to download.
+2. Sources of images: `array_source` (memory), `file_source` (files), `tar_source` (uses `tar_archive`), `lmdb_source`;
+   `subset` (part of a source, random splits). They use `labels` and `names`.
+3. Finding and reading files: `image_files`, `idx_files`, `pickled_arrays`, `imagenet_devkit`.
+4. One module per data set, with its ``open_*``: `digits`, `cifar10`, `fashion_mnist`, `afhq`, `celeba_hq`, `lsun`,
+   `imagenet`, `folder`. `lzn.preparation` calls them.
 """
 
 from lzn.datasets.afhq import open_afhq
@@ -16,7 +25,8 @@ from lzn.datasets.image_files import find_images
 from lzn.datasets.imagenet import open_imagenet
 from lzn.datasets.lmdb_source import LmdbSource
 from lzn.datasets.lsun import open_lsun_bedroom
-from lzn.datasets.source import ImageSource, MissingDataError, RawDataSet
+from lzn.datasets.missing_data import MissingDataError
+from lzn.datasets.source import ImageSource, RawDataSet
 from lzn.datasets.subset import Subset, split_at_random, stratified_split
 from lzn.datasets.tar_source import TarSource
 

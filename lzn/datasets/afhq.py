@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lzn.datasets.image_files import source_of_classes
-from lzn.datasets.missing import missing
+from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 
 URL = "https://github.com/clovaai/stargan-v2/blob/master/README.md#animal-faces-hq-dataset-afhq"
@@ -13,15 +13,15 @@ URL = "https://github.com/clovaai/stargan-v2/blob/master/README.md#animal-faces-
 def open_afhq(root: Path, *, animals: Sequence[str] = ("cat",)) -> RawDataSet:
     """Find AFHQ's images in ``root/train/<animal>`` and ``root/val/<animal>`` (version 2: ``root/test/<animal>``).
 
-    The folder ``afhq`` that its archive unpacks to may be ``root`` or lie in it. The classes are the animals, sorted.
+    ``root`` is the folder ``afhq`` of the archive, or contains it. The classes are the animals, sorted.
 
     Raises:
         MissingDataError: a folder is missing.
-        ValueError: no animals are given, or a folder holds no images.
+        ValueError: ``animals`` is empty, or a folder contains no images.
     """
     classes = sorted(set(animals))
     if not classes:
-        raise ValueError("animals must name one folder at least, such as 'cat'")
+        raise ValueError("animals must name at least one folder, such as 'cat'")
     for place in (root, root / "afhq", root / "afhq_v2"):
         for test in ("val", "test"):
             if all((place / split / name).is_dir() for split in ("train", test) for name in classes):
@@ -30,10 +30,10 @@ def open_afhq(root: Path, *, animals: Sequence[str] = ("cat",)) -> RawDataSet:
                     test=source_of_classes(place / test, classes),
                     num_classes=len(classes),
                 )
-    raise missing(
+    raise missing_data_error(
         f"AFHQ ({', '.join(classes)})",
         root,
-        wanted=", ".join(f"{split}/{name}/" for split in ("train", "val") for name in classes),
-        download=f"afhq.zip, as {URL} says",
-        put=f"unpack it, so that there is {root / 'train' / classes[0]} with its images",
+        expected=", ".join(f"{split}/{name}/" for split in ("train", "val") for name in classes),
+        download=f"afhq.zip, see {URL}",
+        then=f"unpack it so that {root / 'train' / classes[0]} contains its images",
     )

@@ -1,4 +1,4 @@
-"""Images that are in memory already."""
+"""Images in memory."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +12,10 @@ class ArraySource:
     Args:
         images: uint8 (n, channels, height, width).
         labels: whole numbers (n,).
-        title: what a message calls the whole, such as ``digits (train)``.
+        title: name for messages, such as ``digits (train)``.
 
     Raises:
-        ValueError: dtypes or shapes do not fit.
+        ValueError: a dtype or a shape is wrong.
     """
 
     def __init__(self, images: NDArray[np.uint8], labels: ArrayLike, *, title: str) -> None:
@@ -29,10 +29,10 @@ class ArraySource:
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """Its place, counted from 0."""
+        """Return the title and the image's number from 0."""
         return f"{self.title}, image {range(len(self))[index]}"
 
     def read(self, index: int) -> NDArray[np.uint8]:
-        """Pixels, uint8 (channels, height, width)."""
+        """Return the pixels, uint8 (channels, height, width)."""
         pixels: NDArray[np.uint8] = self.images[index]
         return pixels

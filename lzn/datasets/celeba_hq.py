@@ -1,14 +1,14 @@
-"""CelebA-HQ: 30 000 faces, as a folder of images; all of them are for training."""
+"""CelebA-HQ: a folder of 30 000 faces; all images are for training."""
 
 from pathlib import Path
 
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import find_images
 from lzn.datasets.labels import no_classes
-from lzn.datasets.missing import missing
+from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 
-# What the images' folder is called by those who distribute them or the tools that make them.
+# Names of the images' folder in the distributions and in the output of the tools that make them.
 FOLDERS = (
     "CelebA-HQ-img",
     "CelebAMask-HQ/CelebA-HQ-img",
@@ -29,37 +29,37 @@ FOLDERS = (
 
 
 def open_celeba_hq(root: Path) -> RawDataSet:
-    """Find CelebA-HQ's images: in one of the folders that are customary, or in ``root`` itself.
+    """Find CelebA-HQ's images in one of the usual folders (`FOLDERS`), or in ``root`` itself.
 
-    Subfolders (``train/female``, ...) are searched too; the images have no classes, and none is for testing.
+    Subfolders (``train/female``, ...) are searched too. There are no classes and no test images.
 
     Raises:
         MissingDataError: there are no images.
-        ValueError: two of the folders are there; ``root`` should be the one that is meant.
+        ValueError: two of the folders exist; ``root`` must be one of them.
     """
     found = _distinct([root / name for name in FOLDERS if (root / name).is_dir()])
     if len(found) > 1:
         raise ValueError(
-            f"{root} has CelebA-HQ more than once: {', '.join(str(path) for path in found)}; "
-            "make the one that is meant the root"
+            f"{root} contains CelebA-HQ more than once: {', '.join(str(path) for path in found)}; "
+            "set root to one of these folders"
         )
     place = found[0] if found else root
     images = find_images(place) if place.is_dir() else []
     if not images:
-        raise missing(
+        raise missing_data_error(
             "CelebA-HQ",
             root,
-            wanted=f"the images, in the folder itself or in one called {', '.join(FOLDERS[:4])}, ...",
-            download="celeba_hq.zip, as https://github.com/clovaai/stargan-v2 (README, CelebA-HQ) says, or "
-            "CelebAMask-HQ.zip, as https://github.com/switchablenorms/CelebAMask-HQ says",
-            put=f"unpack it in {root}",
+            expected=f"the images, in this folder or in a folder {', '.join(FOLDERS[:4])}, ...",
+            download="celeba_hq.zip, see https://github.com/clovaai/stargan-v2 (README, CelebA-HQ), or "
+            "CelebAMask-HQ.zip, see https://github.com/switchablenorms/CelebAMask-HQ",
+            then=f"unpack it in {root}",
         )
     train = FileSource(place, images, no_classes(len(images)))
     return RawDataSet(train, FileSource(place, [], []), num_classes=1)
 
 
 def _distinct(folders: list[Path]) -> list[Path]:
-    """Leave out folders that are the same under another name, as where case does not matter."""
+    """Remove folders that are another name of the same folder, as on file systems that ignore case."""
     distinct: list[Path] = []
     for folder in folders:
         if not any(folder.samefile(other) for other in distinct):

@@ -1,4 +1,4 @@
-"""Handwritten digits: 1797 real 8x8 images of ten classes that scikit-learn ships."""
+"""The handwritten digits of scikit-learn: 1797 8x8 grey images of ten classes."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ from lzn.datasets.source import RawDataSet
 
 
 def open_digits(*, test_fraction: float, seed: int) -> RawDataSet:
-    """Split the digits with the classes in equal shares, and spread their 17 grey levels over 0..255.
+    """Split the digits at random, stratified by class, and scale their 17 grey levels to 0..255.
 
     Raises:
         ValueError: ``test_fraction`` is not strictly between 0 and 1.
     """
-    # Imported here: it takes seconds, and every process that reads images imports this package.
+    # Import here: scikit-learn takes seconds, and every process that reads images imports this package.
     import sklearn.datasets  # noqa: PLC0415
     import sklearn.model_selection  # noqa: PLC0415
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lzn.datasets.array_source import ArraySource
 from lzn.datasets.idx_files import read_idx
-from lzn.datasets.missing import missing
+from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
@@ -17,12 +17,12 @@ _FILES = tuple(f"{split}-{kind}" for split in ("train", "t10k") for kind in (_IM
 def open_fashion_mnist(root: Path) -> RawDataSet:
     """Read Fashion-MNIST's four files, gzipped or not.
 
-    They lie in ``root`` (Debian's package ``dataset-fashion-mnist``: /usr/share/datasets/fashion-mnist) or in
-    ``root/FashionMNIST/raw``, as torchvision puts them.
+    They are in ``root`` (Debian's package ``dataset-fashion-mnist``: /usr/share/datasets/fashion-mnist) or in
+    ``root/FashionMNIST/raw``, the folder of torchvision.
 
     Raises:
         MissingDataError: one of the files is missing.
-        ValueError: a file is damaged, or images and labels do not belong together.
+        ValueError: a file is damaged, or images and labels do not match.
     """
     for folder in (root, root / "FashionMNIST" / "raw", root / "raw"):
         found = [_find(folder, name) for name in _FILES]
@@ -31,13 +31,13 @@ def open_fashion_mnist(root: Path) -> RawDataSet:
             return RawDataSet(
                 _read(files[0], files[1], "train"), _read(files[2], files[3], "test"), NUM_CLASSES
             )
-    raise missing(
+    raise missing_data_error(
         "Fashion-MNIST",
         root,
-        wanted=", ".join(_FILES) + ", each gzipped (.gz) or not",
-        download=f"the four files, {URL}/{_FILES[0]}.gz and so on "
+        expected=", ".join(_FILES) + ", each gzipped (.gz) or not",
+        download=f"the four files {URL}/{_FILES[0]}.gz, ... "
         "(on Debian and Ubuntu: apt-get install dataset-fashion-mnist)",
-        put=f"put them into {root} (the package puts them into /usr/share/datasets/fashion-mnist)",
+        then=f"put them into {root} (the package puts them into /usr/share/datasets/fashion-mnist)",
     )
 
 
@@ -49,7 +49,7 @@ def _read(images_file: Path, labels_file: Path, split: str) -> ArraySource:
     images, labels = read_idx(images_file), read_idx(labels_file)
     if images.ndim != 3 or labels.shape != images.shape[:1] or (labels >= NUM_CLASSES).any():
         raise ValueError(
-            f"{images_file} {images.shape} and {labels_file} {labels.shape} do not belong together: there must be "
+            f"{images_file} {images.shape} and {labels_file} {labels.shape} do not match: there must be "
             "one label from 0 to 9 for each image (n, height, width)"
         )
     return ArraySource(images[:, None], labels, title=f"Fashion-MNIST ({split})")

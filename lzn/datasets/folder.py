@@ -1,10 +1,10 @@
-"""Any folder of images."""
+"""A folder of images of the user."""
 
 from pathlib import Path, PurePosixPath
 
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import IMAGE_SUFFIXES, find_images
-from lzn.datasets.missing import missing
+from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 from lzn.datasets.subset import split_at_random
 
@@ -12,27 +12,27 @@ _SPLIT_NAMES = frozenset({"train", "val", "valid", "validation", "test"})
 
 
 def open_folder(root: Path, *, test_fraction: float, seed: int) -> RawDataSet:
-    """Find the images below ``root`` and set some aside for testing, at random.
+    """Find the images below ``root`` and choose some of them for testing at random.
 
-    If two or more subfolders hold images, these are the classes, in sorted order; otherwise there are none.
+    If two or more subfolders contain images, they are the classes, in sorted order; otherwise there are no classes.
 
     Args:
         root: the folder; its subfolders are searched too.
         test_fraction: share of each class that is for testing, in [0, 1).
-        seed: decides which images.
+        seed: seed of the choice.
 
     Raises:
         MissingDataError: there are no images.
-        ValueError: it is not clear what the classes are, or ``test_fraction`` is out of range.
+        ValueError: the classes are ambiguous, or ``test_fraction`` is out of range.
     """
     images = find_images(root) if root.is_dir() else []
     if not images:
-        raise missing(
-            "A folder of images",
+        raise missing_data_error(
+            "The folder of images",
             root,
-            wanted=f"image files ({' '.join(sorted(IMAGE_SUFFIXES))}), also in subfolders",
-            download="nothing: this data set is yours",
-            put="put the images there, or change the data set's root; a subfolder for each class, if there are any",
+            expected=f"image files ({' '.join(sorted(IMAGE_SUFFIXES))}), also in subfolders",
+            download="nothing, because these are your own images",
+            then="put the images there (classes: one subfolder per class), or change root in params.yaml",
         )
     classes = _find_classes(root, images)
     label_of = {name: label for label, name in enumerate(classes)}
@@ -41,24 +41,25 @@ def open_folder(root: Path, *, test_fraction: float, seed: int) -> RawDataSet:
 
 
 def _find_classes(root: Path, images: list[str]) -> list[str]:
-    """Return the names of the classes; none if all images are of one kind."""
+    """Return the names of the classes; an empty list if there are no classes."""
     folders = sorted({_top_folder(path) for path in images})
     classes = [name for name in folders if name]
     if len(classes) < 2:
         return []
     if "train" in classes and _SPLIT_NAMES.issuperset(classes):
         raise ValueError(
-            f"{root} has the folders {', '.join(classes)}, which would be taken for classes; make one of them the root"
+            f"{root} contains the folders {', '.join(classes)}, which are splits and not classes; "
+            "set root to one of them"
         )
     if "" in folders:
         raise ValueError(
-            f"{root} has images beside the folders {', '.join(classes[:5])}, so that these cannot be the classes; "
-            "move those images into a folder too, or the folders into a single one if there are no classes"
+            f"{root} contains images beside the folders {', '.join(classes[:5])}, so these cannot be the classes; "
+            "move those images into a folder, or, without classes, move all folders into one folder"
         )
     return classes
 
 
 def _top_folder(path: str) -> str:
-    """Return the first folder of a path; empty for a file that lies in no folder."""
+    """Return the first folder of a path, or an empty string for a file in no folder."""
     parts = PurePosixPath(path).parts
     return parts[0] if len(parts) > 1 else ""

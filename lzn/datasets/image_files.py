@@ -1,4 +1,4 @@
-"""Find the image files of a folder, in an order that does not depend on the file system."""
+"""Find the image files in a folder, in an order that does not depend on the file system."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ IMAGE_SUFFIXES = frozenset(
 
 
 def is_image_name(path: str) -> bool:
-    """Whether a file's name is that of an image; hidden files (``._cat.jpg``) are none."""
+    """Return whether a file name has an image suffix and is not hidden (such as ``._cat.jpg``)."""
     name = PurePosixPath(path).name
     return not _is_hidden(name) and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
@@ -22,11 +22,11 @@ def is_image_name(path: str) -> bool:
 def find_images(root: Path) -> list[str]:
     """List the image files below ``root``, sorted: paths below ``root`` with ``/`` between their parts.
 
-    Links to files and folders are followed; a folder that is reached twice, as through a loop of links,
-    is listed once, under its real path where it has one below ``root``.
+    Links to files and folders are followed. A folder that is reached twice, such as through a loop of links,
+    is listed once, under its real path if that is below ``root``.
 
     Raises:
-        FileNotFoundError: an image is a link that leads nowhere.
+        FileNotFoundError: an image is a broken link.
         OSError: a folder cannot be listed.
     """
     seen = {_identity(root)}
@@ -66,11 +66,12 @@ def _list_real_folders(root: Path, start: str, images: list[str], seen: set[tupl
 
 
 def _is_present(entry: os.DirEntry[str]) -> bool:
-    """Whether the entry is a file; a link to nowhere is an error, since its image would silently be left out."""
+    """Return whether the entry is a file.
+
+    A broken link is an error, because its image would be left out silently.
+    """
     if entry.is_symlink() and not Path(entry.path).exists():
-        raise FileNotFoundError(
-            f"{entry.path} is a link that leads nowhere; bring its file back or remove it"
-        )
+        raise FileNotFoundError(f"{entry.path} is a broken link; restore its target or remove the link")
     return entry.is_file()
 
 
@@ -84,7 +85,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def source_of_classes(root: Path, classes: Sequence[str]) -> FileSource:
-    """Return the images of the folders ``root/<class>``; a class's label is its place in ``classes``.
+    """Return the images of the folders ``root/<class>``; the label of a class is its index in ``classes``.
 
     Raises:
         ValueError: a class has no images.
@@ -94,7 +95,7 @@ def source_of_classes(root: Path, classes: Sequence[str]) -> FileSource:
     for name in classes:
         found = find_images(root / name)
         if not found:
-            raise ValueError(f"{root / name} holds no images; a class needs one at least")
+            raise ValueError(f"{root / name} contains no images; a class needs at least one")
         paths += [f"{name}/{path}" for path in found]
         counts.append(len(found))
     return FileSource(root, paths, np.repeat(np.arange(len(classes)), counts))

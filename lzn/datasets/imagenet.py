@@ -10,8 +10,8 @@ import numpy as np
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import find_images, is_image_name, source_of_classes
 from lzn.datasets.imagenet_devkit import Devkit, read_devkit
-from lzn.datasets.missing import missing
-from lzn.datasets.source import ImageSource, MissingDataError, RawDataSet
+from lzn.datasets.missing_data import MissingDataError, missing_data_error
+from lzn.datasets.source import ImageSource, RawDataSet
 from lzn.datasets.tar_archive import TarMember, index_tar
 from lzn.datasets.tar_source import TarSource
 
@@ -23,16 +23,16 @@ _WNID = re.compile(r"n\d{8}")
 
 
 def open_imagenet(root: Path) -> RawDataSet:
-    """Find ImageNet: the three archives, which are read where they lie, or folders made of them.
+    """Find ImageNet: the three archives, which are not unpacked, or folders with their content.
 
     Training images are in ``ILSVRC2012_img_train.tar`` or in ``train/<wnid>/``. Validation images are in
-    ``ILSVRC2012_img_val.tar`` or in ``val/``, with ``ILSVRC2012_devkit_t12.tar.gz``, or in ``val/<wnid>/``. All forms
-    give the same images in the same order: training images by class and name, validation images by name. A
-    class is its place among the sorted WordNet ids. Indexing the archives takes minutes.
+    ``ILSVRC2012_img_val.tar`` or in ``val/``, with ``ILSVRC2012_devkit_t12.tar.gz``, or in ``val/<wnid>/``. The
+    images and their order are always the same: training images by class and name, validation images by name. The
+    label of a class is its index in the sorted WordNet ids. Indexing the archives takes minutes.
 
     Raises:
-        MissingDataError: something is missing.
-        ValueError: an archive is damaged, or the parts do not belong together.
+        MissingDataError: an archive or a folder is missing.
+        ValueError: an archive is damaged, or the parts do not match.
     """
     train = _open_train(root)
     return RawDataSet(train.source, _open_val(root, train.wnids), len(train.wnids))
@@ -59,7 +59,7 @@ def _open_train(root: Path) -> _Train:
 
 
 def _open_train_archive(archive: Path) -> _Train:
-    """Index the archive, which consists of one archive for each class."""
+    """Index the archive, which contains one archive per class."""
     classes = index_tar(archive)
     images: list[TarMember] = []
     counts: list[int] = []
@@ -67,11 +67,11 @@ def _open_train_archive(archive: Path) -> _Train:
         path = PurePosixPath(member.name)
         if path.suffix != ".tar" or not _WNID.fullmatch(path.stem):
             raise ValueError(
-                f"{archive} is not {TRAIN_ARCHIVE}: it holds {member.name}, no archive of a class"
+                f"{archive} is not {TRAIN_ARCHIVE}: its member {member.name} is not the archive of a class"
             )
         of_class = [image for image in index_tar(archive, member) if is_image_name(image.name)]
         if not of_class:
-            raise ValueError(f"{archive}: {member.name} holds no images; a class needs one at least")
+            raise ValueError(f"{archive}: {member.name} contains no images; a class needs at least one")
         images += of_class
         counts.append(len(of_class))
     labels = np.repeat(np.arange(len(classes)), counts)
@@ -92,21 +92,21 @@ def _open_val(root: Path, wnids: Sequence[str]) -> ImageSource:
     if images and has_devkit:
         labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(images), folder)
         return FileSource(folder, images, labels)
-    wanted = f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}, or val/<wnid>/"
-    raise _missing("ImageNet (validation images)", root, wanted, f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}")
+    expected = f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}, or val/<wnid>/"
+    raise _missing("ImageNet (validation images)", root, expected, f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}")
 
 
 def _labels_by_devkit(devkit: Devkit, wnids: Sequence[str], num_images: int, place: Path) -> list[int]:
-    """Return the labels of the validation images in the order of their names, which count from 1 on."""
+    """Return the labels of the validation images in the order of their names, which are numbered from 1."""
     if devkit.wnids != tuple(wnids):
-        odd = sorted(set(devkit.wnids).symmetric_difference(wnids))
+        different = sorted(set(devkit.wnids).symmetric_difference(wnids))
         raise ValueError(
-            f"training images and development kit differ in {len(odd)} classes, such as {odd[0]}"
+            f"training images and development kit differ in {len(different)} classes, such as {different[0]}"
         )
     if num_images != len(devkit.validation_wnids):
         raise ValueError(
-            f"{place} holds {num_images} images, but the development kit has labels for "
-            f"{len(devkit.validation_wnids)}; are some missing?"
+            f"{place} contains {num_images} images, but the development kit has "
+            f"{len(devkit.validation_wnids)} labels; download the missing images"
         )
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
     return [label_of[wnid] for wnid in devkit.validation_wnids]
@@ -116,12 +116,12 @@ def _labels_by_folder(folder: Path, images: Sequence[str], wnids: Sequence[str])
     label_of = {wnid: label for label, wnid in enumerate(wnids)}
     unknown = [path for path in images if PurePosixPath(path).parts[0] not in label_of]
     if unknown:
-        raise ValueError(f"{folder / unknown[0]} is in no folder of a class that has training images")
+        raise ValueError(f"{folder / unknown[0]} is in a folder that is not a class of the training images")
     return [label_of[PurePosixPath(path).parts[0]] for path in images]
 
 
 def _class_folders(folder: Path) -> tuple[str, ...]:
-    """Return the names of subfolders that are WordNet ids, sorted."""
+    """Return the sorted names of the subfolders that are WordNet ids."""
     if not folder.is_dir():
         return ()
     return tuple(
@@ -130,15 +130,15 @@ def _class_folders(folder: Path) -> tuple[str, ...]:
 
 
 def _file_name(path: str) -> tuple[str, str]:
-    """Sort key: the file's name, whatever folder it is in; then the whole path, for a fixed order."""
+    """Return the sort key of a path: the file name without folders, then the whole path."""
     return PurePosixPath(path).name, path
 
 
-def _missing(what: str, root: Path, wanted: str, archives: str) -> MissingDataError:
-    return missing(
-        what,
+def _missing(name: str, root: Path, expected: str, archives: str) -> MissingDataError:
+    return missing_data_error(
+        name,
         root,
-        wanted=wanted,
+        expected=expected,
         download=f"{archives} from {URL} (registration is needed)",
-        put=f"put them into {root}; they need not be unpacked",
+        then=f"put them into {root}; do not unpack them",
     )

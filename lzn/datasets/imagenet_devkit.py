@@ -1,4 +1,4 @@
-"""ImageNet's development kit: which class each validation image has."""
+"""ImageNet's development kit, which holds the class of each validation image."""
 
 import io
 import zlib
@@ -13,16 +13,16 @@ from lzn.datasets.tar_archive import read_gzipped_members
 _FOLDER = "ILSVRC2012_devkit_t12/data"
 _SYNSETS = f"{_FOLDER}/meta.mat"
 _GROUND_TRUTH = f"{_FOLDER}/ILSVRC2012_validation_ground_truth.txt"
-# What scipy raises for files that are damaged, or no MATLAB files.
-_MAT_DAMAGE = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
+# The errors of SciPy for damaged files and files of another format.
+_MAT_ERRORS = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
 class Devkit:
-    """What is used of the kit.
+    """The content of the kit that is used here.
 
     Attributes:
-        wnids: WordNet ids of the classes, sorted.
+        wnids: sorted WordNet ids of the classes.
         validation_wnids: WordNet id of each validation image, in the order of their file names.
     """
 
@@ -34,24 +34,26 @@ def read_devkit(archive: Path) -> Devkit:
     """Read ``ILSVRC2012_devkit_t12.tar.gz``.
 
     Raises:
-        ValueError: the archive is damaged, or it is not that kit.
+        ValueError: the archive is damaged, or is not the kit.
         OSError: the file cannot be read.
     """
     contents = read_gzipped_members(archive, (_SYNSETS, _GROUND_TRUTH))
-    lacking = [name for name in (_SYNSETS, _GROUND_TRUTH) if name not in contents]
-    if lacking:
-        raise ValueError(f"{archive} is not ImageNet's development kit: it lacks {', '.join(lacking)}")
+    absent = [name for name in (_SYNSETS, _GROUND_TRUTH) if name not in contents]
+    if absent:
+        raise ValueError(
+            f"{archive} is not ImageNet's development kit: it does not contain {', '.join(absent)}"
+        )
     wnids = _read_synsets(contents[_SYNSETS], archive)
     try:
         labels = [int(line) for line in contents[_GROUND_TRUTH].decode("ascii").split()]
         validation_wnids = tuple(wnids[label] for label in labels)
     except (ValueError, KeyError) as error:
-        raise ValueError(f"{archive}: {_GROUND_TRUTH} has a line that is no class: {error}") from error
+        raise ValueError(f"{archive}: {_GROUND_TRUTH} has a line that is not a class: {error}") from error
     return Devkit(tuple(sorted(wnids.values())), validation_wnids)
 
 
 def _read_synsets(content: bytes, archive: Path) -> dict[int, str]:
-    """Return the WordNet id of each class by its ILSVRC2012 number; groups of classes, with children, are left out."""
+    """Return the WordNet id of each class by its ILSVRC2012 number, without groups of classes (with children)."""
     try:
         synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return {
@@ -59,5 +61,5 @@ def _read_synsets(content: bytes, archive: Path) -> dict[int, str]:
             for synset in synsets
             if synset["num_children"] == 0
         }
-    except (*_MAT_DAMAGE, KeyError, IndexError) as error:
+    except (*_MAT_ERRORS, KeyError, IndexError) as error:
         raise ValueError(f"{archive}: {_SYNSETS} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""Images that are the values of an LMDB database, as LSUN is distributed."""
+"""Images in an LMDB database, the format of LSUN."""
 
 import os
 from functools import lru_cache
@@ -8,22 +8,22 @@ import lmdb
 from numpy.typing import ArrayLike
 
 from lzn.datasets.labels import as_labels
-from lzn.datasets.names import Names, printable
+from lzn.datasets.names import PackedNames, printable
 
 
 class LmdbSource:
-    """Image files under keys; the database is opened at the first read, in each process for itself.
+    """Image files under keys. Each process opens the database at its first read.
 
     Args:
-        folder: the database's folder, with ``data.mdb``.
+        folder: the database's folder, which contains ``data.mdb``.
         keys: keys of the images.
         labels: whole numbers (n,).
 
     Raises:
-        ValueError: there is not one label for each key.
+        ValueError: ``labels`` does not hold one label per key.
     """
 
-    def __init__(self, folder: Path, keys: Names, labels: ArrayLike) -> None:
+    def __init__(self, folder: Path, keys: PackedNames, labels: ArrayLike) -> None:
         self.folder = folder
         self.keys = keys
         self.labels = as_labels(labels, len(keys))
@@ -32,14 +32,14 @@ class LmdbSource:
         return len(self.keys)
 
     def name(self, index: int) -> str:
-        """The database's path and the key."""
+        """Return the database's path and the key."""
         return f"{printable(os.fsencode(self.folder))}: {printable(self.keys[index])}"
 
     def read(self, index: int) -> bytes:
-        """The value under the key.
+        """Return the value under the key.
 
         Raises:
-            OSError: the key is gone, or the database is damaged there.
+            OSError: the key does not exist, or the database is damaged.
         """
         try:
             with _open_database(self.folder).begin() as transaction:
@@ -47,19 +47,19 @@ class LmdbSource:
         except lmdb.Error as error:
             raise OSError(f"{self.name(index)}: {error}") from error
         if content is None:
-            raise OSError(f"{self.name(index)}: the key is not in the database any more")
+            raise OSError(f"{self.name(index)}: the key is not in the database")
         return content
 
 
-def list_keys(folder: Path) -> Names:
-    """List the keys of a database, in their sorted order.
+def list_keys(folder: Path) -> PackedNames:
+    """List the sorted keys of a database.
 
     Raises:
-        ValueError: the folder is not an LMDB database, or it is damaged.
+        ValueError: the folder is not an LMDB database, or the database is damaged.
     """
     try:
         with _open_database(folder).begin() as transaction, transaction.cursor() as cursor:
-            return Names.of(cursor.iternext(keys=True, values=False))
+            return PackedNames.of(cursor.iternext(keys=True, values=False))
     except lmdb.Error as error:
         raise ValueError(
             f"{folder} cannot be read as an LMDB database ({error}); download it again"
@@ -72,10 +72,10 @@ def _open_database(folder: Path) -> lmdb.Environment:
 
 @lru_cache(maxsize=8)
 def _open_once(folder: Path) -> lmdb.Environment:
-    """Open a database for reading, once: LMDB does not let a process open one twice at a time."""
-    # Without a lock file, read-only media will do; nobody writes meanwhile. Images are read in any order.
+    """Open a database for reading once per process, because LMDB does not allow a second time."""
+    # No lock file, because the folder can be read-only and nobody writes. No readahead, because reads are random.
     return lmdb.open(str(folder), readonly=True, lock=False, readahead=False, create=False)
 
 
-# An open database must not be used in a child of the process that opened it: the child opens its own.
+# A forked child must not use a database that its parent opened, so it opens the database again.
 os.register_at_fork(after_in_child=_open_once.cache_clear)

@@ -1,4 +1,4 @@
-"""LSUN-Bedroom: 3 033 042 bedrooms, 256 pixels on the shorter side, and 300 for validation."""
+"""LSUN-Bedroom: 3 033 042 training and 300 validation images, 256 pixels on the shorter side."""
 
 from pathlib import Path
 
@@ -6,32 +6,32 @@ from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import find_images
 from lzn.datasets.labels import no_classes
 from lzn.datasets.lmdb_source import LmdbSource, list_keys
-from lzn.datasets.missing import missing
+from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import ImageSource, RawDataSet
 
 URL = "http://dl.yf.io/lsun/scenes/bedroom_train_lmdb.zip"
 
 
 def open_lsun_bedroom(root: Path) -> RawDataSet:
-    """Find LSUN's bedrooms: ``root/bedroom_train_lmdb``, or the folder ``root/bedroom_train`` of images.
+    """Find LSUN-Bedroom in the database ``root/bedroom_train_lmdb`` or the folder ``root/bedroom_train``.
 
-    ``root`` may also be the database or the folder of images itself. The test images are ``bedroom_val_lmdb`` or
-    ``bedroom_val``; without them there are none. The images have no classes.
+    ``root`` can also be the database or the folder of images itself. The test images are ``bedroom_val_lmdb`` or
+    ``bedroom_val`` and are optional. The images have no classes.
 
     Raises:
-        MissingDataError: there are no images for training.
+        MissingDataError: there are no training images.
         ValueError: a database is damaged.
     """
     train = _find_split(root, "train")
     if train is None:
         train = _open_place(root)
     if train is None or len(train) == 0:
-        raise missing(
+        raise missing_data_error(
             "LSUN-Bedroom",
             root,
-            wanted="bedroom_train_lmdb/data.mdb, or images in bedroom_train/ or in the folder itself",
+            expected="bedroom_train_lmdb/data.mdb, or images in bedroom_train/ or in this folder",
             download=f"bedroom_train_lmdb.zip from {URL}, or with https://github.com/fyu/lsun",
-            put=f"unpack it in {root}, so that there is {root / 'bedroom_train_lmdb' / 'data.mdb'}",
+            then=f"unpack it in {root} so that {root / 'bedroom_train_lmdb' / 'data.mdb'} exists",
         )
     test = _find_split(root, "val")
     return RawDataSet(train, FileSource(root, [], []) if test is None else test, num_classes=1)
@@ -45,7 +45,7 @@ def _find_split(root: Path, split: str) -> ImageSource | None:
 
 
 def _open_place(folder: Path) -> ImageSource | None:
-    """Open a database or a folder of images; None if it is neither, or has the validation images below it."""
+    """Open a database or a folder of images; None if it is neither, or contains the validation images."""
     if (folder / "data.mdb").is_file():
         keys = list_keys(folder)
         return LmdbSource(folder, keys, no_classes(len(keys)))

@@ -1,7 +1,7 @@
-"""CIFAR's pickles, read without running anything that a pickle may name.
+"""Read CIFAR's pickles without running the functions that a pickle names.
 
-A pickle is a program. This reader knows three of the names that such a program can call, those that NumPy arrays
-consist of, and gives them meanings of its own, which store bytes; every other name is refused.
+A pickle is a program that can call any function by name. This reader accepts only the names that NumPy arrays need,
+replaces them by classes that store bytes, and raises an error for every other name.
 """
 
 import io
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What a damaged or foreign pickle can raise, by the documentation of `pickle.Unpickler.load` and its opcodes.
-_DAMAGE = (
+# The errors for a damaged or foreign pickle, by the documentation of `pickle.Unpickler.load` and its opcodes.
+_UNPICKLING_ERRORS = (
     pickle.UnpicklingError,
     AttributeError,
     EOFError,
@@ -26,32 +26,32 @@ _DAMAGE = (
 
 
 def load_pickled_arrays(content: bytes, *, title: str) -> dict[str, object]:
-    """Read a pickled dictionary of lists, numbers, strings and uint8 arrays, as Python 2 and 3 write it.
+    """Read a pickled dictionary of lists, numbers, strings and uint8 arrays, written by Python 2 or 3.
 
     Raises:
-        ValueError: it is damaged, or it names anything beside the parts of an array.
+        ValueError: the pickle is damaged, or names something else than the parts of an array.
     """
     try:
         loaded = _ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
         if not isinstance(loaded, dict):
-            raise ValueError(f"it holds a {type(loaded).__name__}, not a dictionary")
+            raise ValueError(f"it contains a {type(loaded).__name__} and not a dictionary")
         return {_as_text(key): _as_array(value) for key, value in loaded.items()}
-    except _DAMAGE as error:
+    except _UNPICKLING_ERRORS as error:
         raise ValueError(f"{title} cannot be read as a pickle of arrays: {error}") from error
 
 
 class _PickledType:
-    """Stands for ``numpy.dtype``: the element type's code, such as ``u1``."""
+    """Replaces ``numpy.dtype``; holds the code of the element type, such as ``u1``."""
 
     def __init__(self, code: str | bytes, *_flags: object) -> None:
         self.code = _as_text(code)
 
     def __setstate__(self, _state: object) -> None:
-        """Byte order and alignment do not matter for single bytes."""
+        """Ignore byte order and alignment, which do not matter for single bytes."""
 
 
 class _PickledArray:
-    """Stands for an array: its shape and its bytes."""
+    """Replaces an array; holds its shape and its bytes."""
 
     def __init__(self, *_arguments: object) -> None:
         self.state: tuple[Any, ...] = ()
@@ -80,7 +80,7 @@ class _ArrayUnpickler(pickle.Unpickler):
         known = _KNOWN_NAMES.get((module_name, global_name))
         if known is None:
             raise pickle.UnpicklingError(
-                f"it names {module_name}.{global_name}, which no array needs; refused"
+                f"it names {module_name}.{global_name}, which is not allowed because arrays do not need it"
             )
         return known
 

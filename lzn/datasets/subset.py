@@ -1,4 +1,4 @@
-"""A part of a source, and random splits."""
+"""Subsets of a source, and random splits."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ class Subset:
     """Some images of a source, in the order of ``indices``.
 
     Args:
-        source: the whole.
+        source: the source of the images.
         indices: whole numbers (m,), each from 0 to ``len(source) - 1``.
 
     Raises:
-        ValueError: an index lies outside of the source.
+        ValueError: an index is out of range.
     """
 
     def __init__(self, source: ImageSource, indices: ArrayLike) -> None:
@@ -35,31 +35,31 @@ class Subset:
         return self.source.labels[self.indices]
 
     def name(self, index: int) -> str:
-        """What the source calls it."""
+        """Return the image's name in the source."""
         return self.source.name(int(self.indices[index]))
 
     def read(self, index: int) -> bytes | NDArray[np.uint8]:
-        """What the source reads."""
+        """Read the image from the source."""
         return self.source.read(int(self.indices[index]))
 
 
 @dataclass(frozen=True)
 class SplitIndices:
-    """Which images are for training and which for testing: ascending int64 indices, each image in one of the two."""
+    """The image indices of both splits, ascending int64; each image is in exactly one split."""
 
     train: NDArray[np.int64]
     test: NDArray[np.int64]
 
 
 def stratified_split(labels: NDArray[np.int64], *, test_fraction: float, seed: int) -> SplitIndices:
-    """Choose test images at random, every class with its share.
+    """Choose test images at random with the same share of every class.
 
-    A class gives its share of the test images to within one image, and keeps one for training at least.
+    The number of test images of a class is exact to one image. At least one image of a class is for training.
 
     Args:
         labels: class of each image, int64 (n,).
         test_fraction: share of the images that is for testing, in [0, 1).
-        seed: decides which.
+        seed: seed of the choice.
 
     Raises:
         ValueError: ``test_fraction`` is not in [0, 1).
@@ -67,7 +67,7 @@ def stratified_split(labels: NDArray[np.int64], *, test_fraction: float, seed: i
     if not 0.0 <= test_fraction < 1.0:
         raise ValueError(f"test_fraction must be at least 0 and below 1, got {test_fraction}")
     counts = np.bincount(labels)
-    # Rounding the running total, not each class, keeps the total right where classes are small.
+    # Round the running total and not each class, so that the total is right for small classes.
     totals = np.rint(test_fraction * np.concatenate([[0], np.cumsum(counts)])).astype(np.int64)
     generator = np.random.default_rng(seed)
     is_test = np.zeros(len(labels), dtype=bool)
@@ -78,6 +78,6 @@ def stratified_split(labels: NDArray[np.int64], *, test_fraction: float, seed: i
 
 
 def split_at_random(source: ImageSource, *, num_classes: int, test_fraction: float, seed: int) -> RawDataSet:
-    """Split a source by `stratified_split`."""
+    """Split a source with `stratified_split`."""
     chosen = stratified_split(source.labels, test_fraction=test_fraction, seed=seed)
     return RawDataSet(Subset(source, chosen.train), Subset(source, chosen.test), num_classes)

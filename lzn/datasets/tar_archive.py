@@ -1,4 +1,4 @@
-"""Tar archives that are read where they lie: where each member's bytes are, nothing is extracted."""
+"""Read the members of tar archives in place, by the offsets of their bytes; no member is extracted."""
 
 import gzip
 import io
@@ -16,12 +16,12 @@ BLOCK = 512  # bytes; a tar archive ends with blocks of zeros
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A file within an archive.
+    """A file in an archive.
 
     Attributes:
-        name: its path in the archive, without a leading ``./``.
-        offset: where its bytes begin in the outermost archive's file.
-        size: their number.
+        name: path in the archive, without a leading ``./``.
+        offset: position of its first byte in the file of the outermost archive.
+        size: number of bytes.
     """
 
     name: str
@@ -34,11 +34,11 @@ def index_tar(archive: Path, within: TarMember | None = None) -> list[TarMember]
 
     Args:
         archive: the archive's file.
-        within: list the files of this member instead, which is a tar archive itself.
+        within: a member that is a tar archive; its files are listed instead.
 
     Raises:
-        ValueError: the archive is damaged, cut off or compressed, or a member is not a plain file or folder, has a
-            path that leads out of the archive, or is there twice.
+        ValueError: the archive is damaged, truncated or compressed, or a member is not a regular file or folder, has
+            a path outside the archive, or occurs twice.
         OSError: the file cannot be read.
     """
     title = str(archive) if within is None else f"{archive}: {within.name}"
@@ -52,7 +52,7 @@ def index_tar(archive: Path, within: TarMember | None = None) -> list[TarMember]
     members.sort(key=lambda member: member.name)
     for first, second in pairwise(members):
         if first.name == second.name:
-            raise ValueError(f"{title}: {first.name} is in it twice; which one is meant?")
+            raise ValueError(f"{title} contains {first.name} twice; make the archive again")
     return members
 
 
@@ -60,7 +60,7 @@ def read_member(archive: Path, member: TarMember) -> bytes:
     """Read a member's bytes.
 
     Raises:
-        OSError: they cannot be read, or the file ends before they do.
+        OSError: the file cannot be read, or ends within the member.
     """
     with archive.open("rb", buffering=0) as file:
         file.seek(member.offset)
@@ -71,10 +71,10 @@ def read_member(archive: Path, member: TarMember) -> bytes:
 
 
 def read_gzipped_members(archive: Path, names: Collection[str]) -> dict[str, bytes]:
-    """Read the named files of a ``.tar.gz`` archive; those that it does not have are left out of the result.
+    """Read the named files of a ``.tar.gz`` archive; absent files are left out of the result.
 
     Raises:
-        ValueError: the archive is damaged or cut off, or a named member is not a plain file.
+        ValueError: the archive is damaged or truncated, or a named member is not a regular file.
         OSError: the file cannot be read.
     """
     found: dict[str, bytes] = {}
@@ -83,49 +83,51 @@ def read_gzipped_members(archive: Path, names: Collection[str]) -> dict[str, byt
             for entry in tar:
                 name = entry.name.removeprefix("./")
                 if name in names:
-                    _check_plain_file(entry, str(archive))
+                    _check_regular_file(entry, str(archive))
                     content = tar.extractfile(entry)
-                    assert content is not None  # plain files have content
+                    assert content is not None  # regular files have content
                     found[name] = content.read()
-            while stream.read(_CHUNK):  # up to the end, where gzip compares its checksum
+            while stream.read(_CHUNK):  # read to the end, where gzip checks its checksum
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"{archive} is damaged or cut off ({error}); download it again") from error
+        raise ValueError(f"{archive} is damaged or truncated ({error}); download it again") from error
     return found
 
 
 def _list_entries(section: "_Section", title: str) -> list[tarfile.TarInfo]:
-    """List files, having made sure that the listing ended at the archive's end mark."""
+    """List the files, and check that the listing ends at the archive's end mark."""
     try:
         with tarfile.open(fileobj=section, mode="r:") as tar:
             entries = [entry for entry in tar if not entry.isdir()]
             end = tar.offset
     except tarfile.TarError as error:
         raise ValueError(
-            f"{title} is damaged, cut off or compressed ({error}); download it again, or decompress it"
+            f"{title} is damaged, truncated or compressed ({error}); download it again, or decompress it"
         ) from error
-    # tarfile takes a damaged header for the end of the archive: what follows would silently be missing.
+    # tarfile stops silently at a damaged header, as if it were the end of the archive.
     section.seek(end)
     if section.read(BLOCK) != bytes(BLOCK):
-        raise ValueError(f"{title} is damaged or cut off at byte {end}; download it again")
+        raise ValueError(f"{title} is damaged or truncated at byte {end}; download it again")
     return entries
 
 
 def _checked_name(entry: tarfile.TarInfo, title: str) -> str:
-    _check_plain_file(entry, title)
+    _check_regular_file(entry, title)
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts or "\0" in entry.name or not path.parts:
-        raise ValueError(f"{title}: a member's path leads out of the archive: {entry.name!r}")
+        raise ValueError(f"{title}: the path of a member is outside the archive: {entry.name!r}")
     return str(path)
 
 
-def _check_plain_file(entry: tarfile.TarInfo, title: str) -> None:
+def _check_regular_file(entry: tarfile.TarInfo, title: str) -> None:
     if not entry.isreg() or entry.issparse():
-        raise ValueError(f"{title}: {entry.name!r} is a link, a device or sparse; only plain files are read")
+        raise ValueError(
+            f"{title}: {entry.name!r} is a link, a device or a sparse file; only regular files are read"
+        )
 
 
 def _read_fully(file: IO[bytes], size: int) -> bytes:
-    """Read ``size`` bytes, or up to the end: one unbuffered read may return less."""
+    """Read ``size`` bytes or up to the end of the file; one unbuffered read can return less."""
     parts: list[bytes] = []
     missing = size
     while missing and (part := file.read(missing)):
@@ -135,7 +137,7 @@ def _read_fully(file: IO[bytes], size: int) -> bytes:
 
 
 class _Section(io.RawIOBase):
-    """The bytes of one member, as a file of their own."""
+    """The bytes of one member as a file."""
 
     def __init__(self, file: IO[bytes], member: TarMember) -> None:
         self._file = file
@@ -147,7 +149,7 @@ class _Section(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        assert whence == io.SEEK_SET  # all that tarfile uses
+        assert whence == io.SEEK_SET  # the only value that tarfile uses
         self._place = offset
         return offset
 

@@ -1,4 +1,4 @@
-"""Finding image files: order, links, hidden files, and what is no image."""
+"""Finding image files: order, links, hidden files, and other files."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_the_order_does_not_depend_on_the_order_of_creation(tmp_path: Path) -> N
     assert find_images(tmp_path / "one") == find_images(tmp_path / "two") == sorted(names)
 
 
-def test_hidden_files_and_what_is_no_image_are_left_out(tmp_path: Path) -> None:
+def test_hidden_files_and_other_files_are_left_out(tmp_path: Path) -> None:
     write_images(tmp_path, ["1.jpg"])
     others = [
         ".hidden.jpg",
@@ -46,7 +46,7 @@ def test_a_loop_of_links_ends_and_no_image_is_listed_twice(tmp_path: Path) -> No
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "a" / "across").symlink_to("../b")
     (tmp_path / "b" / "across").symlink_to("../a")
-    (tmp_path / "self").symlink_to("self")  # a link to itself is neither file nor folder
+    (tmp_path / "self").symlink_to("self")  # a link to itself is neither a file nor a folder
     assert find_images(tmp_path) == ["a/1.jpg", "b/2.jpg"]
 
 
@@ -59,18 +59,18 @@ def test_links_to_images_and_folders_elsewhere_are_followed(tmp_path: Path) -> N
     assert find_images(root) == ["2.jpg", "linked/2.jpg", "linked/x/1.jpg"]
 
 
-def test_an_image_that_is_a_link_to_nowhere_is_an_error_with_its_name(tmp_path: Path) -> None:
+def test_the_error_names_an_image_that_is_a_broken_link(tmp_path: Path) -> None:
     (tmp_path / "lost.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    with pytest.raises(FileNotFoundError, match=r"lost\.jpg is a link that leads nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"lost\.jpg is a broken link"):
         find_images(tmp_path)
 
 
-def test_a_pipe_named_like_an_image_is_left_out(tmp_path: Path) -> None:
+def test_a_pipe_with_an_image_suffix_is_left_out(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert find_images(tmp_path) == []
 
 
-def test_the_images_of_classes_come_class_by_class(tmp_path: Path) -> None:
+def test_images_are_ordered_by_class(tmp_path: Path) -> None:
     write_images(tmp_path, ["cat/1.jpg", "cat/2.jpg", "cat-2/1.jpg", "dog/1.jpg"])
     source = source_of_classes(tmp_path, ["cat", "cat-2"])
     assert [source.name(index) for index in range(3)] == [
@@ -79,8 +79,8 @@ def test_the_images_of_classes_come_class_by_class(tmp_path: Path) -> None:
     assert source.labels.tolist() == [0, 0, 1]
 
 
-def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
+def test_a_class_without_images_is_an_error(tmp_path: Path) -> None:
     write_images(tmp_path, ["cat/1.jpg"])
     (tmp_path / "dog").mkdir()
-    with pytest.raises(ValueError, match="dog holds no images"):
+    with pytest.raises(ValueError, match="dog contains no images"):
         source_of_classes(tmp_path, ["cat", "dog"])

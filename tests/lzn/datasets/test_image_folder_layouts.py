@@ -1,4 +1,4 @@
-"""Data sets that are folders of images: AFHQ, CelebA-HQ, and a folder of one's own."""
+"""Data sets that are folders of images: AFHQ, CelebA-HQ, and a folder of the user."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ AFHQ = [
 
 
 @pytest.mark.parametrize("place", ["", "afhq"])
-def test_afhq_is_its_cats_by_default(tmp_path: Path, place: str) -> None:
+def test_the_default_of_afhq_is_cats(tmp_path: Path, place: str) -> None:
     files = write_images(tmp_path / place, AFHQ)
     data = open_afhq(tmp_path)
     assert contents(data.train) == [files[AFHQ[0]], files[AFHQ[1]]]
@@ -26,7 +26,7 @@ def test_afhq_is_its_cats_by_default(tmp_path: Path, place: str) -> None:
     assert (data.train.labels.tolist(), data.num_classes) == ([0, 0], 1)
 
 
-def test_several_animals_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_several_animals_are_classes_sorted_by_name(tmp_path: Path) -> None:
     write_images(tmp_path, AFHQ)
     data = open_afhq(tmp_path, animals=("dog", "cat"))
     assert data.train.labels.tolist() == [0, 0, 1]
@@ -35,20 +35,22 @@ def test_several_animals_are_classes_in_the_order_of_their_names(tmp_path: Path)
     assert data.num_classes == 2
 
 
-def test_the_second_version_of_afhq_calls_its_test_images_test(tmp_path: Path) -> None:
+def test_the_test_folder_of_afhq_version_2_is_read(tmp_path: Path) -> None:
     write_images(tmp_path, ["train/cat/pixabay_cat_000002.png", "test/cat/pixabay_cat_000117.png"])
     data = open_afhq(tmp_path)
     assert (len(data.train), len(data.test)) == (1, 1)
 
 
-def test_missing_cats_say_what_to_download_and_where_they_go(tmp_path: Path) -> None:
+def test_the_error_for_missing_cats_says_what_to_download_and_where_to_put_it(tmp_path: Path) -> None:
     write_images(tmp_path, ["train/dog/1.jpg", "val/dog/2.jpg", "val/cat/3.jpg"])
-    with pytest.raises(MissingDataError, match=r"(?s)AFHQ \(cat\).*stargan-v2.*train/cat with its images"):
+    with pytest.raises(
+        MissingDataError, match=r"(?s)AFHQ \(cat\).*stargan-v2.*train/cat contains its images"
+    ):
         open_afhq(tmp_path)
 
 
-def test_afhq_of_no_animals_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="one folder at least"):
+def test_afhq_without_animals_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least one folder"):
         open_afhq(tmp_path, animals=())
 
 
@@ -62,14 +64,14 @@ CELEBA_LAYOUTS = [
 
 
 @pytest.mark.parametrize(("folder", "names"), CELEBA_LAYOUTS)
-def test_celeba_hq_is_found_as_people_have_it(tmp_path: Path, folder: str, names: list[str]) -> None:
+def test_celeba_hq_is_found_in_its_usual_folders(tmp_path: Path, folder: str, names: list[str]) -> None:
     files = write_images(tmp_path / folder, names)
     data = open_celeba_hq(tmp_path)
     assert contents(data.train) == list(files.values())
     assert (len(data.test), data.num_classes, set(data.train.labels.tolist())) == (0, 1, {0})
 
 
-def test_the_masks_beside_celeba_hq_are_no_faces(tmp_path: Path) -> None:
+def test_the_masks_beside_celeba_hq_are_not_read(tmp_path: Path) -> None:
     write_images(
         tmp_path / "CelebAMask-HQ", ["CelebA-HQ-img/0.jpg", "CelebAMask-HQ-mask-anno/0/00000_hair.png"]
     )
@@ -77,7 +79,7 @@ def test_the_masks_beside_celeba_hq_are_no_faces(tmp_path: Path) -> None:
         assert len(open_celeba_hq(root).train) == 1
 
 
-def test_two_copies_of_celeba_hq_are_not_mixed(tmp_path: Path) -> None:
+def test_two_copies_of_celeba_hq_are_an_error(tmp_path: Path) -> None:
     write_images(tmp_path, ["data256x256/1.jpg", "data1024x1024/1.jpg"])
     with pytest.raises(ValueError, match="more than once"):
         open_celeba_hq(tmp_path)
@@ -85,9 +87,11 @@ def test_two_copies_of_celeba_hq_are_not_mixed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("exists", [True, False])
-def test_missing_faces_say_what_to_download_and_where_they_go(tmp_path: Path, exists: bool) -> None:
+def test_the_error_for_missing_faces_says_what_to_download_and_where_to_put_it(
+    tmp_path: Path, exists: bool
+) -> None:
     root = tmp_path if exists else tmp_path / "nowhere"
-    with pytest.raises(MissingDataError, match=r"(?s)CelebAMask-HQ\.zip, as https://.*unpack it in"):
+    with pytest.raises(MissingDataError, match=r"(?s)CelebAMask-HQ\.zip, see https://.*unpack it in"):
         open_celeba_hq(root)
 
 
@@ -100,7 +104,7 @@ def test_subfolders_with_images_are_classes(tmp_path: Path) -> None:
     assert labels == {"3.jpg": 0, "1.png": 1, "2.png": 1, "4.webp": 2}
 
 
-def test_classes_and_order_are_those_of_torchvision(tmp_path: Path) -> None:
+def test_classes_and_order_are_the_same_as_in_torchvision(tmp_path: Path) -> None:
     write_images(tmp_path, [f"{name}/{index}.jpg" for name in ("dog", "Cat", "emu") for index in (1, 2, 10)])
     data = open_folder(tmp_path, test_fraction=0, seed=0).train
     ours = [(data.name(index), int(label)) for index, label in enumerate(data.labels)]
@@ -108,7 +112,7 @@ def test_classes_and_order_are_those_of_torchvision(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [["1.jpg", "2.jpg"], ["only/1.jpg", "only/2.jpg"], ["1.jpg", "only/2.jpg"]])
-def test_without_two_folders_of_images_there_are_no_classes(tmp_path: Path, names: list[str]) -> None:
+def test_with_fewer_than_two_folders_of_images_there_are_no_classes(tmp_path: Path, names: list[str]) -> None:
     write_images(tmp_path, names)
     data = open_folder(tmp_path, test_fraction=0, seed=0)
     assert (data.num_classes, data.train.labels.tolist()) == (1, [0, 0])
@@ -121,19 +125,19 @@ def test_a_share_of_each_class_is_for_testing(tmp_path: Path) -> None:
     assert sorted(contents(data.train) + contents(data.test)) == sorted(files.values())
 
 
-def test_images_beside_class_folders_are_refused(tmp_path: Path) -> None:
+def test_images_beside_class_folders_are_an_error(tmp_path: Path) -> None:
     write_images(tmp_path, ["a/1.jpg", "b/2.jpg", "3.jpg"])
     with pytest.raises(ValueError, match="images beside the folders a, b"):
         open_folder(tmp_path, test_fraction=0, seed=0)
 
 
-def test_folders_of_splits_are_not_taken_for_classes(tmp_path: Path) -> None:
+def test_folders_of_splits_are_an_error_and_not_classes(tmp_path: Path) -> None:
     write_images(tmp_path, ["train/a/1.jpg", "val/a/2.jpg"])
-    with pytest.raises(ValueError, match="would be taken for classes; make one of them the root"):
+    with pytest.raises(ValueError, match="which are splits and not classes; set root to one of them"):
         open_folder(tmp_path, test_fraction=0, seed=0)
 
 
-def test_a_folder_without_images_says_which_files_count(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_without_images_lists_the_image_suffixes(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("no image")
     with pytest.raises(MissingDataError, match=r"(?s)\.jpeg .*\.png .*put the images there"):
         open_folder(tmp_path, test_fraction=0, seed=0)

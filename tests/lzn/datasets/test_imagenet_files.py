@@ -1,4 +1,4 @@
-"""ImageNet's archives, read where they lie, and the folders that torchvision makes of them."""
+"""ImageNet's archives, which are not unpacked, and torchvision's folders with their content."""
 
 import pickle
 import tarfile
@@ -10,7 +10,7 @@ from torchvision.datasets import ImageFolder
 
 from lzn.datasets import MissingDataError, RawDataSet, open_imagenet
 
-# The devkit's numbers are not in the order of the WordNet ids, in truth as here.
+# The devkit's numbers are not in the order of the WordNet ids, as in the real devkit.
 WNID_OF_NUMBER = {1: "n02119789", 2: "n01440764", 3: "n03000134"}
 WNIDS = sorted(WNID_OF_NUMBER.values())
 VALIDATION_NUMBERS = [3, 2, 1, 2]
@@ -24,7 +24,7 @@ TRAIN_IN_ORDER = [TRAIN[wnid][name] for wnid in WNIDS for name in sorted(TRAIN[w
 
 
 def write_archives(root: Path) -> None:
-    # Real archives are in no order that could be relied on.
+    # The order in real archives is arbitrary.
     classes = {f"{wnid}.tar": tar_of(TRAIN[wnid]) for wnid in reversed(WNIDS)}
     archives = {
         "ILSVRC2012_img_train.tar": tar_of(classes),
@@ -35,7 +35,7 @@ def write_archives(root: Path) -> None:
 
 
 def write_folders(root: Path) -> None:
-    """What torchvision's ImageNet makes of the archives."""
+    """Write the folders that torchvision's ImageNet makes from the archives."""
     for wnid in WNIDS:
         write_files(root / "train" / wnid, TRAIN[wnid])
     for (name, content), number in zip(VAL.items(), VALIDATION_NUMBERS, strict=True):
@@ -60,7 +60,7 @@ def test_the_archives_are_read_without_unpacking(tmp_path: Path) -> None:
     assert_is_the_data(pickle.loads(pickle.dumps(data)))
 
 
-def test_torchvisions_folders_give_the_same_images_labels_and_order(tmp_path: Path) -> None:
+def test_the_folders_of_torchvision_give_the_same_images_labels_and_order(tmp_path: Path) -> None:
     write_folders(tmp_path)
     data = open_imagenet(tmp_path)
     assert_is_the_data(data)
@@ -75,7 +75,7 @@ def test_folders_and_archives_may_be_mixed(tmp_path: Path) -> None:
     assert_is_the_data(open_imagenet(tmp_path))
 
 
-def test_validation_images_in_one_folder_have_their_labels_from_the_development_kit(tmp_path: Path) -> None:
+def test_labels_of_validation_images_in_one_folder_are_read_from_the_development_kit(tmp_path: Path) -> None:
     write_archives(tmp_path)
     (tmp_path / "ILSVRC2012_img_val.tar").unlink()
     write_files(tmp_path / "val", VAL)
@@ -90,22 +90,26 @@ def test_validation_images_in_one_folder_have_their_labels_from_the_development_
         ("ILSVRC2012_devkit_t12.tar.gz", r"(?s)validation images.*ILSVRC2012_devkit_t12\.tar\.gz from https"),
     ],
 )
-def test_what_is_missing_is_said_with_its_source_and_place(tmp_path: Path, absent: str, message: str) -> None:
+def test_the_error_for_a_missing_archive_says_what_to_download(
+    tmp_path: Path, absent: str, message: str
+) -> None:
     write_archives(tmp_path)
     (tmp_path / absent).unlink()
     with pytest.raises(MissingDataError, match=message) as caught:
         open_imagenet(tmp_path)
-    assert f"put them into {tmp_path}; they need not be unpacked" in str(caught.value)
+    assert f"put them into {tmp_path}; do not unpack them" in str(caught.value)
 
 
-def test_another_archive_under_the_name_of_the_training_images_is_refused(tmp_path: Path) -> None:
+def test_another_archive_with_the_name_of_the_training_images_is_an_error(tmp_path: Path) -> None:
     write_archives(tmp_path)
     (tmp_path / "ILSVRC2012_img_val.tar").rename(tmp_path / "ILSVRC2012_img_train.tar")
-    with pytest.raises(ValueError, match=r"holds ILSVRC2012_val_00000001\.JPEG, no archive of a class"):
+    with pytest.raises(
+        ValueError, match=r"member ILSVRC2012_val_00000001\.JPEG is not the archive of a class"
+    ):
         open_imagenet(tmp_path)
 
 
-def test_a_class_archive_with_a_link_is_refused(tmp_path: Path) -> None:
+def test_a_class_archive_with_a_link_is_an_error(tmp_path: Path) -> None:
     write_archives(tmp_path)
     inner = tmp_path / "inner.tar"
     with tarfile.open(inner, "w") as tar:
@@ -117,23 +121,23 @@ def test_a_class_archive_with_a_link_is_refused(tmp_path: Path) -> None:
         open_imagenet(tmp_path)
 
 
-def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_class_without_images(tmp_path: Path) -> None:
     write_archives(tmp_path)
     classes = {"n01440764.tar": tar_of({"._n01440764_1.JPEG": b"x", "readme.txt": b"x"})}
     (tmp_path / "ILSVRC2012_img_train.tar").write_bytes(tar_of(classes))
-    with pytest.raises(ValueError, match=r"n01440764\.tar holds no images"):
+    with pytest.raises(ValueError, match=r"n01440764\.tar contains no images"):
         open_imagenet(tmp_path)
 
 
-def test_labels_and_images_that_differ_in_number_are_refused(tmp_path: Path) -> None:
+def test_different_numbers_of_labels_and_images_are_an_error(tmp_path: Path) -> None:
     write_archives(tmp_path)
     short = tar_of(dict(list(VAL.items())[:-1]))
     (tmp_path / "ILSVRC2012_img_val.tar").write_bytes(short)
-    with pytest.raises(ValueError, match=r"ILSVRC2012_img_val\.tar holds 3 images, but .* labels for 4"):
+    with pytest.raises(ValueError, match=r"ILSVRC2012_img_val\.tar contains 3 images, but .* 4 labels"):
         open_imagenet(tmp_path)
 
 
-def test_training_images_of_other_classes_than_the_development_kits_are_refused(tmp_path: Path) -> None:
+def test_training_classes_that_differ_from_the_development_kit_are_an_error(tmp_path: Path) -> None:
     write_archives(tmp_path)
     devkit = imagenet_devkit({1: "n02119789", 2: "n01440764", 3: "n09999999"}, VALIDATION_NUMBERS)
     (tmp_path / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(devkit)
@@ -141,18 +145,21 @@ def test_training_images_of_other_classes_than_the_development_kits_are_refused(
         open_imagenet(tmp_path)
 
 
-def test_a_validation_image_of_no_class_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_validation_image_of_an_unknown_class(tmp_path: Path) -> None:
     write_folders(tmp_path)
     write_files(tmp_path / "val", {"n09999999/ILSVRC2012_val_00000009.JPEG": encoded_image(0)})
-    with pytest.raises(ValueError, match=r"ILSVRC2012_val_00000009\.JPEG is in no folder of a class"):
+    with pytest.raises(ValueError, match=r"ILSVRC2012_val_00000009\.JPEG is in a folder that is not a class"):
         open_imagenet(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("devkit", "message"),
     [
-        (tar_of({"readme.txt": b"x"}, "w:gz"), r"not ImageNet's development kit: it lacks .*meta\.mat"),
-        (imagenet_devkit(WNID_OF_NUMBER, [1, 2, 3, 4]), "has a line that is no class"),
+        (
+            tar_of({"readme.txt": b"x"}, "w:gz"),
+            r"not ImageNet's development kit: it does not contain .*meta\.mat",
+        ),
+        (imagenet_devkit(WNID_OF_NUMBER, [1, 2, 3, 4]), "has a line that is not a class"),
         (
             tar_of(
                 {
@@ -164,9 +171,13 @@ def test_a_validation_image_of_no_class_is_named(tmp_path: Path) -> None:
             r"meta\.mat cannot be read",
         ),
     ],
-    ids=["other files", "unknown class", "damaged"],  # the bytes hold the time they were made at
+    ids=[
+        "other files",
+        "unknown class",
+        "damaged",
+    ],  # explicit ids, because the bytes contain the time of writing
 )
-def test_another_development_kit_is_refused(tmp_path: Path, devkit: bytes, message: str) -> None:
+def test_a_damaged_or_other_development_kit_is_an_error(tmp_path: Path, devkit: bytes, message: str) -> None:
     write_archives(tmp_path)
     (tmp_path / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(devkit)
     with pytest.raises(ValueError, match=message):

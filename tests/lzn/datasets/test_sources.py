@@ -1,4 +1,4 @@
-"""Sources of files and arrays, parts of them, and random splits."""
+"""Sources of files and arrays, their subsets, and random splits."""
 
 import os
 import pickle
@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from lzn_testing.data.data_layouts import contents, random_pixels, write_images
 
 from lzn.datasets import ArraySource, FileSource, Subset, split_at_random, stratified_split
-from lzn.datasets.names import Names
+from lzn.datasets.names import PackedNames
 
 
 @given(st.lists(st.binary(max_size=5)))
-def test_names_come_back_as_they_were(names: list[bytes]) -> None:
-    table = Names.of(names)
-    assert [table[index] for index in range(len(table))] == names
-    assert [table[-1 - index] for index in range(len(table))] == names[::-1]
+def test_packed_names_are_returned_by_index(names: list[bytes]) -> None:
+    packed = PackedNames.of(names)
+    assert [packed[index] for index in range(len(packed))] == names
+    assert [packed[-1 - index] for index in range(len(packed))] == names[::-1]
 
 
 @pytest.mark.parametrize("index", [2, -3])
-def test_a_name_beyond_the_ends_is_an_index_error(index: int) -> None:
+def test_an_index_out_of_range_is_an_index_error(index: int) -> None:
     with pytest.raises(IndexError):
-        Names.of([b"a", b"b"])[index]
+        PackedNames.of([b"a", b"b"])[index]
 
 
 def test_a_source_of_files_reads_them_byte_for_byte(tmp_path: Path) -> None:
@@ -43,12 +43,12 @@ def test_a_file_name_that_is_not_utf8_is_read_and_can_be_printed(tmp_path: Path)
     assert source.name(0).encode().endswith(rb"caf\xe9.jpg")
 
 
-def test_a_file_that_is_gone_is_an_os_error_with_its_path(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.png"):
         FileSource(tmp_path, ["gone.png"], [0]).read(0)
 
 
-def test_sources_survive_the_way_to_another_process(tmp_path: Path) -> None:
+def test_a_pickled_source_reads_the_same_images(tmp_path: Path) -> None:
     files = write_images(tmp_path, ["1.jpg", "2.jpg"])
     source = Subset(FileSource(tmp_path, list(files), [0, 1]), [1])
     copy = pickle.loads(pickle.dumps(source))
@@ -56,15 +56,15 @@ def test_sources_survive_the_way_to_another_process(tmp_path: Path) -> None:
     assert copy.labels.tolist() == [1]
 
 
-def test_a_source_of_a_hundred_thousand_files_is_small_in_a_pickle() -> None:
+def test_the_pickle_of_a_source_of_a_hundred_thousand_files_is_small() -> None:
     paths = [f"n01440764/n01440764_{index}.JPEG" for index in range(100_000)]
     source = FileSource(Path("root"), paths, np.zeros(len(paths)).astype(int))
     characters = sum(map(len, paths))
-    # The names themselves, an int64 for the end and one for the label, and some kB for the classes' names.
+    # The names, two int64 per file (end and label), and a few kB for the names of Python classes.
     assert len(pickle.dumps(source)) < characters + 16 * len(paths) + 4096
 
 
-def test_an_array_source_gives_its_pixels_and_says_which_they_are() -> None:
+def test_an_array_source_returns_pixels_and_names_of_images() -> None:
     images = random_pixels(0, (3, 1, 4, 5))
     source = ArraySource(images, [2, 0, 1], title="things (train)")
     np.testing.assert_array_equal(source.read(1), images[1])
@@ -72,13 +72,15 @@ def test_an_array_source_gives_its_pixels_and_says_which_they_are() -> None:
 
 
 @pytest.mark.parametrize("images", [np.zeros((2, 3, 4), np.uint8), np.zeros((2, 1, 3, 4), np.float32)])
-def test_an_array_source_wants_uint8_images(images: np.ndarray) -> None:
+def test_an_array_source_of_another_dtype_or_shape_is_an_error(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"things: images must be uint8 \(n, c, h, w\)"):
         ArraySource(images, [0, 0], title="things")
 
 
 @pytest.mark.parametrize("labels", [[0], [0, -1], [0.5, 1.0], [[0, 1]]])
-def test_labels_are_one_whole_number_for_each_image(labels: list[float], tmp_path: Path) -> None:
+def test_labels_that_are_not_one_whole_number_per_image_are_an_error(
+    labels: list[float], tmp_path: Path
+) -> None:
     with pytest.raises(ValueError, match="label"):
         FileSource(tmp_path, ["1.jpg", "2.jpg"], labels)
 
@@ -92,7 +94,7 @@ def test_a_subset_has_the_order_of_its_indices(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("indices", [[-1], [3]])
-def test_a_subset_outside_of_its_source_is_refused(indices: list[int]) -> None:
+def test_subset_indices_out_of_range_are_an_error(indices: list[int]) -> None:
     source = ArraySource(random_pixels(0, (3, 1, 2, 2)), [0, 0, 0], title="things")
     with pytest.raises(ValueError, match="between 0 and 2"):
         Subset(source, indices)
@@ -106,7 +108,7 @@ labels_and_fraction = st.tuples(
 
 
 @given(labels_and_fraction)
-def test_a_split_has_every_image_once_and_every_class_in_its_share(
+def test_each_image_is_in_one_split_and_each_class_has_its_share(
     case: tuple[list[int], float, int],
 ) -> None:
     labels, test_fraction, seed = np.array(case[0]), case[1], case[2]
@@ -116,17 +118,17 @@ def test_a_split_has_every_image_once_and_every_class_in_its_share(
     assert (np.diff(split.test) > 0).all()
     for label in set(labels.tolist()):
         in_test, in_all = (labels[split.test] == label).sum(), (labels == label).sum()
-        # Two roundings of running totals, each by 1/2 at most; and one image stays for training.
+        # Running totals are rounded twice, each time by at most 1/2; one image remains for training.
         assert abs(in_test - test_fraction * in_all) <= 1 + 1e-9
         assert in_test < in_all
 
 
-def test_many_small_classes_give_the_right_total_together() -> None:
-    labels = np.repeat(np.arange(50), 2)  # a fifth of 2 rounds to 0 in every class by itself
+def test_the_total_of_many_small_classes_is_right() -> None:
+    labels = np.repeat(np.arange(50), 2)  # a fifth of 2 images, rounded per class, is 0
     assert len(stratified_split(labels, test_fraction=0.2, seed=0).test) == 20
 
 
-def test_the_seed_alone_decides_a_random_split() -> None:
+def test_a_random_split_depends_only_on_the_seed() -> None:
     labels = np.repeat([0, 1], 50)
     first, again, other = (
         stratified_split(labels, test_fraction=0.3, seed=seed).test.tolist() for seed in (0, 0, 1)
@@ -135,13 +137,13 @@ def test_the_seed_alone_decides_a_random_split() -> None:
     assert first != other
 
 
-def test_a_test_fraction_of_zero_leaves_all_for_training() -> None:
+def test_with_a_test_fraction_of_zero_all_images_are_for_training() -> None:
     source = ArraySource(random_pixels(0, (3, 1, 2, 2)), [0, 1, 0], title="things")
     data = split_at_random(source, num_classes=2, test_fraction=0.0, seed=0)
     assert (len(data.train), len(data.test), data.num_classes) == (3, 0, 2)
 
 
 @pytest.mark.parametrize("test_fraction", [1.0, -0.1, float("nan")])
-def test_a_test_fraction_out_of_range_is_refused(test_fraction: float) -> None:
+def test_a_test_fraction_out_of_range_is_an_error(test_fraction: float) -> None:
     with pytest.raises(ValueError, match="at least 0 and below 1"):
         stratified_split(np.zeros(3, np.int64), test_fraction=test_fraction, seed=0)

@@ -1,4 +1,4 @@
-"""Tar archives read in place, nested ones too; damaged and dangerous ones are refused."""
+"""Tar archives read in place, nested archives included; errors for damaged and dangerous archives."""
 
 import io
 import pickle
@@ -12,7 +12,7 @@ from lzn_testing.data.data_layouts import contents, encoded_image, tar_of
 from lzn.datasets import TarSource
 from lzn.datasets.tar_archive import index_tar, read_gzipped_members, read_member
 
-LONG_NAME = "folder/" + "very_long_" * 20 + ".jpg"  # over the 100 bytes of a plain header
+LONG_NAME = "folder/" + "very_long_" * 20 + ".jpg"  # longer than the 100 bytes of a basic header
 
 
 @pytest.fixture
@@ -35,16 +35,16 @@ def test_members_are_listed_by_name_and_read_byte_for_byte(archive: Path) -> Non
     assert read_member(archive, members[2]) == b""
 
 
-def test_an_archive_within_an_archive_is_read_where_it_lies(archive: Path) -> None:
+def test_an_archive_in_an_archive_is_read_in_place(archive: Path) -> None:
     inner = {"2.jpg": encoded_image(0), LONG_NAME: encoded_image(1)}
     archive.write_bytes(tar_of({"x.tar": tar_of({"other.jpg": b"other"}), "y.tar": tar_of(inner)}))
     of_y = index_tar(archive, index_tar(archive)[1])
     assert [read_member(archive, member) for member in of_y] == list(inner.values())
 
 
-@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_all_forms_of_tar_are_read(archive: Path, form: int) -> None:
-    with tarfile.open(archive, "w", format=form) as tar:
+@pytest.mark.parametrize("tar_format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_all_tar_formats_are_read(archive: Path, tar_format: int) -> None:
+    with tarfile.open(archive, "w", format=tar_format) as tar:
         entry = tarfile.TarInfo("ü/1.jpg")
         entry.size = 3
         tar.addfile(entry, io.BytesIO(b"abc"))
@@ -52,7 +52,7 @@ def test_all_forms_of_tar_are_read(archive: Path, form: int) -> None:
     assert (member.name, read_member(archive, member)) == ("ü/1.jpg", b"abc")
 
 
-def test_a_source_of_members_reads_and_names_them_also_after_pickling(archive: Path) -> None:
+def test_a_pickled_tar_source_reads_and_names_its_members(archive: Path) -> None:
     files = {"1.jpg": encoded_image(0), "2.jpg": encoded_image(1)}
     archive.write_bytes(tar_of(files))
     source = pickle.loads(pickle.dumps(TarSource(archive, index_tar(archive), [3, 4])))
@@ -61,7 +61,7 @@ def test_a_source_of_members_reads_and_names_them_also_after_pickling(archive: P
     assert source.name(1) == f"{archive}: 2.jpg"
 
 
-def test_folders_in_an_archive_are_passed_over(archive: Path) -> None:
+def test_folders_in_an_archive_are_ignored(archive: Path) -> None:
     with tarfile.open(archive, "w") as tar:
         folder = tarfile.TarInfo("folder")
         folder.type = tarfile.DIRTYPE
@@ -70,26 +70,26 @@ def test_folders_in_an_archive_are_passed_over(archive: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_are_refused(archive: Path, kind: bytes) -> None:
+def test_links_and_devices_are_an_error(archive: Path, kind: bytes) -> None:
     with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo("1.jpg")
         entry.type, entry.linkname = kind, "/etc/passwd"
         tar.addfile(entry)
-    with pytest.raises(ValueError, match=r"'1\.jpg' is a link, a device or sparse"):
+    with pytest.raises(ValueError, match=r"'1\.jpg' is a link, a device or a sparse file"):
         index_tar(archive)
 
 
 @pytest.mark.parametrize("name", ["/etc/1.jpg", "../1.jpg", "a/../../1.jpg"])
-def test_paths_that_lead_out_of_the_archive_are_refused(archive: Path, name: str) -> None:
+def test_paths_outside_the_archive_are_an_error(archive: Path, name: str) -> None:
     archive.write_bytes(tar_of({name: b"x"}))
-    with pytest.raises(ValueError, match="leads out of the archive"):
+    with pytest.raises(ValueError, match="is outside the archive"):
         index_tar(archive)
 
 
-def test_a_member_that_is_there_twice_is_refused(archive: Path) -> None:
+def test_a_member_that_occurs_twice_is_an_error(archive: Path) -> None:
     first, second = tar_of({"1.jpg": b"a"}), tar_of({"1.jpg": b"b"})
     archive.write_bytes(first[:1024] + second)
-    with pytest.raises(ValueError, match=r"1\.jpg is in it twice"):
+    with pytest.raises(ValueError, match=r"contains 1\.jpg twice"):
         index_tar(archive)
 
 
@@ -105,7 +105,7 @@ def cut_in_a_header(content: bytes) -> bytes:
     return content[:1100]
 
 
-def damage_the_second_header(content: bytes) -> bytes:
+def overwrite_the_second_header(content: bytes) -> bytes:
     return content[:1024] + b"\xff" * 512 + content[1536:]
 
 
@@ -114,21 +114,21 @@ def compress(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "spoil", [cut_in_a_member, cut_between_members, cut_in_a_header, damage_the_second_header, compress]
+    "damage", [cut_in_a_member, cut_between_members, cut_in_a_header, overwrite_the_second_header, compress]
 )
-def test_no_image_is_lost_silently_in_a_damaged_archive(
-    archive: Path, spoil: Callable[[bytes], bytes]
+def test_a_damaged_archive_is_an_error_and_loses_no_image_silently(
+    archive: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    sound = tar_of({"1.jpg": b"a" * 300, "2.jpg": b"b" * 300, "3.jpg": b"c"})
-    archive.write_bytes(spoil(sound))
+    intact = tar_of({"1.jpg": b"a" * 300, "2.jpg": b"b" * 300, "3.jpg": b"c"})
+    archive.write_bytes(damage(intact))
     with pytest.raises(ValueError, match=r"archive\.tar is damaged.*download it again"):
         index_tar(archive)
-    archive.write_bytes(tar_of({"0.tar": tar_of({"0.jpg": b"d"}), "1.tar": spoil(sound)}))
+    archive.write_bytes(tar_of({"0.tar": tar_of({"0.jpg": b"d"}), "1.tar": damage(intact)}))
     with pytest.raises(ValueError, match=r"archive\.tar: 1\.tar is damaged"):
         index_tar(archive, index_tar(archive)[1])
 
 
-def test_an_archive_that_was_cut_after_indexing_is_an_os_error(archive: Path) -> None:
+def test_an_archive_truncated_after_indexing_is_an_os_error(archive: Path) -> None:
     archive.write_bytes(tar_of({"1.jpg": b"a" * 300}))
     (member,) = index_tar(archive)
     archive.write_bytes(archive.read_bytes()[:600])
@@ -143,11 +143,11 @@ def test_named_members_of_a_gzipped_archive_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda c: c[:-20], lambda c: b"junk", lambda c: c[:40] + bytes(40) + c[80:]]
+    "damage", [lambda c: c[:-20], lambda c: b"junk", lambda c: c[:40] + bytes(40) + c[80:]]
 )
-def test_a_damaged_gzipped_archive_says_so(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_gzipped_archive_is_an_error(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     file = tmp_path / "archive.tar.gz"
     noise = bytes(range(256)) * 40
-    file.write_bytes(spoil(tar_of({"a": noise}, "w:gz")))
-    with pytest.raises(ValueError, match="damaged or cut off"):
+    file.write_bytes(damage(tar_of({"a": noise}, "w:gz")))
+    with pytest.raises(ValueError, match="damaged or truncated"):
         read_gzipped_members(file, ["a"])

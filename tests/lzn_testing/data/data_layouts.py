@@ -1,4 +1,4 @@
-"""Small files in the layouts that the real data sets have: encoded images, tars, lmdb, Python 2 pickles, idx."""
+"""Small files in the formats of the real data sets: encoded images, tar, LMDB, Python 2 pickles, IDX."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ def random_pixels(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 
 def encoded_image(seed: int, file_format: str = "JPEG") -> bytes:
-    """A real image file of random pixels, 12 wide and 10 high."""
+    """Return an image file of 12 x 10 random pixels."""
     buffer = io.BytesIO()
     Image.fromarray(random_pixels(seed, (10, 12, 3))).save(buffer, file_format)
     return buffer.getvalue()
@@ -33,10 +33,10 @@ def write_files(root: Path, files: Mapping[str, bytes]) -> None:
 
 
 def write_images(root: Path, names: Sequence[str]) -> dict[str, bytes]:
-    """A different real image under each name, in the form that its suffix says."""
-    forms = {".png": "PNG", ".webp": "WEBP"}
+    """Write another random image under each name, in the format of its suffix."""
+    formats = {".png": "PNG", ".webp": "WEBP"}
     files = {
-        name: encoded_image(seed, forms.get(Path(name).suffix, "JPEG"))
+        name: encoded_image(seed, formats.get(Path(name).suffix, "JPEG"))
         for seed, name in enumerate(sorted(names))
     }
     write_files(root, files)
@@ -48,7 +48,7 @@ def contents(source: ImageSource) -> list[bytes]:
 
 
 def tar_of(files: Mapping[str, bytes], mode: str = "w") -> bytes:
-    """A tar archive of the files in their order; mode ``w:gz`` compresses it."""
+    """Return a tar archive of the files in their order; mode ``w:gz`` compresses it."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as tar:  # type: ignore[call-overload]
         for name, content in files.items():
@@ -70,11 +70,11 @@ def idx_of(array: NDArray[np.uint8]) -> bytes:
 
 
 def python2_cifar_pickle(data: NDArray[np.uint8], labels: Sequence[int]) -> bytes:
-    """The pickle program that Python 2's cPickle and its NumPy wrote for a batch of CIFAR10 (protocol 2)."""
+    """Return the pickle that Python 2's cPickle and NumPy write for a batch of CIFAR10 (protocol 2)."""
     array = b"".join(
         [
             b"cnumpy.core.multiarray\n_reconstruct\n",  # _reconstruct(ndarray, (0,), 'b')
-            b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01",  # then its state: version 1, ...
+            b"cnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01",  # its state: version 1, ...
             struct.pack("<cIcI", b"J", data.shape[0], b"J", data.shape[1]) + b"\x86",  # ... shape, ...
             b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb",
             b"\x89T" + struct.pack("<I", data.size) + data.tobytes() + b"tb",  # ... C order, bytes
@@ -96,7 +96,7 @@ def _python2_string(text: bytes) -> bytes:
 
 
 def imagenet_devkit(wnid_of_number: Mapping[int, str], validation_numbers: Sequence[int]) -> bytes:
-    """The development kit: classes with their numbers and a group of classes above them, and the ground truth."""
+    """Return the development kit's archive: classes with numbers, one group of classes, and the ground truth."""
     fields = [
         "ILSVRC2012_ID",
         "WNID",
