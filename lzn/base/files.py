@@ -1,5 +1,6 @@
 """Files that appear when they are whole: JSON, and weights as safetensors, which hold numbers and run no code."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,12 @@ def write_json(file: Path, content: object) -> None:
     """Write JSON with sorted keys and indentation: equal content gives equal bytes."""
     with written_beside(file) as partial:
         partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def file_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def save_weights(module: nn.Module, file: Path) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, file_sha256, read_weights_file
+from lzn.base.files import file_sha256
+from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, read_weights_file
 
 WEIGHTS_VARIABLE: Final = "LZN_CLIP_WEIGHTS"
 """Environment variable that names the folder of weights."""

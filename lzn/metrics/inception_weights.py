@@ -10,7 +10,8 @@ from typing import Final
 
 import torch
 
-from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, file_sha256, read_weights_file
+from lzn.base.files import file_sha256
+from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, read_weights_file
 
 WEIGHTS_VARIABLE: Final = "LZN_INCEPTION_WEIGHTS"
 """Environment variable that names the file of weights."""

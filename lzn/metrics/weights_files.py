@@ -1,6 +1,5 @@
 """Files of released weights: where they may come from, and how they are read without executing anything in them."""
 
-import hashlib
 import pickle
 import struct
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+
+from lzn.base.files import file_sha256
 
 
 class MissingWeightsError(FileNotFoundError):
@@ -27,12 +28,6 @@ class WeightsFile:
 
     state_dict: Any
     sha256: str
-
-
-def file_sha256(file: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_weights_file(file: Path, *, advice: str) -> WeightsFile:

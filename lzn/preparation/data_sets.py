@@ -1,4 +1,4 @@
-"""The ``data`` section: which data sets there are, where they lie, and in which form they are used."""
+"""The section ``data`` of params.yaml: the data sets, their folders, and how their images are prepared."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -25,26 +25,26 @@ ImageSize = Annotated[int, Field(ge=1)]
 
 
 class ExpectedCounts(Section):
-    """Numbers of images that the source must have; null where any will do."""
+    """Numbers of images that the source must have; null allows any number."""
 
     train: Annotated[int, Field(ge=1)] | None = None
     test: Annotated[int, Field(ge=0)] | None = None
 
 
 class DataParams(Section, ABC):
-    """What all data sets have."""
+    """The parameters of all data sets."""
 
     image_size: ImageSize
     """Side of the images, in pixels."""
     fit: FitKind
-    """How they get it: see `lzn.preparation.Fit`."""
+    """How an image of another size is converted to ``image_size``: see `lzn.preparation.Fit`."""
     storage: Storage = "pixels"
-    """How they are stored: ``pixels``, ``png`` (lossless, about a third), or ``original`` (files as they are)."""
+    """How images are stored: ``pixels``, ``png`` (lossless, about a third), or ``original`` (unchanged files)."""
     expected: ExpectedCounts | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
-    """Hash that the prepared data set must have, as its ``dataset.json`` says it."""
+    """Hash that the prepared data set must have; it is in ``dataset.json``."""
     on_corrupt: OnCorrupt = "stop"
-    """An image that cannot be used stops the stage, or is left out and listed in ``set_aside.txt``."""
+    """``stop``: an unusable image is an error. ``set_aside``: it is left out and listed in ``set_aside.txt``."""
 
     @property
     def num_channels(self) -> int:
@@ -53,26 +53,26 @@ class DataParams(Section, ABC):
 
     @property
     def view_shorter_side(self) -> int | None:
-        """What the shorter side is resized to when an original is shown as an array; None for other storages."""
+        """Length of the shorter side after the resize of an original; None for other storages."""
         return None
 
     @abstractmethod
     def open(self) -> RawDataSet:
-        """Find the data set.
+        """Find the data set on disk.
 
         Raises:
-            MissingDataError: it is not where it should be.
-            ValueError: it is damaged.
-            OSError: it cannot be read.
+            MissingDataError: the data set is not there.
+            ValueError: a file is damaged.
+            OSError: a file cannot be read.
         """
 
     def build_fit(self) -> Fit:
-        """How images get their size and channels."""
+        """Build the conversion of images to ``image_size`` and ``num_channels``."""
         return Fit(kind=self.fit, size=self.image_size, num_channels=self.num_channels)
 
 
 class DigitsData(DataParams):
-    """scikit-learn's handwritten digits, split at random with the classes in equal shares."""
+    """The handwritten digits of scikit-learn, split at random and stratified by class."""
 
     kind: Literal["digits"]
     image_size: ImageSize = 8
@@ -93,16 +93,16 @@ class DigitsData(DataParams):
 
 class _DataOnDisk(DataParams):
     root: str
-    """The folder where it lies, seen from the project's root; ``~`` is the home folder."""
+    """The folder of the data set, relative to the project's root; ``~`` is the home folder."""
 
     @property
     def folder(self) -> Path:
-        """The folder where it lies."""
+        """The folder of the data set."""
         return Path(self.root).expanduser()
 
 
 class CIFAR10Data(_DataOnDisk):
-    """CIFAR10."""
+    """CIFAR10, 32x32."""
 
     kind: Literal["cifar10"]
     image_size: ImageSize = 32
@@ -110,7 +110,7 @@ class CIFAR10Data(_DataOnDisk):
     storage: Literal["pixels", "png"] = "pixels"
 
     def open(self) -> RawDataSet:
-        """Read its archive or what it unpacks to."""
+        """Read the archive or its unpacked folder."""
         return open_cifar10(self.folder)
 
 
@@ -129,39 +129,41 @@ class FashionMNISTData(_DataOnDisk):
         return 1
 
     def open(self) -> RawDataSet:
-        """Read its four files."""
+        """Read the four files."""
         return open_fashion_mnist(self.folder)
 
 
 class _DataOfFiles(_DataOnDisk):
-    """Data sets of image files, which alone can be stored as they are."""
+    """Data sets of image files; only these can have the storage ``original``."""
 
     fit: FitKind = "crop"
     shorter_side: ImageSize | None = None
-    """With storage ``original``: resized to this, the centre is what an image's array shows. Null: 8/7 of
-    ``image_size``, the usual 256 for 224."""
+    """With storage ``original``: length of the shorter side before the crop to ``image_size``. Null: 8/7 of
+    ``image_size``, such as 256 for 224."""
 
     @property
     def view_shorter_side(self) -> int | None:
-        """What the shorter side is resized to when an original is shown as an array; None for other storages."""
+        """Length of the shorter side after the resize of an original; None for other storages."""
         if self.storage != "original":
             return None
         return self.image_size * 8 // 7 if self.shorter_side is None else self.shorter_side
 
     @model_validator(mode="after")
-    def _is_of_originals(self) -> Self:
+    def _check_originals(self) -> Self:
         if self.storage == "original" and self.fit != "crop":
-            raise ValueError("storage: original keeps images as they are; its view is fit: crop")
+            raise ValueError(
+                "storage: original does not change images; it needs fit: crop, which defines their view"
+            )
         if self.shorter_side is not None:
             if self.storage != "original":
-                raise ValueError("shorter_side is for storage: original")
+                raise ValueError("shorter_side needs storage: original")
             if self.shorter_side < self.image_size:
                 raise ValueError(f"shorter_side must be at least image_size, {self.image_size}")
         return self
 
 
 class AFHQData(_DataOfFiles):
-    """One of AFHQ's animals."""
+    """One animal of AFHQ."""
 
     kind: Literal["afhq"]
     animal: Literal["cat", "dog", "wild"]
@@ -179,35 +181,35 @@ class CelebAHQData(_DataOfFiles):
     image_size: ImageSize = 256
 
     def open(self) -> RawDataSet:
-        """Find its images."""
+        """Find the images."""
         return open_celeba_hq(self.folder)
 
 
 class LSUNBedroomData(_DataOfFiles):
-    """LSUN's bedrooms."""
+    """LSUN-Bedroom."""
 
     kind: Literal["lsun_bedroom"]
     image_size: ImageSize = 256
 
     def open(self) -> RawDataSet:
-        """Find its database or its images."""
+        """Find the database or the folder of images."""
         return open_lsun_bedroom(self.folder)
 
 
 class ImageNetData(_DataOfFiles):
-    """ImageNet of 2012; its originals are kept, since training cuts its crops out of them."""
+    """ImageNet (ILSVRC 2012); the default storage is ``original``, because training crops the original images."""
 
     kind: Literal["imagenet"]
     image_size: ImageSize = 224
     storage: Storage = "original"
 
     def open(self) -> RawDataSet:
-        """Find its archives or folders."""
+        """Find the archives or folders."""
         return open_imagenet(self.folder)
 
 
 class FolderData(_DataOfFiles):
-    """Any folder of images; its subfolders are classes."""
+    """A folder of images; its subfolders are classes."""
 
     kind: Literal["folder"]
     image_channels: Literal[1, 3] = 3
@@ -220,7 +222,7 @@ class FolderData(_DataOfFiles):
         return self.image_channels
 
     def open(self) -> RawDataSet:
-        """Find its images and split them at random."""
+        """Find the images and split them at random."""
         return open_folder(self.folder, test_fraction=self.test_fraction, seed=self.seed)
 
 

@@ -1,4 +1,4 @@
-"""Telling two sources of images apart without reading all of their images."""
+"""A fingerprint of a source of images, computed without reading all images."""
 
 import hashlib
 
@@ -10,10 +10,10 @@ NUM_SAMPLES = 16
 
 
 def source_fingerprint(source: ImageSource) -> str:
-    """Hash of the labels, the names, and the contents of a few images spread evenly over the source.
+    """Hash the labels, the names, and the contents of `NUM_SAMPLES` images at equal distances.
 
-    It is for recognising an interrupted preparation, not for telling data sets apart by their content: that is what
-    the hash in the data set's description does.
+    The fingerprint identifies the source of an interrupted preparation. The complete content of a data set is
+    identified by the hash in ``dataset.json``.
     """
     digest = hashlib.sha256(np.ascontiguousarray(source.labels).tobytes())
     for index in range(len(source)):

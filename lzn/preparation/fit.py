@@ -1,4 +1,4 @@
-"""Bringing an image of any size to the square size of a data set."""
+"""Conversion of an image of any size to the square size of a data set."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,22 +9,22 @@ from lzn.data.decoding import CorruptImageError, image_mode
 
 FitKind = Literal["crop", "pad", "exact"]
 
-# Antialiased, and the sharpest of Pillow's filters; images are shrunk once, so its cost does not matter.
+# The sharpest antialiasing filter of Pillow. Images are resized once, so its cost does not matter.
 _FILTER = Image.Resampling.LANCZOS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """How images get their size and channels.
+    """Converts images to one size and number of channels.
 
     Attributes:
-        kind: ``crop``: the largest centred square, resized. ``pad``: shrunk where it is larger, never enlarged, and
-            centred on black. ``exact``: images must have the size already.
+        kind: ``crop``: crop the largest centred square and resize it. ``pad``: shrink a larger image, keep a smaller
+            one, and centre it on black. ``exact``: an image of another size is an error.
         size: side of the result, in pixels.
-        num_channels: 1 (grey) or 3 (colour) of the result.
+        num_channels: channels of the result, 1 (grey) or 3 (colour).
 
     Raises:
-        ValueError: the size is below 1, or another number of channels.
+        ValueError: ``size`` is below 1, or ``num_channels`` is neither 1 nor 3.
     """
 
     kind: FitKind
@@ -42,7 +42,7 @@ class Fit:
         return self.num_channels, self.size, self.size
 
     def __call__(self, image: Image.Image) -> Image.Image:
-        """The image in size and mode of the result.
+        """Convert an image.
 
         Raises:
             CorruptImageError: ``kind`` is ``exact`` and the image has another size.
@@ -56,7 +56,7 @@ class Fit:
             return self._pad(converted)
         width, height = image.size
         raise CorruptImageError(
-            f"has {width}x{height} pixels, not {self.size}x{self.size} (fit: crop and fit: pad take any size)"
+            f"has {width}x{height} pixels, not {self.size}x{self.size}; use fit: crop or fit: pad for other sizes"
         )
 
     def _crop(self, image: Image.Image) -> Image.Image:

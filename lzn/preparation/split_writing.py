@@ -1,4 +1,4 @@
-"""Writing a split as shards, by several processes that end with the one that started them."""
+"""Write a split as shards, with worker processes that end when their parent ends."""
 
 import multiprocessing
 import multiprocessing.connection
@@ -12,24 +12,24 @@ from pathlib import Path
 
 import numpy as np
 
+from lzn.base.files import file_sha256
 from lzn.data.shard_files import Shard, Storage, labels_file
 from lzn.datasets.source import ImageSource
-from lzn.preparation.files import sha256_of, write_array
 from lzn.preparation.fit import Fit
-from lzn.preparation.shard_writing import OnCorrupt, SetAside, ShardRecord, ShardWriter
+from lzn.preparation.shard_writing import OnCorrupt, SetAside, ShardRecord, ShardWriter, write_array
 
-# Enough that files are few, little enough that a process holds it in memory and a restart loses little.
+# Large, so that there are few files; small, so that a shard fits into memory and a restart repeats little work.
 SHARD_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
 class WrittenSplit:
-    """What was written of a split.
+    """The result of writing a split.
 
     Attributes:
-        shards: in the order of their images.
-        labels_sha256: hash of the file of labels.
-        num_images: in all shards.
+        shards: the shards in the order of their images.
+        labels_sha256: hash of the labels file.
+        num_images: number of images in all shards.
         set_aside: images of the source that are left out, in order.
     """
 
@@ -52,28 +52,22 @@ def write_split(
     on_progress: Callable[[int], object],
     shard_bytes: int = SHARD_BYTES,
 ) -> WrittenSplit:
-    """Write ``source`` into ``folder`` as shards and a file of labels; what is there from an interrupted call stays.
+    """Write ``source`` into ``folder`` as shards and a labels file.
 
-    The result is the same for any number of processes. A shard of an earlier call is kept if ``records`` knows it
-    and its hash is right, so both folders must belong to this source and these settings alone.
+    The result does not depend on ``num_processes``. A shard of an interrupted call is kept if its record is in
+    ``records`` and its hash is right; so both folders must belong to this source and these settings only.
 
     Args:
-        source: the images.
-        folder: where the split's files go; it exists.
-        split: the beginning of the files' names.
-        records: folder for what is known of finished shards; it exists.
-        fit: size and channels of the images; of storage ``original`` only the channels that it is read with.
-        storage: how images are stored.
-        num_processes: number of processes that write; 1 writes in this one.
-        on_corrupt: what to do about an image that cannot be used.
-        on_progress: called with the number of further images that are done, set aside ones too.
-        shard_bytes: how many images make a shard: as many as fit with their pixels uncompressed.
+        source, folder, split, records, fit, storage, on_corrupt: see `ShardWriter`; the folders must exist.
+        num_processes: number of worker processes; 1 writes in this process.
+        on_progress: called with the number of images after each shard, with the ones that are left out.
+        shard_bytes: size of a shard's images as uncompressed pixels, in bytes.
 
     Raises:
         UnusableImageError: an image cannot be used, and ``on_corrupt`` is ``stop``.
-        ValueError: the source has no image files, and ``storage`` is ``original``.
-        OSError: something cannot be written.
-        concurrent.futures.process.BrokenProcessPool: a process died, of lack of memory for example.
+        ValueError: the source does not hold image files, and ``storage`` is ``original``.
+        OSError: a file cannot be written.
+        concurrent.futures.process.BrokenProcessPool: a worker process died, such as for lack of memory.
     """
     writer = ShardWriter(
         source=source,
@@ -94,7 +88,7 @@ def write_split(
     write_array(labels_file(folder, split), labels)
     return WrittenSplit(
         shards=tuple(record.shard for record in written if record.shard is not None),
-        labels_sha256=sha256_of(labels_file(folder, split)),
+        labels_sha256=file_sha256(labels_file(folder, split)),
         num_images=len(labels),
         set_aside=set_aside,
     )
@@ -122,7 +116,7 @@ def _write_in_processes(
 ) -> Mapping[int, ShardRecord]:
     executor = ProcessPoolExecutor(
         num_processes,
-        # A fork would copy locks that threads of this process (tqdm's, PyTorch's) may hold.
+        # A fork would copy locks that threads of this process (of tqdm, PyTorch) can hold.
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
         initargs=(writer,),
@@ -142,18 +136,18 @@ def _write_in_processes(
     return done
 
 
-# A worker's copy of the writer: sent once a process, since a source can have a long list of names.
+# A worker's copy of the writer, sent once per process, because a source can have a long list of names.
 _writers: list[ShardWriter] = []
 
 
 def _start_worker(writer: ShardWriter) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent to act on
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # only the parent reacts to Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _writers.append(writer)
 
 
 def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
+    """End this worker when its parent ends; otherwise it would wait for its next task for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])

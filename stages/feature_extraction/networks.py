@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lzn.base.files import load_weights, save_weights, write_json
+from lzn.base.files import file_sha256, load_weights, save_weights, write_json
 from lzn.base.sections import ParamsError, Section
 from lzn.metrics.clip_weights import CONFIGURATION, find_clip_weights, weights_file
 from lzn.metrics.inception_weights import find_inception_weights
-from lzn.metrics.weights_files import MissingWeightsError, file_sha256
+from lzn.metrics.weights_files import MissingWeightsError
 from lzn.networks import ImageClassifier
 from lzn.training import TrainingSchedule
 

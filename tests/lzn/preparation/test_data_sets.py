@@ -1,4 +1,4 @@
-"""The section ``data``: what its settings mean, and what they refuse."""
+"""The section ``data``: its defaults and its errors."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from lzn.base.sections import ParamsError, validate
 from lzn.preparation import Fit
 from lzn.preparation.data_sets import AnyData, DataParams
 
-SHORTEST: dict[str, dict[str, Any]] = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "digits": {"test_fraction": 0.2, "seed": 0},
     "cifar10": {"root": "x"},
     "fashion_mnist": {},
@@ -22,7 +22,7 @@ SHORTEST: dict[str, dict[str, Any]] = {
 
 
 def data(kind: str, **settings: Any) -> DataParams:
-    params: DataParams = validate({"kind": kind, **SHORTEST[kind], **settings}, AnyData, where="data.x")
+    params: DataParams = validate({"kind": kind, **REQUIRED[kind], **settings}, AnyData, where="data.x")
     return params
 
 
@@ -39,13 +39,13 @@ def data(kind: str, **settings: Any) -> DataParams:
         ("folder", Fit(kind="crop", size=64, num_channels=3), "pixels"),
     ],
 )
-def test_what_is_not_said_is_as_in_the_paper(kind: str, fit: Fit, storage: str) -> None:
+def test_the_defaults_are_those_of_the_paper(kind: str, fit: Fit, storage: str) -> None:
     params = data(kind)
     assert (params.build_fit(), params.storage) == (fit, storage)
     assert (params.on_corrupt, params.expected, params.sha256) == ("stop", None, None)
 
 
-def test_imagenet_is_evaluated_at_256_and_224() -> None:
+def test_the_default_view_of_imagenet_is_a_crop_of_224_after_a_resize_to_256() -> None:
     assert data("imagenet").view_shorter_side == 256
     assert data("imagenet", image_size=64, shorter_side=70).view_shorter_side == 70
     assert data("imagenet", storage="pixels").view_shorter_side is None
@@ -55,7 +55,7 @@ def test_a_folder_can_be_grey() -> None:
     assert data("folder", image_channels=1).build_fit().num_channels == 1
 
 
-def test_the_root_may_be_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_tilde_in_root_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -84,28 +84,28 @@ def test_the_root_may_be_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp
         ("afhq", {"animal": "cow"}, "data.x.animal: Input should be 'cat', 'dog' or 'wild'"),
         ("folder", {"test_fraction": 1.0}, "data.x.test_fraction: "),
         ("folder", {"image_channels": 2}, "data.x.image_channels: Input should be 1 or 3"),
-        ("folder", {"shorter_side": 70}, "data.x: shorter_side is for storage: original"),
+        ("folder", {"shorter_side": 70}, "data.x: shorter_side needs storage: original"),
         ("imagenet", {"shorter_side": 200}, "data.x: shorter_side must be at least image_size, 224"),
         (
             "imagenet",
             {"fit": "pad"},
-            "data.x: storage: original keeps images as they are; its view is fit: crop",
+            "data.x: storage: original does not change images; it needs fit: crop",
         ),
     ],
 )
-def test_what_cannot_be_is_refused_with_the_key(kind: str, settings: dict[str, Any], message: str) -> None:
+def test_the_error_names_the_key_of_a_wrong_value(kind: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError) as raised:
         data(kind, **settings)
     assert message in str(raised.value)
 
 
-def test_an_unknown_kind_is_told_which_there_are() -> None:
+def test_the_error_for_an_unknown_kind_lists_the_kinds() -> None:
     with pytest.raises(ParamsError) as raised:
         validate({"kind": "svhn", "root": "x"}, AnyData, where="data.x")
-    assert all(f"'{kind}'" in str(raised.value) for kind in SHORTEST)
+    assert all(f"'{kind}'" in str(raised.value) for kind in REQUIRED)
 
 
-def test_a_missing_kind_is_told_which_there_are_and_no_other_words() -> None:
+def test_the_error_for_a_missing_kind_lists_only_the_kinds() -> None:
     with pytest.raises(ParamsError) as raised:
         validate({"root": "x"}, AnyData, where="data.x")
-    assert str(raised.value) == f"data.x.kind: Field required, one of {', '.join(sorted(SHORTEST))}"
+    assert str(raised.value) == f"data.x.kind: Field required, one of {', '.join(sorted(REQUIRED))}"

@@ -1,4 +1,4 @@
-"""Bringing an image of any size to a data set's size."""
+"""Conversion of an image of any size to the size of a data set."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def fitted(image: Image.Image, kind: FitKind, size: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_of_the_size_keeps_its_pixels(kind: FitKind) -> None:
+def test_an_image_of_the_right_size_does_not_change(kind: FitKind) -> None:
     image = noise(12, 12, channels=1)
     np.testing.assert_array_equal(fitted(image, kind, 12), np.asarray(image))
 
@@ -40,18 +40,20 @@ def test_crop_takes_the_largest_square_in_the_centre(size: tuple[int, int]) -> N
 
 
 def test_crop_shrinks_with_antialiasing() -> None:
-    # Stripes of one pixel are beyond what a quarter of the size can show; without antialiasing they would come
-    # out as black or white, with it as their mean.
+    # At a quarter of the size, stripes of one pixel become black or white without antialiasing, and their mean
+    # with antialiasing.
     stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (64, 32)))
     inner = fitted(stripes, "crop", 16)[:, 2:-2]
-    assert np.abs(inner.astype(int) - 127.5).max() < 10  # the filter's window is finite
+    assert (
+        np.abs(inner.astype(int) - 127.5).max() < 10
+    )  # the tolerance is for the finite window of the filter
 
 
 def test_crop_enlarges_small_images() -> None:
     assert fitted(Image.new("L", (3, 5), 77), "crop", 16).tolist() == [[77] * 16] * 16
 
 
-def test_pad_puts_a_small_image_unchanged_in_the_centre_of_black() -> None:
+def test_pad_centres_a_small_unchanged_image_on_black() -> None:
     image = noise(28, 28, channels=1)
     np.testing.assert_array_equal(fitted(image, "pad", 32), np.pad(np.asarray(image), 2))
 
@@ -64,17 +66,17 @@ def test_pad_shrinks_a_large_image_until_it_fits(size: tuple[int, int], shape: t
     rows, columns = np.nonzero(padded)
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == shape
     assert set(np.unique(padded)) == {0, 200}
-    assert abs(rows.min() - (31 - rows.max())) <= 1  # centred, to a pixel
+    assert abs(rows.min() - (31 - rows.max())) <= 1  # centred to one pixel
     assert abs(columns.min() - (31 - columns.max())) <= 1
 
 
-def test_exact_refuses_another_size_and_names_it() -> None:
+def test_the_error_of_exact_names_another_size() -> None:
     with pytest.raises(CorruptImageError, match="has 30x32 pixels, not 32x32"):
         fitted(noise(30, 32), "exact", 32)
 
 
-def test_impossible_settings_are_refused() -> None:
+def test_settings_out_of_range_are_an_error() -> None:
     with pytest.raises(ValueError, match="size must be at least 1"):
         Fit(kind="crop", size=0, num_channels=3)
-    with pytest.raises(ValueError, match="not 2"):
+    with pytest.raises(ValueError, match="got 2"):
         Fit(kind="crop", size=8, num_channels=2)

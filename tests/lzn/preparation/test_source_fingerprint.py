@@ -1,4 +1,4 @@
-"""What tells two sources apart before all of their images are read."""
+"""The fingerprint of a source of images."""
 
 from dataclasses import replace
 
@@ -36,10 +36,10 @@ def test_the_same_source_has_the_same_fingerprint() -> None:
     ],
     ids=["fewer", "other content", "unreadable", "labels", "names", "arrays", "none"],
 )
-def test_another_source_has_another(other: ListSource) -> None:
+def test_another_source_has_another_fingerprint(other: ListSource) -> None:
     assert source_fingerprint(other) != source_fingerprint(SOURCE)
 
 
-def test_arrays_of_the_same_bytes_and_another_shape_differ() -> None:
+def test_arrays_with_the_same_bytes_and_other_shapes_have_other_fingerprints() -> None:
     first, second = (ListSource.of([np.zeros(shape, np.uint8)]) for shape in ((1, 2, 8), (1, 4, 4)))
     assert source_fingerprint(first) != source_fingerprint(second)
