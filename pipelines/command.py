@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lzn.cli import options
-from lzn.cli.show import quiet_stdout, say
+from lzn.cli.terminal import print_result, stdout_to_stderr
 
 
 def check(
@@ -19,7 +19,7 @@ def check(
 
     Example: `lzn check params.yaml`
     """
-    with quiet_stdout():
+    with stdout_to_stderr():
         from pipelines.check import read_params  # noqa: PLC0415 - it imports torch
 
         checked = {str(file): read_params(file) for file in files}
@@ -27,4 +27,4 @@ def check(
         {"file": name, "size": params.size, "runs": list(params.runs)} for name, params in checked.items()
     ]
     lines = [f"{name}: size {params.size}, {len(params.runs)} runs" for name, params in checked.items()]
-    say("\n".join(lines), found, as_json=as_json)
+    print_result("\n".join(lines), found, as_json=as_json)

@@ -1,8 +1,11 @@
 """The command ``lzn``: use trained models without writing code.
 
-`main` is the entry point, `app` has the commands, `options` their options. `catalogue` finds trained runs on disk and
-needs no torch; `work` does what a command asks for; `files` writes outputs; `show` formats results. Other installed
-packages add commands through the entry-point group ``lzn.commands``.
+- `main`: entry point and exit codes. It runs `app`, which holds the commands; `options` holds their shared options.
+- `catalogue`: finds trained runs on disk by name; `run_list` formats them for ``lzn runs``. Neither needs torch.
+- `implementation`: what the other commands do, by `lzn.inference`; it imports torch, so `app` imports it last.
+- `output_files`: writes files without overwriting; `terminal`: stdout, stderr and progress bars.
+
+Other packages add commands through the entry-point group ``lzn.commands``: here ``lzn check`` and ``lzn register``.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""``python -m lzn.cli`` is ``lzn``."""
+"""Run ``lzn`` as ``python -m lzn.cli``."""
 
 from lzn.cli.main import run
 

@@ -1,5 +1,6 @@
-"""The commands of ``lzn``. They parse, call, and show; what needs torch is imported when it is used."""
+"""The commands of ``lzn``: parse arguments, call `lzn.cli.implementation`, print. Torch is imported on first use."""
 
+import functools
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -7,7 +8,8 @@ import typer
 
 from lzn.cli import options
 from lzn.cli.catalogue import Catalogue
-from lzn.cli.show import quiet_stdout, runs_as_json, runs_as_text, say
+from lzn.cli.run_list import runs_as_json, runs_as_text
+from lzn.cli.terminal import print_result, stdout_to_stderr
 from lzn.inference.abilities import Ability
 
 COMMANDS_GROUP = "lzn.commands"
@@ -15,7 +17,7 @@ COMMANDS_GROUP = "lzn.commands"
 app = typer.Typer(
     name="lzn",
     help="Use trained models of the Latent Zoning Network.\n\n"
-    "Begin with `lzn runs`: which runs are trained, what each can do, how well. Then for example "
+    "Start with `lzn runs`: it lists the trained runs, what each can do, and its numbers. Then, for example, "
     "`lzn sample joint --class 3 --out threes.png`.",
     no_args_is_help=True,
     add_completion=False,
@@ -24,14 +26,11 @@ app = typer.Typer(
 )
 
 
+@functools.cache
 def add_commands_of_other_packages() -> None:
-    """Add the commands that installed packages register under the entry-point group ``lzn.commands``."""
-    known = {
-        command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-    }
+    """Add to `app` the functions of the entry-point group ``lzn.commands``, once a process."""
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
-        if entry_point.name not in known:
-            app.command(entry_point.name)(entry_point.load())
+        app.command(entry_point.name)(entry_point.load())
 
 
 @app.command()
@@ -39,26 +38,30 @@ def runs(
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
     all_numbers: Annotated[
-        bool, typer.Option("--all", help="Show every number, those of controls too.")
+        bool, typer.Option("--all", help="Show all numbers, including control experiments.")
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """List the trained runs: study, seeds, what each can do, and its numbers (mean ± deviation over seeds).
+    """List the trained runs: study, seeds, abilities and numbers (mean ± standard deviation over seeds).
 
     Example: `lzn runs --size digits`
     """
     entries = Catalogue.find(project, size=size).entries()
-    say(runs_as_text(entries, all_numbers=all_numbers), runs_as_json(entries), as_json=as_json)
+    print_result(runs_as_text(entries, all_numbers=all_numbers), runs_as_json(entries), as_json=as_json)
 
 
 @app.command()
 def sample(
     run: options.RunName,
     out: options.Out,
-    num: Annotated[int, typer.Option("--num", "-n", min=1, max=100_000, help="How many images.")] = 64,
+    num: Annotated[int, typer.Option("--num", "-n", min=1, max=100_000, help="Number of images.")] = 64,
     classes: Annotated[
         list[int] | None,
-        typer.Option("--class", help="Of which class; repeat it for several in turn.", show_default=False),
+        typer.Option(
+            "--class",
+            help="Class of the images; repeat the option for several classes in rotation.",
+            show_default=False,
+        ),
     ] = None,
     steps: options.Steps = 50,
     rk45: options.Tolerance = None,
@@ -69,18 +72,18 @@ def sample(
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Draw images.
+    """Sample images.
 
-    The ending of --out decides the form: .png is one grid, .npy an array (n, channels, height, width) of uint8, and a
-    name without ending a folder with a PNG file for each image.
+    The suffix of --out chooses the format: .png is one grid, .npy an array (n, channels, height, width) of uint8, and a
+    name without suffix is a folder with one PNG file for each image.
 
     Example: `lzn sample joint --num 64 --class 3 --steps 20 --out threes.png`
     """
     chosen = Catalogue.find(project, size=size).choose(run, Ability.SAMPLE, device=device)
-    with quiet_stdout():
-        from lzn.cli.work import sample as run_sample
+    with stdout_to_stderr():
+        from lzn.cli import implementation
 
-        answer = run_sample(
+        result = implementation.sample(
             chosen,
             out=out,
             force=force,
@@ -90,7 +93,7 @@ def sample(
             steps=steps,
             tolerance=rk45,
         )
-    say(answer.text, answer.payload, as_json=as_json)
+    print_result(result.text, result.payload, as_json=as_json)
 
 
 @app.command()
@@ -103,19 +106,19 @@ def classify(
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
-    """Say which class each image belongs to.
+    """Classify images.
 
-    The number beside a class is how much of the image's zone in the latent space lies in the zone of the class. Each
-    image is answered by itself: what else is asked together changes nothing.
+    The number beside a class is the fraction of the image's zone in the latent space that lies in the zone of the
+    class. Each image is classified alone: the other images do not change its result.
 
     Example: `lzn classify joint digit.png --json`
     """
     chosen = Catalogue.find(project, size=size).choose(run, Ability.CLASSIFY, device=device)
-    with quiet_stdout():
-        from lzn.cli.work import classify as run_classify
+    with stdout_to_stderr():
+        from lzn.cli import implementation
 
-        answer = run_classify(chosen, images, fitting=fit)
-    say(answer.text, answer.payload, as_json=as_json)
+        result = implementation.classify(chosen, images, fitting=fit)
+    print_result(result.text, result.payload, as_json=as_json)
 
 
 @app.command()
@@ -127,9 +130,9 @@ def embed(
         str | None,
         typer.Option(
             "--kind",
-            help="Which representation. Of representation runs: without_head (what the paper measures; the default), "
-            "with_head, with_latent, with_latent_alpha_0. Of others: anchor, latent, latent_alpha_0 (the centre of the "
-            "image's zone; the default).",
+            help="Kind of representation. Representation runs: without_head (the default; the paper's main result), "
+            "with_head, with_latent, with_latent_alpha_0. Other runs: anchor, latent, latent_alpha_0 (the default; "
+            "the centre of the image's zone).",
             show_default=False,
         ),
     ] = None,
@@ -141,19 +144,19 @@ def embed(
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Turn images into vectors.
+    """Compute representations of images.
 
-    With --out x.npy one array (n, d) of float32, a row for each image in the order given; with --out x.npz all
-    representations of the run, by name.
+    --out x.npy writes one kind as an array (n, d) of float32, one row for each image in the given order; --out x.npz
+    writes all kinds by name.
 
     Example: `lzn embed representation digits/*.png --out digits.npy`
     """
     chosen = Catalogue.find(project, size=size).choose(run, Ability.EMBED, device=device)
-    with quiet_stdout():
-        from lzn.cli.work import embed as run_embed
+    with stdout_to_stderr():
+        from lzn.cli import implementation
 
-        answer = run_embed(chosen, images, out=out, force=force, kind=kind, fitting=fit, seed=seed)
-    say(answer.text, answer.payload, as_json=as_json)
+        result = implementation.embed(chosen, images, out=out, force=force, kind=kind, fitting=fit, seed=seed)
+    print_result(result.text, result.payload, as_json=as_json)
 
 
 @app.command()
@@ -165,7 +168,7 @@ def reconstruct(
         int | None,
         typer.Option(
             "--class",
-            help="The class of all images, for runs that draw by class; joint runs find it themselves.",
+            help="Class of all images, for class-conditional runs; joint runs predict it by default.",
             show_default=False,
         ),
     ] = None,
@@ -179,17 +182,17 @@ def reconstruct(
     force: options.Force = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Send images through the flow to noise and back, and say how far each has moved (L2, pixels in [-1, 1]).
+    """Reconstruct images: solve the image ODE to noise and back, and print the L2 distances (pixels in [-1, 1]).
 
-    With --out x.png also pairs, each image and below it its reconstruction; with --out x.npy the reconstructions alone.
+    --out x.png writes each image with its reconstruction below it; --out x.npy writes only the reconstructions.
 
     Example: `lzn reconstruct joint digit.png --out pair.png`
     """
     chosen = Catalogue.find(project, size=size).choose(run, Ability.RECONSTRUCT, device=device)
-    with quiet_stdout():
-        from lzn.cli.work import reconstruct as run_reconstruct
+    with stdout_to_stderr():
+        from lzn.cli import implementation
 
-        answer = run_reconstruct(
+        result = implementation.reconstruct(
             chosen,
             images,
             out=out,
@@ -200,4 +203,4 @@ def reconstruct(
             steps=steps,
             tolerance=rk45,
         )
-    say(answer.text, answer.payload, as_json=as_json)
+    print_result(result.text, result.payload, as_json=as_json)

@@ -1,4 +1,4 @@
-"""Trained runs on disk, by name: what is there, what it can do, what was measured. Needs no torch."""
+"""Trained runs on disk, found by name, with their abilities and numbers. Needs no torch."""
 
 import difflib
 import json
@@ -13,12 +13,12 @@ from lzn.inference.errors import UserError
 
 _NAME_AND_SEED = re.compile(r"(?P<name>[^:]+)(:(?P<seed>\d+))?")
 Number = Mapping[str, float]
-"""``mean``, and with several seeds ``std``."""
+"""``mean``, and for several seeds ``std``."""
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One run: the facts of its first seed, its seeds, and its numbers by stage and dotted name."""
+    """One run: the facts of its first seed, its seeds, and its numbers by ``<stage>.<dotted name>``."""
 
     facts: RunFacts
     seeds: Sequence[int]
@@ -27,10 +27,16 @@ class CatalogueEntry:
 
 @dataclass(frozen=True)
 class ChosenRun:
-    """A seed's folder, where its data set is, by the data set's name, and on which device it computes."""
+    """A trained seed to open.
+
+    Attributes:
+        folder: the seed's folder.
+        prepared_folder: returns the folder of a prepared data set by its name.
+        device: name of the device of the model.
+    """
 
     folder: Path
-    prepared: Callable[[str], Path]
+    prepared_folder: Callable[[str], Path]
     device: str
 
 
@@ -48,54 +54,63 @@ class Catalogue:
 
     @staticmethod
     def find(project: Path | None, *, size: str) -> "Catalogue":
-        """The project that was named, or the nearest of the current folder and those above it that has outputs.
+        """Open a project; by default the current folder or the nearest parent with a folder ``outputs``.
 
         Raises:
-            UserError: there is none, or it has nothing of this size.
+            UserError: there is no such folder, or it has no trained run of this size.
         """
         root = project if project is not None else _project_above(Path.cwd())
         outputs = root / "outputs"
         if not outputs.is_dir():
             raise UserError(
-                f"{root} has no folder outputs: train first (make repro), or name another --project"
+                f"{root} has no folder outputs: train first (make repro), or choose another --project"
             )
         catalogue = Catalogue(root, size)
         if not catalogue.train_folder.is_dir():
-            there = sorted(folder.parent.name for folder in outputs.glob("*/train"))
-            raise UserError(f"nothing of size {size} is trained in {root}; {_trained_sizes(there)}")
+            sizes = ", ".join(sorted(folder.parent.name for folder in outputs.glob("*/train")))
+            advice = f"choose --size from {sizes}" if sizes else "train first (make repro)"
+            raise UserError(f"no run of size {size} is trained in {root}: {advice}")
         return catalogue
 
     @property
+    def outputs(self) -> Path:
+        """The folder of this size's outputs, with one folder for each stage."""
+        return self.root / "outputs" / self.size
+
+    @property
     def train_folder(self) -> Path:
-        """The folder with a folder for each run."""
+        """The folder of all trained runs, with one folder for each run."""
         return self.outputs / "train"
 
-    def prepared(self, data: str) -> Path:
-        """Where a prepared data set is."""
+    def prepared_folder(self, data: str) -> Path:
+        """Return the folder of a prepared data set."""
         return self.outputs / "prepare" / data
 
     def seeds(self, run: str) -> list[int]:
-        """Seeds of a run that are trained, in order."""
+        """Return the trained seeds of a run in increasing order."""
         names = (folder.parent.name for folder in (self.train_folder / run).glob("seed_*/run.json"))
         return sorted(int(name.removeprefix("seed_")) for name in names)
 
     def run_names(self) -> list[str]:
-        """Names of the runs that are trained."""
+        """Return the names of the trained runs in alphabetical order."""
         return sorted({file.parents[1].name for file in self.train_folder.glob("*/seed_*/run.json")})
 
     def entries(self) -> list[CatalogueEntry]:
-        """All runs.
+        """Read all trained runs.
 
         Raises:
-            UserError: a configuration is damaged.
+            UserError: a JSON file is damaged or from another version.
         """
         return [self._entry(name) for name in self.run_names()]
 
     def seed_folder(self, reference: str) -> Path:
-        """The folder of ``joint``, ``joint:1``, or of a path to a seed's folder.
+        """Return the folder of a seed.
+
+        Args:
+            reference: a run (``joint``: its first seed), run and seed (``joint:1``), or the path to a seed's folder.
 
         Raises:
-            UserError: there is no such run or seed; the message proposes names that are alike.
+            UserError: there is no such run or seed; the message lists similar names.
         """
         if "/" in reference or (
             reference not in self.run_names() and (Path(reference) / "run.json").exists()
@@ -104,7 +119,7 @@ class Catalogue:
         parts = _NAME_AND_SEED.fullmatch(reference)
         if parts is None:
             raise UserError(
-                f"{reference!r} names no run: give joint, joint:1 (seed 1), or a path to a seed's folder"
+                f"{reference!r} is not the name of a run: give joint, joint:1 (seed 1), or the path to a seed's folder"
             )
         seeds = self.seeds(parts["name"])
         if not seeds:
@@ -117,16 +132,16 @@ class Catalogue:
         return self.train_folder / parts["name"] / f"seed_{seed}"
 
     def choose(self, reference: str, ability: Ability | None = None, *, device: str = "cpu") -> "ChosenRun":
-        """The run that is meant, which must have this ability.
+        """Choose a seed as `seed_folder` does, and check that the run has an ability.
 
         Raises:
-            UserError: there is no such run, its configuration is damaged, or it cannot do that.
+            UserError: there is no such run or seed, its configuration is damaged, or the run lacks the ability.
         """
         folder = self.seed_folder(reference)
         facts = read_facts(folder)
         if ability is not None and ability not in facts.abilities:
             facts.require(ability, others=[entry.facts for entry in self.entries()])
-        return ChosenRun(folder, self.prepared, device)
+        return ChosenRun(folder, self.prepared_folder, device)
 
     def _entry(self, name: str) -> CatalogueEntry:
         seeds = self.seeds(name)
@@ -139,29 +154,22 @@ class Catalogue:
 
     def _no_such_run(self, name: str) -> str:
         names = self.run_names()
-        alike = difflib.get_close_matches(name, names, n=3)
-        question = f"did you mean {' or '.join(alike)}? " if alike else ""
-        return (
-            f"there is no trained run {name!r}; {question}there are: {', '.join(names) or 'none'} (lzn runs)"
-        )
-
-    @property
-    def outputs(self) -> Path:
-        """Where the stages write this size's files: a folder a stage."""
-        return self.root / "outputs" / self.size
+        similar = difflib.get_close_matches(name, names, n=3)
+        suggestion = f"similar names: {', '.join(similar)}; " if similar else ""
+        return f"there is no trained run {name!r}; {suggestion}trained runs: {', '.join(names) or 'none'}"
 
 
 def read_facts(folder: Path) -> RunFacts:
-    """What a seed's folder says of it.
+    """Read the facts about a trained seed from its folder.
 
     Raises:
-        UserError: it holds no configuration, or another version's.
+        UserError: ``run.json`` is missing, damaged or from another version.
     """
     file = folder / "run.json"
     try:
-        return RunFacts.of(_read_json(file))
+        return RunFacts.from_json(_read_json(file))
     except (KeyError, TypeError, IndexError) as error:
-        raise UserError(f"{file} was written by another version: train the run again") from error
+        raise UserError(f"{file} was written by another version of the code: train the run again") from error
 
 
 def _project_above(start: Path) -> Path:
@@ -169,27 +177,21 @@ def _project_above(start: Path) -> Path:
         if (folder / "outputs").is_dir():
             return folder
     raise UserError(
-        f"neither {start} nor a folder above it has outputs: go to the project, or name it with --project"
+        f"neither {start} nor a parent has a folder outputs: change to the project's folder or use --project"
     )
-
-
-def _trained_sizes(there: Sequence[str]) -> str:
-    if not there:
-        return "train first: make repro"
-    return f"there is: {', '.join(there)} (--size)"
 
 
 def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text())
     except FileNotFoundError as error:
-        raise UserError(f"{file} is missing: {file.parent} is not the folder of a trained seed") from error
+        raise UserError(f"{file} does not exist: name the folder of a trained seed") from error
     except ValueError as error:
-        raise UserError(f"{file} is damaged: {error}; bring it back with dvc checkout") from error
+        raise UserError(f"{file} is damaged ({error}): restore it with dvc checkout") from error
 
 
 def _flat_numbers(content: Any, prefix: str) -> dict[str, Number]:
-    """Nested {"mean", "std"} by dotted names; a plain number is a mean."""
+    """Return the numbers of nested mappings by dotted names; a plain number becomes a mean."""
     if isinstance(content, (int, float)):
         return {prefix.removesuffix("."): {"mean": float(content)}}
     if not isinstance(content, Mapping):

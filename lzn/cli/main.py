@@ -1,4 +1,4 @@
-"""Exit codes of ``lzn``: 0 done, 1 a user's error, 2 wrong usage, 130 Ctrl-C. Errors come without traceback."""
+"""Entry point and exit codes: 0 success, 1 user error, 2 wrong usage, 130 Ctrl-C. Errors have no traceback."""
 
 import json
 import os
@@ -17,19 +17,21 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return the exit code."""
     as_json = "--json" in arguments
     add_commands_of_other_packages()
     try:
         code = app(args=list(arguments), prog_name="lzn", standalone_mode=False)
     except typer.TyperException as error:
-        if not error.format_message():  # help was shown, for want of a command
+        if not error.format_message():  # no command was given, and typer has printed the help
             return error.exit_code
         return _fail(
             error.format_message() + _hint(error), kind="usage", code=error.exit_code, as_json=as_json
         )
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes at its end
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes stdout when it exits
         return USER_ERROR
     except (UserError, ParamsError, OSError) as error:
         return _fail(str(error), kind="user", code=USER_ERROR, as_json=as_json)
@@ -39,11 +41,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def run() -> None:
-    """Entry point.
+    """Run the command of ``sys.argv`` and exit.
 
-    An interrupted command ends by the signal itself, which shells show as 130 and by which a script around it stops
-    too. It does not leave that to the interpreter, which exits by number or by signal depending on what was imported
-    when Ctrl-C came.
+    An interrupted command ends by SIGINT itself: shells then show 130 and also stop the script that called it. The
+    interpreter does not ensure this: it exits by code or by signal, depending on the modules imported at Ctrl-C.
     """
     code = main(sys.argv[1:])
     if code == INTERRUPTED:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,33 +26,36 @@ ImageFiles = Annotated[
         show_default=False,
     ),
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Where to write.", show_default=False)]
+Out = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Output path.", show_default=False)]
 OptionalOut = Annotated[
     Path | None,
     typer.Option(
-        "--out", "-o", metavar="PATH", help="Where to write; without, nothing is written.", show_default=False
+        "--out", "-o", metavar="PATH", help="Output path; without it, nothing is written.", show_default=False
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout, errors in JSON on stderr.")]
-Size = Annotated[str, typer.Option("--size", help="The size whose runs are meant: digits, fashion, paper.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on stdout, errors as JSON on stderr.")
+]
+Size = Annotated[str, typer.Option("--size", help="The size of the runs, such as digits, fashion or paper.")]
 Project = Annotated[
     Path | None,
     typer.Option(
         "--project",
         metavar="FOLDER",
-        help="The project; without, the nearest folder from here upwards that has outputs.",
+        help="The project's folder; by default the current folder or the nearest parent with a folder outputs.",
         show_default=False,
     ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto (a GPU if there is one), cpu, cuda or cuda:1.")]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Of what is drawn: the same seed gives the same result.")
-]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Random seed: the same seed gives the same result.")]
 Steps = Annotated[
     int,
     typer.Option(
-        "--steps", min=1, max=10_000, help="Euler steps of the image ODE; more is slower and better."
+        "--steps",
+        min=1,
+        max=10_000,
+        help="Euler steps of the image ODE: more steps are slower and more accurate.",
     ),
 ]
 Tolerance = Annotated[
@@ -60,7 +63,7 @@ Tolerance = Annotated[
     typer.Option(
         "--rk45",
         metavar="TOLERANCE",
-        help="Solve the image ODE adaptively to this tolerance instead (the paper's: 1e-5).",
+        help="Solve the image ODE by adaptive RK45 with this tolerance instead (1e-5 in the paper).",
         show_default=False,
     ),
 ]
@@ -68,8 +71,8 @@ Fit = Annotated[
     Fitting | None,
     typer.Option(
         "--fit",
-        help="Convert images that are not as the model wants them. crop: the largest centred square, resized. "
-        "pad: shrunk, centred on black. Without it they are refused.",
+        help="Convert images to the model's format. crop: resize the largest centred square. pad: shrink, and centre "
+        "on black. Without this option, images in another format are refused.",
         show_default=False,
     ),
 ]

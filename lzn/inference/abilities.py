@@ -1,4 +1,4 @@
-"""What a trained run can do, as its configuration tells without torch, so that listing runs is quick."""
+"""What a trained run can do, read from its ``run.json`` without torch, so that listing runs is fast."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from lzn.inference.errors import UserError
 
 
 class Ability(StrEnum):
-    """What a run may be asked for."""
+    """A task that a run may be able to do."""
 
     SAMPLE = "sample"
     CLASSIFY = "classify"
@@ -17,13 +17,13 @@ class Ability(StrEnum):
     RECONSTRUCT = "reconstruct"
 
 
-class UnableError(UserError):
-    """The run cannot do what it was asked for."""
+class UnsupportedAbilityError(UserError):
+    """The run does not have the ability that the request needs."""
 
 
-_LACKS = {
+_WHY_NOT = {
     Ability.SAMPLE: "it has no image decoder",
-    Ability.CLASSIFY: "it has no label anchors (runs of the study joint have)",
+    Ability.CLASSIFY: "it has no label anchors (only runs of the study joint have them)",
     Ability.EMBED: "it has no image encoder",
     Ability.RECONSTRUCT: "it has no image decoder",
 }
@@ -31,19 +31,19 @@ _LACKS = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What the configuration of one trained seed says of it.
+    """Facts about one trained seed.
 
     Attributes:
         name: the run's name.
-        size: the size that it belongs to.
-        seed: the seed that it was trained with.
+        size: the size that the run belongs to, such as ``digits``.
+        seed: the seed of the training.
         study: ``generation``, ``representation`` or ``joint``.
-        data: its data set's name.
-        num_classes: of the data set.
-        has_encoder: whether it turns images into anchors and latents.
-        has_decoder: whether it turns noise into images.
-        takes_class: whether the decoder is told a class.
-        has_labels: whether labels have anchors.
+        data: the data set's name.
+        num_classes: classes of the data set.
+        has_encoder: whether the model has an image encoder.
+        has_decoder: whether the model has an image decoder.
+        takes_class: whether the decoder takes a class.
+        has_labels: whether the model has label anchors.
     """
 
     name: str
@@ -58,11 +58,11 @@ class RunFacts:
     has_labels: bool
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Self:
-        """From the content of ``run.json``.
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """Extract the facts from the content of ``run.json`` (`lzn.runs.trained.TrainedConfiguration`).
 
         Raises:
-            KeyError: it is not that of a trained seed.
+            KeyError, TypeError, IndexError: the content is not valid.
         """
         run = content["run"]
         study = run["study"]
@@ -82,7 +82,7 @@ class RunFacts:
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
-        """All that it can do."""
+        """All abilities of the run."""
         has = {
             Ability.SAMPLE: self.has_decoder,
             Ability.CLASSIFY: self.has_labels,
@@ -92,17 +92,17 @@ class RunFacts:
         return tuple(ability for ability in Ability if has[ability])
 
     def require(self, ability: Ability, *, others: Iterable["RunFacts"] = ()) -> None:
-        """Check that the run can do it.
+        """Check that the run has an ability.
 
         Args:
-            ability: what is asked for.
-            others: runs that the message may recommend.
+            ability: the ability that is needed.
+            others: other runs; the message names those with the ability.
 
         Raises:
-            UnableError: it cannot; the message says why, and which runs can.
+            UnsupportedAbilityError: the run does not have it; the message says why.
         """
         if ability in self.abilities:
             return
         able = sorted({other.name for other in others if ability in other.abilities})
         advice = f"runs that can: {', '.join(able)}" if able else f"it can {', '.join(self.abilities)}"
-        raise UnableError(f"run {self.name} cannot {ability}: {_LACKS[ability]}; {advice}")
+        raise UnsupportedAbilityError(f"run {self.name} cannot {ability}: {_WHY_NOT[ability]}; {advice}")

@@ -1,5 +1,5 @@
-"""What people who use a trained model may get wrong."""
+"""The error that is shown to users of a trained model."""
 
 
 class UserError(ValueError):
-    """A request that cannot be answered; the message says why, and what to do instead."""
+    """A request that cannot be answered; the message says what is wrong and what to do."""

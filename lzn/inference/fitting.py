@@ -1,10 +1,10 @@
-"""The two ways in which images of any size may be brought to a model's; see `lzn.inference.given_images`."""
+"""The two conversions of an image to the model's size: see `lzn.inference.input_images`. Needs no torch."""
 
 from enum import StrEnum
 
 
 class Fitting(StrEnum):
-    """How an image of any size is brought to the model's: see `lzn.preparation.Fit`."""
+    """How an image of any size is converted to the model's size: see `lzn.preparation.Fit`."""
 
     CROP = "crop"
     PAD = "pad"

@@ -1,4 +1,4 @@
-"""Images that flow to noise and back (appendix C.3)."""
+"""Reconstruction of images: the image ODE from an image to noise and back (appendix C.3)."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,26 @@ from torch import Tensor
 
 from lzn.data import dequantise, quantise
 from lzn.inference.abilities import Ability
-from lzn.inference.answers import Images, classify, embed
+from lzn.inference.classification import classify
+from lzn.inference.embedding import embed
 from lzn.inference.errors import UserError
-from lzn.inference.loaded_run import LoadedRun
-from lzn.inference.sampling import OdeSettings, OnProgress, check_classes
-from lzn.rectified_flow.ode import OdeError
+from lzn.inference.images import Images
+from lzn.inference.loaded_run import LoadedRun, OnProgress
+from lzn.inference.sampling import OdeSettings, check_classes, ode_errors_as_user_errors
 from lzn.rectified_flow.path import T_MIN, Velocity
 from lzn.studies.generation import velocity_of
 
-_SOLVED_AT_ONCE = 64
+_BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """Images after the flow to noise and back.
+    """Reconstructed images.
 
     Attributes:
         images: uint8 (n, c, h, w).
-        errors: L2 distance of each to its original, in units of [-1, 1] (n,): appendix C.3's, for one draw of z.
-        labels: the class that the decoder was told (n,), None where it takes none.
+        errors: (n,): L2 distance of each image to its original for one draw of z, with pixels in [-1, 1] (C.3).
+        labels: (n,): the class that the decoder was given, None if it takes no class.
     """
 
     images: Images
@@ -45,37 +46,39 @@ def reconstruct(
     ode: OdeSettings = OdeSettings(),  # noqa: B008 - immutable
     on_progress: OnProgress = lambda _: None,
 ) -> Reconstruction:
-    """Solve the flow from images to noise and back, with z drawn from each image's zone.
+    """Solve the image ODE from images to noise and back, with z drawn from the zone of each image.
 
-    Images are solved 64 at a time: what is asked together changes the result by rounding, and with RK45 by its
-    tolerance.
+    Images are solved in batches of 64. The other images of a batch change a result by rounding, and with RK45 by up to
+    its tolerance.
 
     Args:
-        run: has a decoder.
-        images: to reconstruct.
-        label: the class that the decoder is told; None: the one that the run itself says.
-        seed: of the draw of z.
+        run: a run with a decoder.
+        images: the images to reconstruct.
+        label: the class of all images; None for the class that the run predicts.
+        seed: random seed of z.
         ode: how both directions are solved.
-        on_progress: told of finished images.
+        on_progress: receives the number of finished images.
 
     Raises:
-        UserError: the run has no decoder, needs a class and cannot say it, or the ODE could not be solved.
+        UserError: the run has no decoder, ``label`` is unknown or missing for a run that cannot classify, or the ODE
+            solver failed.
     """
     run.facts.require(Ability.RECONSTRUCT)
     labels = _labels(run, images, label)
     latents = torch.from_numpy(embed(run, images, seed=seed)["latent"]) if run.facts.has_encoder else None
-    back = []
-    for start in range(0, len(images), _SOLVED_AT_ONCE):
-        rows = slice(start, start + _SOLVED_AT_ONCE)
+    parts = []
+    for start in range(0, len(images), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
         velocity = velocity_of(
             run.trained.model.decoder,
             None if latents is None else latents[rows].to(run.device),
             None if labels is None else torch.from_numpy(labels[rows]).to(run.device),
         )
-        back.append(_there_and_back(dequantise(images[rows]).to(run.device), velocity, ode))
-        on_progress(len(back[-1]))
-    differences = (torch.cat(back) - dequantise(images)).double().flatten(1)
-    return Reconstruction(quantise(torch.cat(back)), differences.norm(dim=1).numpy(), labels)
+        parts.append(_to_noise_and_back(dequantise(images[rows]).to(run.device), velocity, ode))
+        on_progress(len(parts[-1]))
+    reconstructed = torch.cat(parts)
+    differences = (reconstructed - dequantise(images)).double().flatten(1)
+    return Reconstruction(quantise(reconstructed), differences.norm(dim=1).numpy(), labels)
 
 
 def _labels(run: LoadedRun, images: Images, label: int | None) -> NDArray[np.int64] | None:
@@ -86,16 +89,14 @@ def _labels(run: LoadedRun, images: Images, label: int | None) -> NDArray[np.int
         return np.full(len(images), label)
     if not run.facts.has_labels:
         raise UserError(
-            f"run {run.facts.name} must be told the class of the images, and cannot classify: give it"
+            f"run {run.facts.name} needs the class of the images and cannot predict it: give the class"
         )
     return classify(run, images).labels
 
 
-def _there_and_back(images: Tensor, velocity: Velocity, ode: OdeSettings) -> Tensor:
-    """On the CPU, in [-1, 1] up to the solver's error."""
+def _to_noise_and_back(images: Tensor, velocity: Velocity, ode: OdeSettings) -> Tensor:
+    """Integrate from t = 1 to `T_MIN` and back; return images (b, c, h, w) on the CPU."""
     sampler = ode.build()
-    try:
+    with ode_errors_as_user_errors():
         noise = sampler.integrate(velocity, images, t_start=1.0, t_end=T_MIN).x
         return sampler.integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x.cpu()
-    except OdeError as error:
-        raise UserError(f"the image ODE could not be solved: {error}") from error

@@ -1,6 +1,7 @@
-"""Images from a trained run: how many, of which classes, from which seed, solved how (sections 3 and 5)."""
+"""Sampling of images from a trained run (sections 3 and 5)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +13,12 @@ from lzn.base.randomness import generator_for
 from lzn.data import quantise
 from lzn.inference.abilities import Ability
 from lzn.inference.errors import UserError
-from lzn.inference.loaded_run import LABEL_SOLVER, LoadedRun
+from lzn.inference.loaded_run import LoadedRun, OnProgress
 from lzn.rectified_flow.ode import EulerSampler, OdeError, RK45Sampler, Sampler
-from lzn.studies import decode_labels, draw_label_latents, generate_images
+from lzn.studies import LABEL_SOLVER, decode_labels, draw_label_latents, generate_images
 
 DEFAULT_STEPS = 50
-_DRAWN_AT_ONCE = 100
-
-OnProgress = Callable[[int], object]
-"""Told how many images were finished since the last call."""
+_BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,11 +27,11 @@ class OdeSettings:
 
     Attributes:
         num_steps: Euler steps.
-        tolerance: relative and absolute, of adaptive RK45, which is taken instead where this is given; the paper's is
-            1e-5. Its step size is one for all images that are drawn together.
+        tolerance: if given, RK45 with this relative and absolute tolerance replaces Euler (1e-5 in the paper). All
+            images of a batch share its step size.
 
     Raises:
-        UserError: a number is out of its range.
+        UserError: a value is out of range.
     """
 
     num_steps: int = DEFAULT_STEPS
@@ -41,13 +39,13 @@ class OdeSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_steps <= 10_000:
-            raise UserError(f"steps must lie between 1 and 10000, got {self.num_steps}")
-        # float32 resolves 1e-7: ten times that is the least that RK45 accepts.
+            raise UserError(f"steps must be between 1 and 10000, got {self.num_steps}")
+        # RK45 accepts tolerances from ten times the resolution of float32, which is 1e-7.
         if self.tolerance is not None and not 2e-6 <= self.tolerance <= 1:
-            raise UserError(f"the tolerance of RK45 must lie between 2e-6 and 1, got {self.tolerance:g}")
+            raise UserError(f"the tolerance of RK45 must be between 2e-6 and 1, got {self.tolerance:g}")
 
     def build(self) -> Sampler:
-        """The sampler."""
+        """Return the sampler."""
         if self.tolerance is None:
             return EulerSampler(num_steps=self.num_steps)
         return RK45Sampler(rtol=self.tolerance, atol=self.tolerance)
@@ -55,14 +53,14 @@ class OdeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRequest:
-    """What is to be drawn.
+    """Which images to sample.
 
     Attributes:
-        num_images: how many.
-        classes: which, in turn; empty: latents come from the prior, and each image's class is that of the zone in
-            which its latent lies (section 5). The conditional decoder without latents draws all classes in turn.
-        seed: image i is the same for every number of images, up to rounding (with RK45: up to its tolerance).
-        ode: how it is solved.
+        num_images: number of images.
+        classes: classes of the images, in rotation. If empty, runs with label anchors draw latents from the prior and
+            decode the class from the latent (section 5); other class-conditional runs take all classes in rotation.
+        seed: random seed. Image i does not depend on ``num_images``, up to rounding (with RK45: up to the tolerance).
+        ode: how the image ODE is solved.
     """
 
     num_images: int
@@ -73,7 +71,7 @@ class SampleRequest:
 
 @dataclass(frozen=True)
 class Samples:
-    """Drawn images uint8 (n, c, h, w), and their classes (n,), None where the run knows none."""
+    """Sampled images, uint8 (n, c, h, w), and their classes (n,), None if the decoder takes no class."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
@@ -83,11 +81,10 @@ class Samples:
 def draw_samples(
     run: LoadedRun, request: SampleRequest, *, on_progress: OnProgress = lambda _: None
 ) -> Samples:
-    """Draw images.
+    """Sample images.
 
     Raises:
-        UserError: the run has no decoder, does not know the classes, a number is out of its range, or the ODE could
-            not be solved.
+        UserError: the run has no decoder or not these classes, a value is out of range, or the ODE solver failed.
     """
     run.facts.require(Ability.SAMPLE)
     check_classes(run, request.classes)
@@ -96,34 +93,41 @@ def draw_samples(
     if request.seed < 0:
         raise UserError(f"the seed must not be negative, got {request.seed}")
     images, labels = [], []
-    for indices in _chunks(request.num_images, _DRAWN_AT_ONCE):
+    for indices in _chunks(request.num_images, _BATCH_SIZE):
         latents, chosen = _conditions(run, request, indices)
         noise = _noise(request.seed, "image", indices, run.image_shape).to(run.device)
-        try:
-            drawn = generate_images(
+        with ode_errors_as_user_errors():
+            sampled = generate_images(
                 run.trained.model.decoder,
                 latents=latents,
                 labels=chosen,
                 noise=noise,
                 sampler=request.ode.build(),
             )
-        except OdeError as error:
-            raise UserError(f"the image ODE could not be solved: {error}") from error
-        images.append(quantise(drawn))
+        images.append(quantise(sampled))
         if chosen is not None:
             labels.append(chosen.cpu().numpy())
         on_progress(len(indices))
     return Samples(np.concatenate(images), np.concatenate(labels) if labels else None)
 
 
+@contextmanager
+def ode_errors_as_user_errors() -> Iterator[None]:
+    """Raise UserError where the block raises OdeError."""
+    try:
+        yield
+    except OdeError as error:
+        raise UserError(f"the image ODE could not be solved: {error}") from error
+
+
 def check_classes(run: LoadedRun, classes: tuple[int, ...]) -> None:
-    """Check that the run's decoder knows these classes.
+    """Check that the run's decoder takes these classes.
 
     Raises:
-        UserError: it knows none, or not all of them.
+        UserError: the decoder takes no class, or a class is unknown.
     """
     if classes and not run.facts.takes_class:
-        raise UserError(f"run {run.facts.name} draws without classes: leave the class out")
+        raise UserError(f"run {run.facts.name} takes no class: leave the class out")
     unknown = sorted({label for label in classes if not 0 <= label < run.facts.num_classes})
     if unknown:
         listed = ", ".join(map(str, unknown))
@@ -135,8 +139,8 @@ def check_classes(run: LoadedRun, classes: tuple[int, ...]) -> None:
 def _conditions(
     run: LoadedRun, request: SampleRequest, indices: range
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Latents (b, q) and classes (b,) of the images with these indices, None where the decoder takes none."""
-    labels = _classes_in_turn(run, request.classes, indices)
+    """Return latents (b, q) and classes (b,) of the images with these indices; None for what the decoder lacks."""
+    labels = _classes_in_rotation(run, request.classes, indices)
     latent = run.trained.run.latent
     if latent is None:
         return None, labels
@@ -149,7 +153,7 @@ def _conditions(
     return draw_label_latents(anchors, labels, noise, solver=LABEL_SOLVER), labels
 
 
-def _classes_in_turn(run: LoadedRun, classes: tuple[int, ...], indices: range) -> Tensor | None:
+def _classes_in_rotation(run: LoadedRun, classes: tuple[int, ...], indices: range) -> Tensor | None:
     if not classes and run.facts.takes_class and not run.facts.has_labels:
         classes = tuple(range(run.facts.num_classes))
     if not classes:
@@ -158,7 +162,7 @@ def _classes_in_turn(run: LoadedRun, classes: tuple[int, ...], indices: range) -
 
 
 def _noise(seed: int, purpose: str, indices: range, shape: tuple[int, ...]) -> Tensor:
-    """Standard normal (b, *shape) on the CPU, each row of a generator of its own."""
+    """Draw standard normal noise (b, *shape) on the CPU; each row has its own generator."""
     return torch.stack(
         [torch.randn(shape, generator=generator_for(seed, purpose, index)) for index in indices]
     )

@@ -1,5 +1,8 @@
-"""A run: its typed configuration, and what a training of one of its seeds leaves on disk.
+"""A run: its typed configuration, and the files that the training of one seed writes.
 
-`configuration` has one type for each case study; it is built from `solvers`, `samplers` and `augmentations`. `trained`
-reads and writes the folder of a trained seed, `curves` its training curve.
+- `configuration`: the ``runs`` section of params.yaml, with one type for each case study; it builds the model and the
+  training step. Its parts are `solvers` (latent flow) and `augmentations` (case study 2).
+- `samplers`: samplers of the image ODE, for the stages that sample images.
+- `trained`: the folder of a trained seed, written by the stages ``train`` and ``import`` and read by all later stages.
+- `curves`: training curves as CSV files.
 """

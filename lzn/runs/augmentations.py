@@ -1,4 +1,4 @@
-"""The random views of case study 2 as a choice in params.yaml."""
+"""Parameters of the random augmentations of case study 2, chosen by ``kind`` in params.yaml."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ from lzn.studies import Augmentation
 
 
 class AffineViewsParams(Section):
-    """Augmentation of digits: see `lzn.data.AffineViews`."""
+    """Affine augmentation of digits: see `lzn.data.AffineViews`."""
 
     kind: Literal["affine"]
     max_rotation: float
@@ -23,16 +23,16 @@ class AffineViewsParams(Section):
     noise: float
 
     def build_on_load(self, *, num_views: int = 2) -> SampleViews | None:
-        """Nothing is done to single images as they are loaded."""
+        """Return None: the loading processes do not augment images."""
         return None
 
     def build_on_device(self) -> Augmentation:
-        """The augmentation of a batch."""
+        """Return the augmentation of a batch."""
         return AffineViews(**self.model_dump(exclude={"kind"}))
 
 
 class _SimCLRParams(Section):
-    """The paper's augmentation of ImageNet, that of SimCLR (section 8 of the method; D.2)."""
+    """The paper's augmentation of ImageNet, as in SimCLR (section 8 of the method; D.2)."""
 
     size: Annotated[int, Field(ge=8)] = 224
     min_area: Annotated[float, Field(gt=0, le=1)] = 0.08
@@ -49,34 +49,34 @@ class _SimCLRParams(Section):
 
 
 class SimCLRParams(_SimCLRParams):
-    """All of it by the processes that load images, one image at a time."""
+    """SimCLR augmentation by the processes that load images, one image at a time."""
 
     kind: Literal["simclr"]
 
     def build_on_load(self, *, num_views: int = 2) -> SampleViews:
-        """Whole views of an image; training takes two."""
+        """Return the function that makes ``num_views`` views of a loaded image; training needs two."""
         return SimCLRViews(size=self.size, min_area=self.min_area, num_views=num_views, **self._distortions)
 
     def build_on_device(self) -> Augmentation:
-        """Nothing is left to do."""
-        return _as_they_are
+        """Return the identity: the loading processes have made the views."""
+        return _identity
 
 
 class SimCLROnDeviceParams(_SimCLRParams):
-    """Crops by the processes that load images; the rest on the device, a batch at a time."""
+    """SimCLR augmentation with crops by the processes that load images, and all else on the device, batch by batch."""
 
     kind: Literal["simclr_on_device"]
 
     def build_on_load(self, *, num_views: int = 2) -> SampleViews:
-        """Crops of an image; training takes two."""
+        """Return the function that makes ``num_views`` crops of a loaded image; training needs two."""
         return SimCLRCrops(size=self.size, min_area=self.min_area, num_views=num_views)
 
     def build_on_device(self) -> Augmentation:
-        """The flips, colours and blur of a batch."""
+        """Return the flips, colour changes and blur of a batch."""
         return SimCLRDistortions(**self._distortions)
 
 
-def _as_they_are(images: Tensor, random: BatchRandom) -> Tensor:
+def _identity(images: Tensor, random: BatchRandom) -> Tensor:
     return images
 
 

@@ -1,4 +1,4 @@
-"""Training curves on disk: a ``step`` and the values there, row by row."""
+"""Training curves as CSV files: each row has a ``step`` and the values at this step."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_curve(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write rows that all have the same names; numbers are read back as they were, bit for bit."""
+    """Write rows, all with the same keys. `read_curve` returns the same numbers, bit for bit."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
@@ -15,13 +15,17 @@ def write_curve(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_curve(file: Path) -> list[dict[str, float]]:
-    """The rows of a curve."""
+    """Read the rows of a curve."""
     with file.open(newline="") as stream:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
 
 
 def mean_curve(curves: Sequence[Sequence[Mapping[str, float]]]) -> list[dict[str, float]]:
-    """Row by row the means of curves of equal steps."""
+    """Compute the mean of several curves, row by row.
+
+    Raises:
+        ValueError: the curves have different lengths.
+    """
     return [
         {"step": int(rows[0]["step"])}
         | {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != "step"}

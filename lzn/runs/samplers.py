@@ -1,4 +1,4 @@
-"""The image ODE's sampler as a choice in params.yaml."""
+"""Parameters of the samplers of the image ODE, chosen by ``kind`` in params.yaml."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ class EulerSamplerParams(Section):
     num_steps: Annotated[int, Field(ge=1)]
 
     def build(self) -> EulerSampler:
-        """The sampler."""
+        """Return the sampler."""
         return EulerSampler(num_steps=self.num_steps)
 
 
@@ -27,7 +27,7 @@ class RK45SamplerParams(Section):
     atol: Annotated[float, Field(gt=0)]
 
     def build(self) -> RK45Sampler:
-        """The sampler."""
+        """Return the sampler."""
         return RK45Sampler(rtol=self.rtol, atol=self.atol)
 
 

@@ -1,4 +1,4 @@
-"""One seed of a trained run on disk: averaged weights as safetensors, and beside them what rebuilds the model."""
+"""The folder of a trained seed: EMA weights as safetensors, and the configuration as JSON."""
 
 import json
 from dataclasses import dataclass
@@ -19,49 +19,56 @@ CONFIGURATION = "run.json"
 class TrainedConfiguration(Section):
     """Content of ``run.json``.
 
-    ``run`` has the one seed of this training. ``key`` is the hash of configuration, code and data: the run's identity
-    in MLflow. ``checkpoint_sha256`` is that of the released checkpoint from which the weights were read, None where
-    they were trained here.
+    Attributes:
+        name: the run's name.
+        size: the size that it belongs to.
+        key: hash of configuration, code and data: the run's identity in MLflow.
+        num_classes: classes of the data set.
+        code_sha256: hash of the method's code without docstrings. It changes this file when the method changes, so that
+            stages which read the file run again.
+        checkpoint_sha256: hash of the released checkpoint with the weights; None for weights that were trained here.
+        run: the configuration, with the one seed of this training.
     """
 
     name: str
     size: str
     key: str
     num_classes: int
+    code_sha256: str | None = None
     checkpoint_sha256: str | None = None
     run: AnyRun
 
     def build_model(self) -> nn.Module:
-        """The model with its initial weights, in evaluation mode and in the memory layout that convolutions like."""
+        """Return the model with its initial weights, in evaluation mode and in channels-last memory format."""
         model: nn.Module = self.run.build_model(self.num_classes).eval()
         return model.to(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained model, in evaluation mode, and its configuration."""
+    """A trained model in evaluation mode, and its configuration."""
 
     configuration: TrainedConfiguration
     model: Any
-    """One of `lzn.studies`' models; which one, ``configuration.run`` says."""
+    """A model of `lzn.studies`; ``configuration.run.study`` names its class."""
 
     @property
     def run(self) -> AnyRun:
-        """The run's configuration."""
+        """Return the configuration of the run."""
         return self.configuration.run
 
 
 def write_trained(folder: Path, configuration: TrainedConfiguration, model: nn.Module) -> None:
-    """Write weights and configuration."""
+    """Write weights and configuration to ``folder``."""
     save_weights(model, folder / WEIGHTS)
     write_json(folder / CONFIGURATION, configuration.model_dump(mode="json"))
 
 
 def read_configuration(folder: Path) -> TrainedConfiguration:
-    """The configuration of the trained run in ``folder``.
+    """Read the configuration of a trained seed.
 
     Raises:
-        ParamsError: it is not one.
+        ParamsError: ``run.json`` is not a valid configuration.
     """
     file = folder / CONFIGURATION
     configuration: TrainedConfiguration = validate(
@@ -71,11 +78,11 @@ def read_configuration(folder: Path) -> TrainedConfiguration:
 
 
 def read_trained(folder: Path) -> TrainedRun:
-    """The trained run in ``folder``.
+    """Read a trained seed: configuration and model.
 
     Raises:
-        ParamsError: the configuration is not one.
-        RuntimeError: the weights do not fit it.
+        ParamsError: ``run.json`` is not a valid configuration.
+        RuntimeError: the weights do not fit the model.
     """
     configuration = read_configuration(folder)
     return TrainedRun(configuration, load_weights(configuration.build_model(), folder / WEIGHTS))

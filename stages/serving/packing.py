@@ -1,4 +1,4 @@
-"""A trained seed with all that it needs to answer alone: no data set, no project, no pickles."""
+"""A trained seed packed for serving: it needs no data set and no project, and has no pickled files."""
 
 import json
 import shutil
@@ -25,10 +25,10 @@ class PackedImages(Section):
 
 
 def pack(run: LoadedRun, seed_folder: Path, target: Path) -> None:
-    """Write what `open_packed` reads: the seed's own files, the images' shape, and its reference anchors.
+    """Write the seed's files, the image shape and the reference anchors to a new folder ``target``.
 
     Raises:
-        UserError: the training images, from which reference anchors are computed, are missing.
+        UserError: the training images are missing; the reference anchors are computed from them.
     """
     target.mkdir(parents=True)
     for name in (WEIGHTS, CONFIGURATION):
@@ -39,11 +39,11 @@ def pack(run: LoadedRun, seed_folder: Path, target: Path) -> None:
 
 
 def open_packed(folder: Path, *, device: torch.device) -> LoadedRun:
-    """Read what `pack` wrote.
+    """Open a folder that `pack` wrote.
 
     Raises:
-        UserError: files are missing, or another version's.
-        ParamsError: ``images.json`` is not one.
+        UserError: a file is missing or from another version.
+        ParamsError: ``images.json`` is not valid.
     """
     trained = read_seed(folder)
     trained.model.to(device).requires_grad_(False)
@@ -61,7 +61,7 @@ def open_packed(folder: Path, *, device: torch.device) -> LoadedRun:
 
     return LoadedRun(
         trained=trained,
-        facts=RunFacts.of(trained.configuration.model_dump(mode="json")),
+        facts=RunFacts.from_json(trained.configuration.model_dump(mode="json")),
         image_shape=images.image_shape,
         device=device,
         reference_anchors=reference_anchors,

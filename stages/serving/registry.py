@@ -1,4 +1,4 @@
-"""Registering a trained seed in MLflow, so that `mlflow models serve` finds it by an alias."""
+"""Registration of a trained seed in MLflow, so that `mlflow models serve` finds it by an alias."""
 
 import os
 import shutil
@@ -21,33 +21,32 @@ from stages.tracking.environment import set_client_defaults, tracking_uri
 MODULE = "stages.serving.mlflow_model"
 ARTIFACT = "run"
 REQUIREMENTS = (
-    "filelock", "lmdb", "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "scikit-learn", "scipy",
-    "sqlalchemy", "torch",
+    "lmdb", "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "scikit-learn", "scipy", "torch",
 )  # fmt: skip
-"""What the model's code imports, apart from the project's own; pinned to the versions that it is registered with."""
+"""Distributions that the model's code imports; each is pinned to the installed version."""
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A model's name in the registry, and the number of its new version."""
+    """The model's name in the registry, and the number of the new version."""
 
     name: str
     version: str
 
 
 def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registered:
-    """Store the seed as a new version of the model ``lzn-<size>-<run>``, and give it the alias.
+    """Store a seed as a new version of the model ``lzn-<size>-<run>``, and give this version the alias.
 
-    The model carries the code that it runs, of this project no more than that.
+    The model contains the files of this project that its code imports, and no others.
 
     Raises:
-        UserError: MLflow does not answer or refuses, or what the run needs is missing.
+        UserError: MLflow is unavailable or refuses, or a file of the run is missing.
     """
-    # Weights of hundreds of megabytes take longer than what stages send.
+    # Weights can have hundreds of megabytes, so their upload needs a longer timeout than that of stages.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     set_client_defaults()
-    import mlflow  # noqa: PLC0415 - takes seconds, and reads the environment
+    import mlflow  # noqa: PLC0415 - it reads the environment, and takes seconds
     from mlflow.tracking import MlflowClient  # noqa: PLC0415
 
     from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415
@@ -83,7 +82,7 @@ def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registere
 
 
 def signature(facts: RunFacts) -> Any:
-    """What the server enforces: one optional column with images, and typed params with their defaults."""
+    """Return the schema that the server enforces: one optional column of images, and typed params with defaults."""
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
 
@@ -95,7 +94,7 @@ def signature(facts: RunFacts) -> Any:
 
 
 def input_example(run: LoadedRun) -> Any:
-    """A request that the run can answer: one black image, or for runs without encoder one image to draw."""
+    """Return a request that the run can answer: one black image; runs without encoder ignore it and sample."""
     import pandas as pd  # noqa: PLC0415 - comes with MLflow
 
     defaults = _defaults(run.facts)
@@ -104,13 +103,13 @@ def input_example(run: LoadedRun) -> Any:
 
 
 def _defaults(facts: RunFacts) -> RequestParams:
-    """Where nothing is said, a run does the first of these that it can."""
+    """Return the default parameters; the default task is the first of these abilities that the run has."""
     preferred = (Ability.CLASSIFY, Ability.EMBED, Ability.SAMPLE)
     return RequestParams(task=next(ability.value for ability in preferred if ability in facts.abilities))
 
 
 def copy_code(target: Path) -> list[str]:
-    """Copy the files of this project that the model's code imports; returns the folders to be put on the path."""
+    """Copy this project's files that the model's code imports; return the top folders for MLflow's ``code_paths``."""
     files = import_closure(MODULE)
     for file in files:
         (target / file).parent.mkdir(parents=True, exist_ok=True)
@@ -119,5 +118,5 @@ def copy_code(target: Path) -> list[str]:
 
 
 def requirements() -> list[str]:
-    """Pins of what is installed, without local parts such as +cu130, which no index has."""
+    """Return pinned requirements without local version labels such as +cu130, which package indexes do not have."""
     return [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]

@@ -1,14 +1,14 @@
-"""One request to a served run: its schema, its checks, its answer; nothing here knows MLflow.
+"""Requests to a served run: their parameters, checks and answers. Nothing here knows MLflow.
 
-A row holds one image, as the base64 of an image file. Parameters say what is asked:
+A row holds one image as the base64 of an image file. The parameters are:
 
     task         classify (default), embed, reconstruct, sample
-    num_images   sample: how many
-    label        sample and reconstruct: the class; -1: none, or the run's own choice
-    steps        sample and reconstruct: Euler steps of the image ODE
-    tolerance    sample and reconstruct: that of RK45, which is taken instead; 0: Euler
-    seed         of what is drawn
-    fit          none, crop, pad: images that are not as the model wants them are refused, or converted
+    num_images   sample: number of images
+    label        sample, reconstruct: the class; -1 leaves it out
+    steps        sample, reconstruct: Euler steps of the image ODE
+    tolerance    sample, reconstruct: tolerance of RK45, which replaces Euler; 0 keeps Euler
+    seed         random seed
+    fit          images in another format than the model's: none refuses them; crop and pad convert them
 """
 
 import base64
@@ -20,25 +20,26 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from lzn.inference.abilities import Ability
-from lzn.inference.answers import Images, classify, embed
+from lzn.inference.classification import classify
+from lzn.inference.embedding import embed
 from lzn.inference.errors import UserError
 from lzn.inference.fitting import Fitting
-from lzn.inference.given_images import GivenImage, ImageRules, decode_images
+from lzn.inference.images import Images, to_pil_image
+from lzn.inference.input_images import ImageRules, InputImage, decode_images
 from lzn.inference.loaded_run import LoadedRun
-from lzn.inference.pictures import as_picture
 from lzn.inference.reconstruction import reconstruct
 from lzn.inference.sampling import DEFAULT_STEPS, OdeSettings, SampleRequest, draw_samples
 
 Choice = TypeVar("Choice", bound=StrEnum)
 MAX_IMAGES = 256
-"""Of one request."""
+"""Largest number of images in one request."""
 NO_LABEL = -1
 NO_FIT = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestParams:
-    """The parameters of a request, with their defaults: see the module."""
+    """The parameters of a request with their defaults: see the module's docstring."""
 
     task: str = Ability.CLASSIFY.value
     num_images: int = 1
@@ -49,8 +50,8 @@ class RequestParams:
     fit: str = NO_FIT
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> "RequestParams":
-        """Parameters from a request.
+    def from_mapping(cls, given: Mapping[str, Any]) -> "RequestParams":
+        """Read the parameters of a request.
 
         Raises:
             UserError: a name is unknown.
@@ -58,48 +59,52 @@ class RequestParams:
         names = [field.name for field in fields(cls)]
         unknown = sorted(set(given) - set(names))
         if unknown:
-            raise UserError(f"unknown params {', '.join(unknown)}; there are {', '.join(names)}")
+            raise UserError(f"unknown params {', '.join(unknown)}: use {', '.join(names)}")
         return cls(**given)
 
     @property
     def ability(self) -> Ability:
-        """The task.
+        """The ability that the task needs.
 
         Raises:
-            UserError: it is none.
+            UserError: the task is unknown.
         """
         return _member(Ability, self.task, "task")
 
     @property
     def fitting(self) -> Fitting | None:
-        """How images are converted.
+        """How images are converted, None if they are not.
 
         Raises:
-            UserError: it is none of the ways.
+            UserError: the value of ``fit`` is unknown.
         """
         return None if self.fit == NO_FIT else _member(Fitting, self.fit, "fit", NO_FIT)
 
     @property
     def class_label(self) -> int | None:
-        """The class, None where none is asked for."""
+        """The class, None if it is left out."""
         return None if self.label == NO_LABEL else self.label
 
     @property
     def ode(self) -> OdeSettings:
-        """How the image ODE is solved."""
+        """How the image ODE is solved.
+
+        Raises:
+            UserError: a value is out of range.
+        """
         return OdeSettings(num_steps=self.steps, tolerance=self.tolerance or None)
 
 
-def answer(run: LoadedRun, encoded: Sequence[object], params: RequestParams) -> list[dict[str, Any]]:
-    """Answer a request: one row for each image that was given, or drawn.
+def answer_request(run: LoadedRun, encoded: Sequence[object], params: RequestParams) -> list[dict[str, Any]]:
+    """Answer a request with one row for each given or sampled image.
 
     Args:
-        run: what is asked.
-        encoded: base64 of each row's image file; sampling takes none.
-        params: what is asked for.
+        run: the served run.
+        encoded: base64 of the image file of each row; the task ``sample`` ignores it.
+        params: the parameters.
 
     Raises:
-        UserError: an image or a parameter cannot be used, or the run cannot do it.
+        UserError: an image or a parameter cannot be used, or the run lacks the ability.
     """
     ability = params.ability
     run.facts.require(ability)
@@ -107,13 +112,13 @@ def answer(run: LoadedRun, encoded: Sequence[object], params: RequestParams) -> 
         return _sample(run, params)
     rules = ImageRules(shape=run.image_shape, fitting=params.fitting, max_images=MAX_IMAGES)
     rules.require_number(len(encoded))
-    images = decode_images([_given(row, content) for row, content in enumerate(encoded)], rules)
+    images = decode_images([_input_image(row, content) for row, content in enumerate(encoded)], rules)
     return _ANSWERS[ability](run, images, params)
 
 
 def _sample(run: LoadedRun, params: RequestParams) -> list[dict[str, Any]]:
     if params.num_images > MAX_IMAGES:
-        raise UserError(f"num_images {params.num_images}: at most {MAX_IMAGES} in one request")
+        raise UserError(f"num_images must be at most {MAX_IMAGES} in one request, got {params.num_images}")
     classes = () if params.class_label is None else (params.class_label,)
     request = SampleRequest(num_images=params.num_images, classes=classes, seed=params.seed, ode=params.ode)
     samples = draw_samples(run, request)
@@ -146,28 +151,29 @@ _ANSWERS: Mapping[Ability, Callable[[LoadedRun, Images, RequestParams], list[dic
 }
 
 
-def _given(row: int, content: object) -> GivenImage:
+def _input_image(row: int, content: object) -> InputImage:
     name = f"the image of row {row}"
     if not isinstance(content, str):
         raise UserError(f"{name} is missing: give the base64 of an image file in the column image")
     try:
-        return GivenImage(name, base64.b64decode(content, validate=True))
+        return InputImage(name, base64.b64decode(content, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise UserError(f"{name} is not base64 ({error}): encode the image file's bytes") from error
+        raise UserError(f"{name} is not base64 ({error}): encode the bytes of the image file") from error
 
 
 def as_base64(images: Images) -> list[str]:
-    """Each image as the base64 of a PNG file."""
+    """Encode each image as the base64 of a PNG file."""
     encoded = []
     for image in images:
         stream = io.BytesIO()
-        as_picture(image).save(stream, "PNG")
+        to_pil_image(image).save(stream, "PNG")
         encoded.append(base64.b64encode(stream.getvalue()).decode("ascii"))
     return encoded
 
 
 def _member(choices: type[Choice], value: str, name: str, *others: str) -> Choice:
+    """Return the member with this value; messages also list ``others``."""
     if value not in [choice.value for choice in choices]:
         listed = ", ".join([*others, *(choice.value for choice in choices)])
-        raise UserError(f"{name} {value!r} is unknown; there are {listed}")
+        raise UserError(f"{name} {value!r} is unknown: use one of {listed}")
     return choices(value)

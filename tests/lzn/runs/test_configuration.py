@@ -1,4 +1,4 @@
-"""The ``runs`` section: models and steps of the repository's own runs, and what a wrong run is told."""
+"""The ``runs`` section: models and training steps of the runs in params.yaml, and messages about wrong runs."""
 
 import copy
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_every_run_has_learning_rates_for_the_parts_of_its_model(name: str) -> N
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_every_runs_step_has_a_finite_loss_that_trains_all_of_its_parts(name: str) -> None:
+def test_every_training_step_has_a_finite_loss_with_gradients_for_all_parts(name: str) -> None:
     run = run_named(name)
     model = run.build_model(NUM_CLASSES)
     generator = torch.Generator().manual_seed(0)
@@ -52,14 +52,14 @@ def test_every_runs_step_has_a_finite_loss_that_trains_all_of_its_parts(name: st
 
 
 @pytest.mark.parametrize("name", ["rf_lzn", "representation", "joint"])
-def test_initial_weights_depend_on_the_runs_seed_alone(name: str) -> None:
+def test_initial_weights_depend_only_on_the_seed(name: str) -> None:
     first = run_named(name).build_model(NUM_CLASSES)
     torch.manual_seed(999)
     assert same_weights(run_named(name).build_model(NUM_CLASSES), first)
     assert not same_weights(run_named(name, seeds=[1]).build_model(NUM_CLASSES), first)
 
 
-def test_runs_without_generation_start_with_the_encoder_and_anchors_of_those_with_it() -> None:
+def test_runs_with_and_without_generation_start_with_equal_encoders_and_label_anchors() -> None:
     with_decoder = run_named("joint").build_model(NUM_CLASSES)
     without = run_named("joint_no_gen").build_model(NUM_CLASSES)
     assert without.decoder is None
@@ -68,7 +68,7 @@ def test_runs_without_generation_start_with_the_encoder_and_anchors_of_those_wit
 
 
 @pytest.mark.parametrize("name", [name for name, run in RUNS.items() if "unet" in run])
-def test_the_decoders_conditions_are_those_of_the_run(name: str) -> None:
+def test_the_decoder_takes_the_latents_and_classes_of_its_run(name: str) -> None:
     run = RUNS[name]
     decoder = run_named(name).build_model(NUM_CLASSES).decoder
     if not run.get("generate", True):
@@ -79,7 +79,7 @@ def test_the_decoders_conditions_are_those_of_the_run(name: str) -> None:
     assert decoder.latent_dim == (run["latent"]["dim"] if run["latent"] else 0)
 
 
-def test_encoders_are_those_of_the_study_with_the_latents_dimension() -> None:
+def test_the_encoder_is_that_of_the_study_with_the_dimension_of_the_latents() -> None:
     latent_encoder = run_named("rf_lzn").build_model(NUM_CLASSES).encoder
     assert isinstance(latent_encoder, LatentEncoder)
     assert latent_encoder.latent_dim == RUNS["rf_lzn"]["latent"]["dim"]
@@ -96,7 +96,7 @@ def test_only_trainable_parameters_are_counted() -> None:
 
 
 def error_of(path: str, edit: Callable[[dict[str, Any], str], None]) -> str:
-    """What is said of the repository's file once ``edit(section, key)`` was made at ``<run>.<keys>``."""
+    """Return the message about params.yaml after ``edit(section, key)`` at ``<run>.<keys>``."""
     name, *parents, key = path.split(".")
     run = copy.deepcopy(RUNS[name])
     section = run
@@ -132,7 +132,7 @@ def error_of(path: str, edit: Callable[[dict[str, Any], str], None]) -> str:
         ),
     ],
 )
-def test_an_unknown_key_of_a_run_is_told_which_are_allowed(path: str, allowed: str) -> None:
+def test_the_message_about_an_unknown_key_lists_the_allowed_keys(path: str, allowed: str) -> None:
     message = error_of(path, lambda section, key: section.__setitem__(key, 1))
     assert message.startswith(f"params.yaml: runs.{path}: unknown key; allowed here: {allowed}")
 
@@ -186,9 +186,9 @@ def test_an_unknown_key_of_a_run_is_told_which_are_allowed(path: str, allowed: s
         ),
     ],
 )
-def test_a_wrong_value_of_a_run_is_told_what_is_allowed(path: str, value: Any, message: str) -> None:
-    said = error_of(path, lambda section, key: section.__setitem__(key, value))
-    assert said.startswith(f"params.yaml: runs.{message}")
+def test_the_message_about_a_wrong_value_says_what_is_allowed(path: str, value: Any, message: str) -> None:
+    text = error_of(path, lambda section, key: section.__setitem__(key, value))
+    assert text.startswith(f"params.yaml: runs.{message}")
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,6 @@ def test_a_wrong_value_of_a_run_is_told_what_is_allowed(path: str, value: Any, m
         ("rf_lzn.latent.solver.kind", ", one of adams, dpm, euler"),
     ],
 )
-def test_a_missing_key_of_a_run_is_named(path: str, allowed: str) -> None:
+def test_the_message_about_a_missing_key_names_it(path: str, allowed: str) -> None:
     message = error_of(path, lambda section, key: section.pop(key))
     assert message == f"params.yaml: runs.{path}: Field required{allowed}"

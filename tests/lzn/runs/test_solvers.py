@@ -1,4 +1,4 @@
-"""Latent solvers as parameters are those of the library."""
+"""Parameters of latent solvers build the solvers of the library."""
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,6 @@ def test_a_solver_is_built_with_the_paper_s_defaults(given: dict[str, object], b
     assert params.validate_python(given).build() == built
 
 
-def test_adams_must_begin_before_the_path_bends() -> None:
-    with pytest.raises(ValidationError, match=r"straight_until must be above g, 0\.5"):
+def test_adams_needs_straight_until_above_g() -> None:
+    with pytest.raises(ValidationError, match=r"straight_until must be above g, 0\.5; got 0\.4"):
         params.validate_python({"kind": "adams", "num_steps": 10, "g": 0.5, "straight_until": 0.4})

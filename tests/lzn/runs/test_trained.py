@@ -1,4 +1,4 @@
-"""A trained run on disk and back."""
+"""The folder of a trained seed, written and read."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_testing import PROJECT
+from lzn_testing.projects.trained_project import RUNS
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lzn.base.sections import ParamsError, read_yaml, validate
+from lzn.base.sections import ParamsError, validate
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import CONFIGURATION, WEIGHTS, TrainedConfiguration, read_trained, write_trained
 
-RUNS: dict[str, dict[str, Any]] = read_yaml(PROJECT / "params.yaml")["runs"]
 IMAGES = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
 T = torch.linspace(0.1, 0.9, 6)
 
@@ -26,7 +25,7 @@ def configuration_of(name: str) -> TrainedConfiguration:
 
 
 def written(folder: Path, name: str) -> nn.Module:
-    """A model whose weights are not its initial ones, written to ``folder``."""
+    """Write a model to ``folder`` whose weights are not the initial ones."""
     configuration = configuration_of(name)
     model = configuration.build_model()
     generator = torch.Generator().manual_seed(1)
@@ -49,7 +48,7 @@ def outputs(name: str, model: Any) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["rf", "representation", "joint"])
-def test_a_run_that_was_written_and_read_computes_the_same(tmp_path: Path, name: str) -> None:
+def test_a_run_computes_the_same_after_writing_and_reading(tmp_path: Path, name: str) -> None:
     model = written(tmp_path, name)
     read = read_trained(tmp_path)
     assert read.configuration == configuration_of(name)
@@ -60,16 +59,11 @@ def test_a_run_that_was_written_and_read_computes_the_same(tmp_path: Path, name:
     )
 
 
-def test_the_same_weights_are_the_same_bytes(tmp_path: Path) -> None:
+def test_equal_weights_give_equal_files(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         written(tmp_path / folder, "joint")
     for file in (WEIGHTS, CONFIGURATION):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
-def test_the_identity_is_that_of_the_size_the_run_and_its_key() -> None:
-    identity = configuration_of("rf").identity
-    assert (identity.experiment, identity.name, identity.key) == ("lzn-digits", "rf, seed 0", "0123abcd")
 
 
 def test_weights_of_another_run_are_refused(tmp_path: Path) -> None:
@@ -96,7 +90,7 @@ def test_truncated_weights_are_refused(tmp_path: Path) -> None:
         read_trained(tmp_path)
 
 
-def test_a_wrong_configuration_is_named_with_file_and_key(tmp_path: Path) -> None:
+def test_the_message_about_a_wrong_configuration_names_file_and_key(tmp_path: Path) -> None:
     written(tmp_path, "rf")
     content = json.loads((tmp_path / CONFIGURATION).read_text())
     content["run"]["unet"]["image_size"] = "8"

@@ -1,4 +1,4 @@
-"""A project folder with trained runs of every kind, small enough to be made in seconds."""
+"""A project folder with one run of every kind, with networks that train in seconds."""
 
 import contextlib
 import functools
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from ruamel.yaml import YAML
 
 from lzn.base.sections import validate
+from lzn.data.prepared import read_split
 from lzn.inference.loaded_run import LoadedRun, open_seed
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
@@ -71,13 +73,13 @@ PARAMS = {
 
 @dataclass(frozen=True)
 class TrainedProject:
-    """A folder with parameters, the prepared data set, and the runs that a test puts there."""
+    """A project folder with parameters, the prepared data set, and the runs that a test writes."""
 
     folder: Path
 
     @staticmethod
     def make(folder: Path) -> "TrainedProject":
-        """The project with its data set and no run."""
+        """Write the project with its data set and without runs."""
         folder.mkdir(exist_ok=True)
         write_params(folder)
         for name, content in _prepared_files().items():
@@ -86,15 +88,15 @@ class TrainedProject:
         return TrainedProject(folder)
 
     def seed_folder(self, run: str, seed: int = 0) -> Path:
-        """Where a seed of a run is."""
+        """Return the folder of a trained seed."""
         return self.folder / OutputPaths(SIZE).seed_folder("train", run, seed)
 
-    def prepared(self, data: str) -> Path:
-        """Where the data set is."""
+    def prepared_folder(self, data: str) -> Path:
+        """Return the folder of the prepared data set."""
         return self.folder / OutputPaths(SIZE).folder("prepare", data)
 
     def write_untrained(self, name: str) -> Path:
-        """The run's seed 0 as ``train`` would leave it, with its initial weights: the same files, without the wait."""
+        """Write the run's seed 0 with its initial weights, in the files of the stage ``train``; return its folder."""
         run: Any = validate(RUNS[name], AnyRun, where=name)
         configuration = TrainedConfiguration(
             name=name, size=SIZE, key="0123abcd", num_classes=NUM_CLASSES, run=run.of_seed(0)
@@ -102,12 +104,23 @@ class TrainedProject:
         write_trained(self.seed_folder(name), configuration, configuration.build_model())
         return self.seed_folder(name)
 
+    def write_test_images(self, folder: Path, *, count: int) -> list[Path]:
+        """Write the first test images as PNG files to ``folder``; return the files."""
+        files = [folder / f"digit_{index}.png" for index in range(count)]
+        images = read_split(self.prepared_folder("digits"), "test").images[:count]
+        for file, image in zip(files, images, strict=True):
+            Image.fromarray(image[0]).save(file)
+        return files
+
     def open(self, name: str) -> LoadedRun:
-        """A run that is there, on the CPU."""
-        return open_seed(self.seed_folder(name), prepared=self.prepared, device=torch.device("cpu"))
+        """Open a run on the CPU."""
+        return open_seed(
+            self.seed_folder(name), prepared_folder=self.prepared_folder, device=torch.device("cpu")
+        )
 
 
 def write_params(folder: Path) -> None:
+    """Write the project's params.yaml."""
     yaml = YAML(typ="safe")
     yaml.representer.ignore_aliases = lambda data: True
     yaml.dump(PARAMS, folder / "params.yaml")
@@ -115,7 +128,7 @@ def write_params(folder: Path) -> None:
 
 @functools.cache
 def _prepared_files() -> dict[str, bytes]:
-    """The data set by file name, made once by the real stage."""
+    """Return the files of the prepared data set by name; the real stage makes them once."""
     with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
         write_params(Path(parent))
         prepare(StageCall(Path("params.yaml"), "digits", OutputPaths(SIZE), torch.device("cpu")))

@@ -1,4 +1,4 @@
-"""What the served model's code needs is what its requirements name, and nothing of this project is left behind."""
+"""The requirements of the served model are those of the code that the model contains."""
 
 import ast
 import sys
@@ -10,6 +10,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-le
 
 
 def imported_by_the_model() -> set[str]:
+    """Names of packages outside of the project and the standard library."""
     found: set[str] = set()
     for file in import_closure(MODULE):
         for node in ast.walk(ast.parse((ROOT / file).read_text())):
@@ -20,11 +21,11 @@ def imported_by_the_model() -> set[str]:
     return found - set(sys.stdlib_module_names) - set(PACKAGES)
 
 
-def test_requirements_are_exactly_what_the_code_imports() -> None:
+def test_requirements_are_exactly_the_imported_distributions() -> None:
     assert {DISTRIBUTIONS.get(name, name) for name in imported_by_the_model()} == set(REQUIREMENTS)
 
 
-def test_requirements_are_pins_that_an_index_has() -> None:
+def test_requirements_are_pins_without_local_versions() -> None:
     for requirement in requirements():
         name, _, version = requirement.partition("==")
         assert name in REQUIREMENTS

@@ -1,4 +1,4 @@
-"""The registered model, really served by ``mlflow models serve`` and asked over HTTP; the command is the truth."""
+"""The registered model, served by ``mlflow models serve``, answers HTTP requests as the command ``lzn`` does."""
 
 import base64
 import io
@@ -25,7 +25,6 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from lzn.cli.main import main
-from lzn.data.prepared import read_split
 
 pytestmark = pytest.mark.slow
 MODEL = "lzn-tiny-joint"
@@ -33,20 +32,20 @@ MODEL = "lzn-tiny-joint"
 
 @dataclass(frozen=True)
 class Service:
-    """The project, the server's address and MLflow's, and a way to run ``lzn`` beside it."""
+    """The project, the URL of the server and the URI of MLflow."""
 
     project: TrainedProject
     url: str
     uri: str
 
     def ask(self, payload: object, **params: object) -> Any:
-        """Predictions for a payload that must be accepted."""
+        """Return the predictions; the request must succeed."""
         status, answer = self.post(json.dumps({**dict(payload), "params": params}).encode())  # type: ignore[call-overload]
         assert status == 200, answer
         return answer["predictions"]
 
     def post(self, content: bytes) -> tuple[int, Any]:
-        """Status and decoded JSON."""
+        """Return status and decoded JSON."""
         request = urllib.request.Request(
             f"{self.url}/invocations", content, {"Content-Type": "application/json"}
         )
@@ -57,10 +56,10 @@ class Service:
             return error.code, json.load(error)
 
     def lzn(self, *arguments: object) -> Any:
-        """What the command answers with --json, run in this process: like the server's, torch has one thread."""
-        told = [*map(str, arguments), "--project", str(self.project.folder), "--size", "tiny", "--json"]
+        """Return the JSON of a command, run in this process with one torch thread, as in the server."""
+        command = [*map(str, arguments), "--project", str(self.project.folder), "--size", "tiny", "--json"]
         with redirect_stdout(io.StringIO()) as stdout:
-            assert main(told) == 0
+            assert main(command) == 0
         return json.loads(stdout.getvalue())
 
 
@@ -91,7 +90,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "run": "joint", "seed": 0, "model": MODEL, "version": "1", "alias": "champion",
         "uri": f"models:/{MODEL}@champion",
     }  # fmt: skip
-    # Where the model is served, the project may be missing: here it cannot be imported.
+    # The server must import the model's own code: the project cannot be imported.
     for package in ("lzn", "stages"):
         (folder / "elsewhere" / package).mkdir(parents=True)
         (folder / "elsewhere" / package / "__init__.py").write_text(
@@ -130,11 +129,7 @@ def wait_until_it_answers(process: "subprocess.Popen[bytes]", url: str, log: Pat
 @pytest.fixture(scope="module")
 def digits(service: Service) -> list[Path]:
     """Three test images as files."""
-    files = []
-    for index, image in enumerate(read_split(service.project.prepared("digits"), "test").images[:3]):
-        files.append(service.project.folder / f"digit_{index}.png")
-        Image.fromarray(image[0]).save(files[-1])
-    return files
+    return service.project.write_test_images(service.project.folder, count=3)
 
 
 def rows(files: list[Path]) -> dict[str, list[dict[str, str]]]:
@@ -160,19 +155,19 @@ def test_the_server_embeds_as_the_command_does(service: Service, digits: list[Pa
     expected = np.load(tmp_path / "x.npz")
     answers = service.ask(rows(digits), task="embed", seed=5)
     for name in ("anchor", "latent", "latent_alpha_0"):
-        # bit for bit: JSON holds every digit of a float32
+        # bit for bit: JSON keeps every digit of a float32
         np.testing.assert_array_equal(np.float32([answer[name] for answer in answers]), expected[name])
 
 
-def test_the_server_draws_the_images_that_the_command_draws(service: Service, tmp_path: Path) -> None:
+def test_the_server_samples_as_the_command_does(service: Service, tmp_path: Path) -> None:
     service.lzn(
         "sample", "joint", "--num", 3, "--class", 7, "--steps", 4, "--seed", 2, "--out", tmp_path / "x.npy"
     )
     nothing: dict[str, Any] = {"dataframe_records": []}
     answers = service.ask(nothing, task="sample", num_images=3, label=7, steps=4, seed=2)
     assert [answer["label"] for answer in answers] == [7, 7, 7]
-    drawn = np.stack([pixels(answer["image"]) for answer in answers])
-    np.testing.assert_array_equal(drawn, np.load(tmp_path / "x.npy"))
+    received = np.stack([pixels(answer["image"]) for answer in answers])
+    np.testing.assert_array_equal(received, np.load(tmp_path / "x.npy"))
 
 
 def test_the_server_reconstructs_as_the_command_does(
@@ -180,15 +175,15 @@ def test_the_server_reconstructs_as_the_command_does(
 ) -> None:
     expected = service.lzn("reconstruct", "joint", *digits, "--steps", 3, "--out", tmp_path / "x.npy")
     answers = service.ask(rows(digits), task="reconstruct", steps=3)
-    # the same computation; another process
+    # the same computation in another process
     assert [answer["error"] for answer in answers] == pytest.approx(
         [answer["error"] for answer in expected["images"]], rel=1e-6
     )
-    drawn = np.stack([pixels(answer["image"]) for answer in answers])
-    np.testing.assert_array_equal(drawn, np.load(tmp_path / "x.npy"))
+    received = np.stack([pixels(answer["image"]) for answer in answers])
+    np.testing.assert_array_equal(received, np.load(tmp_path / "x.npy"))
 
 
-def test_bad_requests_get_a_clear_error_and_the_server_lives_on(service: Service, digits: list[Path]) -> None:
+def test_bad_requests_get_status_400_and_the_server_continues(service: Service, digits: list[Path]) -> None:
     before = service.ask(rows(digits))
     text = base64.b64encode(b"no image at all").decode()
     large = io.BytesIO()
@@ -200,12 +195,20 @@ def test_bad_requests_get_a_clear_error_and_the_server_lives_on(service: Service
         ({"dataframe_records": [{"image": bomb}]}, {}, "declares 8000x8000 pixels"),
         ({"dataframe_records": [{"image": "@@"}]}, {}, "is not base64"),
         ({"dataframe_records": []}, {}, "no images were given"),
-        ({"dataframe_records": [good]}, {"task": "fly"}, "task 'fly' is unknown; there are sample, classify"),
-        ({"dataframe_records": [good]}, {"fit": "squeeze"}, "there are none, crop, pad"),
+        (
+            {"dataframe_records": [good]},
+            {"task": "fly"},
+            "task 'fly' is unknown: use one of sample, classify",
+        ),
+        ({"dataframe_records": [good]}, {"fit": "squeeze"}, "use one of none, crop, pad"),
         ({"dataframe_records": [good]}, {"steps": "many"}, "steps"),
         ({"dataframe_records": []}, {"task": "sample", "label": 10}, "has the classes 0 to 9"),
-        ({"dataframe_records": []}, {"task": "sample", "num_images": 257}, "at most 256 in one request"),
-        ({"dataframe_records": []}, {"task": "sample", "steps": 0}, "steps must lie between 1 and 10000"),
+        (
+            {"dataframe_records": []},
+            {"task": "sample", "num_images": 257},
+            "num_images must be at most 256 in one request",
+        ),
+        ({"dataframe_records": []}, {"task": "sample", "steps": 0}, "steps must be between 1 and 10000"),
         ({"dataframe_records": []}, {"task": "sample", "seed": -1}, "the seed must not be negative"),
     ]
     for payload, params, message in bad:

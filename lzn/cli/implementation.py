@@ -1,4 +1,4 @@
-"""What the commands do with a trained run: checked first, computed, written, and said as text and as JSON."""
+"""What each command does with a trained run. Outputs and inputs are checked before any computation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,23 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from lzn.cli.catalogue import ChosenRun
-from lzn.cli.files import OutputFile, choose_images_output, write_images
-from lzn.cli.show import progress
-from lzn.inference import answers, reconstruction
-from lzn.inference.answers import Images, embeddings_of
+from lzn.cli.output_files import OutputFile, choose_images_output, write_images
+from lzn.cli.terminal import progress_bar
+from lzn.inference import classification, embedding, reconstruction
+from lzn.inference.embedding import embeddings_of
 from lzn.inference.errors import UserError
 from lzn.inference.fitting import Fitting
-from lzn.inference.given_images import ImageRules, read_image_files
+from lzn.inference.images import Images, make_grid, to_pil_image
+from lzn.inference.input_images import ImageRules, read_image_files
 from lzn.inference.loaded_run import LoadedRun, choose_device, open_seed
-from lzn.inference.pictures import as_picture, grid
 from lzn.inference.sampling import OdeSettings, SampleRequest, draw_samples
 
 MAX_IMAGES = 10_000
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A command's result for people and for programs."""
+class CommandResult:
+    """The result of a command as text, and as a payload for JSON."""
 
     text: str
     payload: object
@@ -39,13 +39,13 @@ def sample(
     seed: int,
     steps: int,
     tolerance: float | None,
-) -> Answer:
-    """``lzn sample``."""
+) -> CommandResult:
+    """Sample images and write them (``lzn sample``)."""
     output = choose_images_output(out, force=force)
     run = _open(chosen)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
     request = SampleRequest(num_images=num_images, classes=classes, seed=seed, ode=ode)
-    with progress(run.facts.name, num_images) as on_progress:
+    with progress_bar(run.facts.name, num_images) as on_progress:
         samples = draw_samples(run, request, on_progress=on_progress)
     labels = None if samples.labels is None else samples.labels.tolist()
     digits = len(str(num_images - 1))
@@ -53,25 +53,25 @@ def sample(
         f"{i:0{digits}}" if labels is None else f"{i:0{digits}}_class_{labels[i]}" for i in range(num_images)
     ]
     write_images(output, samples.images, names)
-    payload = {**_of(run), "num_images": num_images, "labels": labels, "out": str(out)}
-    return Answer(f"{out}: {num_images} images of {run.facts.name}, seed {run.facts.seed}", payload)
+    payload = {**_name_and_seed(run), "num_images": num_images, "labels": labels, "out": str(out)}
+    return CommandResult(f"{out}: {num_images} images of {run.facts.name}, seed {run.facts.seed}", payload)
 
 
-def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | None) -> Answer:
-    """``lzn classify``."""
+def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | None) -> CommandResult:
+    """Classify image files (``lzn classify``)."""
     run = _open(chosen)
     images = _read(files, run, fitting)
-    with progress(run.facts.name, len(images)) as on_progress:
-        found = answers.classify(run, images, on_progress=on_progress)
+    with progress_bar(run.facts.name, len(images)) as on_progress:
+        found = classification.classify(run, images, on_progress=on_progress)
     lines, results = [], []
-    for file, said, shares in zip(files, found.labels.tolist(), found.shares.tolist(), strict=True):
+    for file, label, shares in zip(files, found.labels.tolist(), found.shares.tolist(), strict=True):
         others = sorted(
-            (c for c, share in enumerate(shares) if share > 0 and c != said), key=lambda c: -shares[c]
+            (c for c, share in enumerate(shares) if share > 0 and c != label), key=lambda c: -shares[c]
         )
         also = ", ".join(f"{c}: {shares[c]:.2f}" for c in others[:2])
-        lines.append(f"{file}: {said} ({shares[said]:.2f} of its zone{'; ' + also if also else ''})")
-        results.append({"file": str(file), "label": said, "shares": shares})
-    return Answer("\n".join(lines), {**_of(run), "images": results})
+        lines.append(f"{file}: {label} ({shares[label]:.2f} of its zone{'; ' + also if also else ''})")
+        results.append({"file": str(file), "label": label, "shares": shares})
+    return CommandResult("\n".join(lines), {**_name_and_seed(run), "images": results})
 
 
 def embed(
@@ -83,22 +83,22 @@ def embed(
     kind: str | None,
     fitting: Fitting | None,
     seed: int,
-) -> Answer:
-    """``lzn embed``."""
+) -> CommandResult:
+    """Compute representations and write them (``lzn embed``)."""
     output = OutputFile(out, force, (".npy", ".npz"))
     run = _open(chosen)
-    kind = _embedding(run, kind)
+    kind = _choose_kind(run, kind)
     images = _read(files, run, fitting)
-    with progress(run.facts.name, len(images)) as on_progress:
-        found = answers.embed(run, images, seed=seed, on_progress=on_progress)
+    with progress_bar(run.facts.name, len(images)) as on_progress:
+        found = embedding.embed(run, images, seed=seed, on_progress=on_progress)
     if out.suffix.lower() == ".npz":
         output.write(lambda file: np.savez(file, allow_pickle=False, **found))
         shapes = {name: list(array.shape) for name, array in found.items()}
     else:
         output.write(lambda file: np.save(file, found[kind]))
         shapes = {kind: list(found[kind].shape)}
-    said = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
-    return Answer(f"{out}: {said}", {**_of(run), "embeddings": shapes, "out": str(out)})
+    summary = ", ".join(f"{name} {' x '.join(map(str, shape))}" for name, shape in shapes.items())
+    return CommandResult(f"{out}: {summary}", {**_name_and_seed(run), "embeddings": shapes, "out": str(out)})
 
 
 def reconstruct(
@@ -112,39 +112,48 @@ def reconstruct(
     seed: int,
     steps: int,
     tolerance: float | None,
-) -> Answer:
-    """``lzn reconstruct``."""
+) -> CommandResult:
+    """Reconstruct image files and optionally write the result (``lzn reconstruct``)."""
     output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
     images = _read(files, run, fitting)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
-    with progress(run.facts.name, len(images)) as on_progress:
+    with progress_bar(run.facts.name, len(images)) as on_progress:
         found = reconstruction.reconstruct(
             run, images, label=label, seed=seed, ode=ode, on_progress=on_progress
         )
     if output is not None and output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, found.images))
     elif output is not None:
-        output.write(lambda file: as_picture(_pairs(images, found.images)).save(file))
+        output.write(lambda file: to_pil_image(_pairs(images, found.images)).save(file))
     errors = found.errors.tolist()
-    told = [None] * len(files) if found.labels is None else found.labels.tolist()
+    labels = [None] * len(files) if found.labels is None else found.labels.tolist()
     results = [
-        {"file": str(file), "error": error, "label": taken}
-        for file, error, taken in zip(files, errors, told, strict=True)
+        {"file": str(file), "error": error, "label": used}
+        for file, error, used in zip(files, errors, labels, strict=True)
     ]
-    lines = [f"{file}: moved by {error:.4g}" for file, error in zip(files, errors, strict=True)]
+    lines = [f"{file}: distance {error:.4g}" for file, error in zip(files, errors, strict=True)]
     mean = sum(errors) / len(errors)
-    return Answer(
-        "\n".join([*lines, f"{'' if out is None else f'{out}: '}{len(files)} pairs, mean {mean:.4g}"]),
-        {**_of(run), "mean_error": mean, "images": results, "out": None if out is None else str(out)},
+    return CommandResult(
+        "\n".join(
+            [*lines, f"{'' if out is None else f'{out}: '}{len(files)} images, mean distance {mean:.4g}"]
+        ),
+        {
+            **_name_and_seed(run),
+            "mean_error": mean,
+            "images": results,
+            "out": None if out is None else str(out),
+        },
     )
 
 
 def _open(chosen: ChosenRun) -> LoadedRun:
-    return open_seed(chosen.folder, prepared=chosen.prepared, device=choose_device(chosen.device))
+    return open_seed(
+        chosen.folder, prepared_folder=chosen.prepared_folder, device=choose_device(chosen.device)
+    )
 
 
-def _of(run: LoadedRun) -> dict[str, object]:
+def _name_and_seed(run: LoadedRun) -> dict[str, object]:
     return {"run": run.facts.name, "seed": run.facts.seed}
 
 
@@ -152,21 +161,21 @@ def _read(files: Sequence[Path], run: LoadedRun, fitting: Fitting | None) -> Ima
     return read_image_files(files, ImageRules(shape=run.image_shape, fitting=fitting, max_images=MAX_IMAGES))
 
 
-def _embedding(run: LoadedRun, kind: str | None) -> str:
+def _choose_kind(run: LoadedRun, kind: str | None) -> str:
     names = embeddings_of(run.facts.study)
     if kind is None:
         return names[0] if run.facts.study == "representation" else names[-1]
     if kind not in names:
-        raise UserError(f"--kind {kind}: run {run.facts.name} has {', '.join(names)}")
+        raise UserError(f"--kind {kind}: choose one of run {run.facts.name}: {', '.join(names)}")
     return kind
 
 
 def _pairs(images: Images, reconstructions: Images) -> Images:
-    """One picture (c, height, width): rows of images, each above its reconstruction."""
+    """Arrange one image (c, height, width) in which each reconstruction is below its original."""
     columns = min(10, len(images))
     cells = []
     for start in range(0, len(images), columns):
         for rows in (images[start : start + columns], reconstructions[start : start + columns]):
             white = np.full((columns - len(rows), *images.shape[1:]), 255, dtype=np.uint8)
             cells.append(np.concatenate([rows, white]))
-    return grid(np.concatenate(cells), columns=columns)
+    return make_grid(np.concatenate(cells), columns=columns)

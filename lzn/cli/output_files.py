@@ -1,4 +1,4 @@
-"""What commands write: never over something that is there, unless asked to, and never half."""
+"""Output files of commands. Existing files are kept unless ``force`` is set; a failed write leaves no file."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -8,33 +8,35 @@ from pathlib import Path
 import numpy as np
 
 from lzn.inference.errors import UserError
-from lzn.inference.pictures import Images, as_picture, grid
+from lzn.inference.images import Images, make_grid, to_pil_image
 
 
 @dataclass(frozen=True)
 class OutputFile:
-    """A file to be written, checked before any work is done for it.
+    """A file to write, checked before the work whose result it holds.
 
     Raises:
-        UserError: it is there and ``force`` is not given, its ending is none of ``endings``, or its folder is missing.
+        UserError: the file exists without ``force``, its suffix is not in ``suffixes``, or its folder is missing.
     """
 
     path: Path
     force: bool
-    endings: Sequence[str]
+    suffixes: Sequence[str]
 
     def __post_init__(self) -> None:
-        if self.path.suffix.lower() not in self.endings:
-            raise UserError(f"--out {self.path}: end the name in {' or '.join(self.endings)}")
+        if self.path.suffix.lower() not in self.suffixes:
+            raise UserError(f"--out {self.path}: end the name in {' or '.join(self.suffixes)}")
         if self.path.is_dir():
             raise UserError(f"--out {self.path} is a folder: name a file")
         if self.path.exists() and not self.force:
             raise UserError(f"{self.path} exists: choose another --out, or overwrite it with --force")
         if not self.path.parent.is_dir():
-            raise UserError(f"--out {self.path}: the folder {self.path.parent} does not exist; make it first")
+            raise UserError(
+                f"--out {self.path}: the folder {self.path.parent} does not exist: create it first"
+            )
 
     def write(self, save: Callable[[Path], object]) -> None:
-        """Let ``save`` write beside the final place, and put it there when it is whole."""
+        """Call ``save`` with a temporary path in the same folder, then rename the complete file."""
         partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
         try:
             save(partial)
@@ -45,10 +47,10 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class OutputFolder:
-    """A folder to be filled with images.
+    """A folder for images, checked before the work whose result it holds.
 
     Raises:
-        UserError: it is there, holds something and ``force`` is not given, or is a file.
+        UserError: the path is a file, or a folder with files without ``force``.
     """
 
     path: Path
@@ -61,17 +63,17 @@ class OutputFolder:
             raise UserError(f"{self.path} holds files: choose another --out, or write into it with --force")
 
     def write_images(self, images: Images, names: Sequence[str]) -> None:
-        """Each image as ``<name>.png`` in its own size."""
+        """Write each image as ``<name>.png`` in its own size."""
         self.path.mkdir(parents=True, exist_ok=True)
         for image, name in zip(images, names, strict=True):
-            as_picture(image).save(self.path / f"{name}.png")
+            to_pil_image(image).save(self.path / f"{name}.png")
 
 
 def choose_images_output(path: Path, *, force: bool) -> OutputFile | OutputFolder:
-    """By the name's ending: a grid (.png), an array (.npy), or, without ending, a folder of PNG files.
+    """Choose the format by the suffix: a grid (.png), an array (.npy), or without suffix a folder of PNG files.
 
     Raises:
-        UserError: it must not or cannot be written.
+        UserError: the output cannot be written; see `OutputFile` and `OutputFolder`.
     """
     if not path.suffix:
         return OutputFolder(path, force)
@@ -79,10 +81,10 @@ def choose_images_output(path: Path, *, force: bool) -> OutputFile | OutputFolde
 
 
 def write_images(output: OutputFile | OutputFolder, images: Images, names: Sequence[str]) -> None:
-    """Write drawn images in the form that `choose_images_output` chose."""
+    """Write images in the format that `choose_images_output` chose."""
     if isinstance(output, OutputFolder):
         output.write_images(images, names)
     elif output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, images))
     else:
-        output.write(lambda file: as_picture(grid(images)).save(file))
+        output.write(lambda file: to_pil_image(make_grid(images)).save(file))

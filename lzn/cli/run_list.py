@@ -1,0 +1,53 @@
+"""The list of trained runs that ``lzn runs`` prints, as JSON and as text."""
+
+from collections.abc import Mapping, Sequence
+
+from lzn.cli.catalogue import CatalogueEntry, Number
+
+_MAIN_STAGES = ("measure.", "classify.", "probe.trained.")
+_MAIN_DEPTH = 4
+
+
+def runs_as_json(entries: Sequence[CatalogueEntry]) -> list[dict[str, object]]:
+    """Return one object for each run."""
+    return [
+        {
+            "run": entry.facts.name,
+            "study": entry.facts.study,
+            "data": entry.facts.data,
+            "seeds": list(entry.seeds),
+            "can": [str(ability) for ability in entry.facts.abilities],
+            "numbers": {name: dict(number) for name, number in entry.numbers.items()},
+        }
+        for entry in entries
+    ]
+
+
+def runs_as_text(entries: Sequence[CatalogueEntry], *, all_numbers: bool) -> str:
+    """Return one line for each run and, indented below it, its abilities and numbers."""
+    lines = []
+    for entry in entries:
+        facts = entry.facts
+        seeds = ", ".join(map(str, entry.seeds))
+        lines.append(f"{facts.name}  ({facts.study} on {facts.data}; seeds {seeds})")
+        lines.append(f"    can {', '.join(facts.abilities)}")
+        shown = entry.numbers if all_numbers else _main_numbers(entry.numbers)
+        lines += [f"    {name} {format_number(number)}" for name, number in shown.items()]
+        if len(shown) < len(entry.numbers):
+            lines.append(f"    and {len(entry.numbers) - len(shown)} more: lzn runs --all")
+    return "\n".join(lines)
+
+
+def _main_numbers(numbers: Mapping[str, Number]) -> dict[str, Number]:
+    """Return the numbers of the run itself, without control experiments and sweeps."""
+    return {
+        name: number
+        for name, number in numbers.items()
+        if name.startswith(_MAIN_STAGES) and name.count(".") < _MAIN_DEPTH
+    }
+
+
+def format_number(number: Number) -> str:
+    """Return the mean and, for several seeds, the standard deviation."""
+    deviation = f" ± {number['std']:.2g}" if "std" in number else ""
+    return f"{number['mean']:.4g}{deviation}"
