@@ -1,7 +1,7 @@
-"""The paper's linear probe (method section 9): one linear layer trained with AdamW on representations that stream by.
+"""The paper's linear probe (method section 9): a linear layer trained with AdamW on batches of representations.
 
-What an epoch's representations are, a callable says: recomputed under the training augmentation, as in the paper's main
-result, or fixed (its Figure 19). So nothing here knows an encoder, and no more than a batch is ever on the device.
+A callable returns the batches of an epoch. The representations are recomputed under the training augmentation, as in
+the paper's main result, or fixed, as in its Figure 19. Only one batch at a time is on the device.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from torch.nn import functional
 from lzn.data.batches import batch_indices, steps_per_epoch
 
 NUM_TOP = 5
-"""Classes that count for `top5`."""
+"""Number of best scores that count for `top5`."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class LabelledFeatures:
     """A batch of samples.
 
     Attributes:
-        features: (b, d) by the name of the representation; each has its own d.
+        features: (b, d) by the name of the representation; d can differ between representations.
         labels: int64 (b,), the same for all representations.
     """
 
@@ -31,12 +31,12 @@ class LabelledFeatures:
 
 
 EpochFeatures = Callable[[int], Iterable[LabelledFeatures]]
-"""The batches of an epoch, counted from 0."""
+"""Returns the batches of an epoch; epochs are numbered from 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdamWSettings:
-    """How the linear layer is trained; the defaults are the paper's. AdamW is without weight decay.
+    """Settings of the training; the defaults are the paper's. AdamW has no weight decay.
 
     Raises:
         ValueError: a number is not positive.
@@ -54,9 +54,9 @@ class AdamWSettings:
 
 @dataclass(frozen=True)
 class AdamWProbeResult:
-    """Accuracies in [0, 1] on the test set; `top5` is None with five classes or fewer, where it says nothing.
+    """Accuracies in [0, 1] on the test set; `top5` is None with five classes or fewer, because it is always 1.
 
-    `training_loss` is the mean cross-entropy over the last epoch.
+    `training_loss` is the mean cross-entropy of the last epoch.
     """
 
     top1: float
@@ -72,20 +72,20 @@ def adamw_probe(
     settings: AdamWSettings = AdamWSettings(),
     on_epoch: Callable[[int], object] = lambda epoch: None,
 ) -> dict[str, AdamWProbeResult]:
-    """Top-1 and top-5 test accuracy of a linear layer for each of the representations, all trained in one pass.
+    """Train a linear layer for each representation, all in one pass, and measure its test accuracy.
 
-    Layers start at zero, which favours no class and needs no seed: the problem is convex. The layers do not influence
-    each other. They are float32, on the device of the first batch. What is left to chance is in ``train`` and ``test``.
+    Layers start at zero, which needs no seed; the problem is convex. The layers are independent, float32, and on the
+    device of the first batch. Only ``train`` and ``test`` can be random.
 
     Args:
-        train: batches of an epoch, all with the same representations; labels lie in [0, num_classes).
-        test: batches to measure the accuracy on, with at least those representations.
-        num_classes: width of the layers.
-        settings: of the training.
-        on_epoch: called with the number of finished epochs after each.
+        train: batches of an epoch, all with the same representations; labels are in [0, num_classes).
+        test: test batches, with at least these representations.
+        num_classes: number of classes.
+        settings: settings of the training.
+        on_epoch: called after each epoch with the number of finished epochs.
 
     Raises:
-        ValueError: an epoch or the test set is empty, labels lie outside their range, or the loss is not finite.
+        ValueError: an epoch or the test set is empty, labels are out of range, or the loss is not finite.
     """
     layers: dict[str, nn.Linear] = {}
     optimizer: torch.optim.AdamW | None = None
@@ -99,14 +99,14 @@ def adamw_probe(
                 parameters = [p for layer in layers.values() for p in layer.parameters()]
                 optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
             losses.add(_take_step(layers, optimizer, batch), len(batch.labels))
-        losses.require("an epoch of the training set has no batch")
+        losses.require_samples("an epoch of the training set has no batch")
         on_epoch(epoch + 1)
     hits = _test_hits(layers, test, num_classes)
     return {
         name: AdamWProbeResult(
             top1=hits.mean(f"{name}.top1"),
             top5=hits.mean(f"{name}.top5") if num_classes > NUM_TOP else None,
-            training_loss=_finite(losses.mean(name), name),
+            training_loss=_require_finite(losses.mean(name), name),
         )
         for name in layers
     }
@@ -120,14 +120,14 @@ def fixed_features(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> EpochFeatures:
-    """Epochs of the same representations in an order drawn anew for each; the last partial batch is dropped.
+    """Return epochs of fixed representations, each in another random order, without the last partial batch.
 
     Args:
-        features: (n, d) by name; they may stay in the host's memory, a batch at a time is moved to ``device``.
+        features: (n, d) by name, on any device; each batch is moved to ``device``.
         labels: int64 (n,).
-        batch_size: samples of a batch, at most n.
-        seed: of the orders.
-        device: where the batches are wanted.
+        batch_size: number of samples of a batch, at most n.
+        seed: seed of the orders.
+        device: device of the batches.
 
     Raises:
         ValueError: there is no full batch.
@@ -137,26 +137,30 @@ def fixed_features(
     def epoch_batches(epoch: int) -> Iterator[LabelledFeatures]:
         for step in range(epoch * steps, (epoch + 1) * steps):
             rows = batch_indices(step, num_samples=len(labels), batch_size=batch_size, seed=seed)
-            yield LabelledFeatures(
-                {name: x[rows].to(device) for name, x in features.items()}, labels[rows].to(device)
-            )
+            yield _batch(features, labels, rows, device)
 
     return epoch_batches
 
 
-def in_order(
+def batches_in_order(
     features: Mapping[str, Tensor], labels: Tensor, *, batch_size: int, device: torch.device | str = "cpu"
 ) -> Iterator[LabelledFeatures]:
-    """Every sample once, in batches (the last may be smaller), for `adamw_probe`'s ``test``."""
+    """Yield every sample once, in batches; the last batch can be smaller. For ``test`` of `adamw_probe`."""
     for start in range(0, len(labels), batch_size):
         rows = slice(start, start + batch_size)
-        yield LabelledFeatures(
-            {name: x[rows].to(device) for name, x in features.items()}, labels[rows].to(device)
-        )
+        yield _batch(features, labels, rows, device)
+
+
+def _batch(
+    features: Mapping[str, Tensor], labels: Tensor, rows: slice | Tensor, device: torch.device | str
+) -> LabelledFeatures:
+    return LabelledFeatures(
+        {name: x[rows].to(device) for name, x in features.items()}, labels[rows].to(device)
+    )
 
 
 class _Means:
-    """Sums over samples by name, which stay on the device until they are read."""
+    """Means over samples by name; their sums stay on the device until they are read."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -167,16 +171,16 @@ class _Means:
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         self._count += count
 
-    def require(self, otherwise: str) -> None:
+    def require_samples(self, message: str) -> None:
         if self._count == 0:
-            raise ValueError(otherwise)
+            raise ValueError(message)
 
     def mean(self, name: str) -> float:
         return float(self._sums[name]) / self._count
 
 
 def _layer_at_zero(features: Tensor, num_classes: int) -> nn.Linear:
-    # Not drawn first: torch's own initial weights would come from the global generator.
+    # `nn.Linear` on the CPU would draw its initial weights from the global generator.
     layer = nn.Linear(features.shape[1], num_classes, device="meta").to_empty(device=features.device)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -186,7 +190,7 @@ def _layer_at_zero(features: Tensor, num_classes: int) -> nn.Linear:
 def _take_step(
     layers: Mapping[str, nn.Linear], optimizer: torch.optim.AdamW, batch: LabelledFeatures
 ) -> dict[str, Tensor]:
-    """One step of all layers; returns each one's cross-entropy, summed over the batch (float64)."""
+    """Take one step of all layers. Return the cross-entropy of each, summed over the batch (float64)."""
     losses = {
         name: functional.cross_entropy(layers[name](x.float()), batch.labels)
         for name, x in batch.features.items()
@@ -199,7 +203,7 @@ def _take_step(
 
 @torch.no_grad()
 def _test_hits(layers: Mapping[str, nn.Linear], test: Iterable[LabelledFeatures], num_classes: int) -> _Means:
-    """By ``<representation>.top1`` and ``.top5``, whether the label is among so many best scores."""
+    """Count, as ``<representation>.top1`` and ``.top5``, the labels among the best score and the best five."""
     hits = _Means()
     for batch in test:
         _check_labels(batch.labels, num_classes)
@@ -208,7 +212,7 @@ def _test_hits(layers: Mapping[str, nn.Linear], test: Iterable[LabelledFeatures]
             is_label = best == batch.labels[:, None]  # (b, classes)
             hits.add({f"{name}.top1": is_label[:, 0].sum(), f"{name}.top5": is_label.sum()}, 0)
         hits.add({}, len(batch.labels))
-    hits.require("the test set is empty")
+    hits.require_samples("the test set is empty")
     return hits
 
 
@@ -219,9 +223,9 @@ def _check_labels(labels: Tensor, num_classes: int) -> None:
         )
 
 
-def _finite(loss: float, name: str) -> float:
+def _require_finite(loss: float, name: str) -> float:
     if not loss < float("inf"):
         raise ValueError(
-            f"the loss of {name} is not finite: look at the network that made the representation"
+            f"the loss of {name} is not finite; check the network that computes the representation"
         )
     return loss

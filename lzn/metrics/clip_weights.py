@@ -1,6 +1,6 @@
-"""Where the weights of CLIP ViT-L/14@336 are on this machine or come from, and how their folder is read.
+"""Find, download and read the weights of CLIP ViT-L/14@336.
 
-The folder has the official format: `config.json`, and `pytorch_model.bin` (what is released) or `model.safetensors`.
+Their folder has the official format: `config.json`, and `pytorch_model.bin` (the released file) or `model.safetensors`.
 """
 
 import json
@@ -18,7 +18,7 @@ WEIGHTS_VARIABLE: Final = "LZN_CLIP_WEIGHTS"
 
 CONFIGURATION: Final = "config.json"
 WEIGHTS_FILES: Final = ("pytorch_model.bin", "model.safetensors")
-"""Files of weights; the first that is there is read."""
+"""Names of weights files; the first that exists is read."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class ClipRelease:
     """The released model.
 
     Attributes:
-        repository: on the Hugging Face hub.
-        revision: its commit there.
-        sha256: of its `pytorch_model.bin`, the only form in which it is released there.
+        repository: repository on the Hugging Face hub.
+        revision: commit of the repository.
+        sha256: hash of its `pytorch_model.bin`, the only released weights file.
     """
 
     repository: str
@@ -45,11 +45,11 @@ RELEASE: Final = ClipRelease(
 
 @dataclass(frozen=True, eq=False)
 class ClipFolder:
-    """What a folder of weights holds.
+    """The content of a folder of weights.
 
     Attributes:
-        vision_configuration: what `config.json` says of the image network.
-        weights: of the whole model.
+        vision_configuration: configuration of the image network in `config.json`.
+        weights: weights of the whole model.
     """
 
     vision_configuration: Mapping[str, Any]
@@ -59,19 +59,19 @@ class ClipFolder:
 def find_clip_weights(
     path: Path | None = None, *, release: ClipRelease = RELEASE, endpoint: str | None = None
 ) -> Path:
-    """The folder of weights: `path`, else what LZN_CLIP_WEIGHTS names, else the Hugging Face cache, else a download.
+    """Find the folder of weights: `path`, or LZN_CLIP_WEIGHTS, or the Hugging Face cache, or a download.
 
-    A place that was asked for is not replaced by another. A download, of 1.7 GB from `endpoint` (None: the hub), goes
-    to the Hugging Face cache, and what is found there must have the release's sha256.
+    The first of these that is set is used, and an error is raised if it has no weights. A download (1.7 GB from
+    `endpoint`; None is the hub) goes to the Hugging Face cache. Weights in the cache must have the release's sha256.
 
     Raises:
-        MissingWeightsError: there is no such folder, and it cannot be downloaded; the message says where to get it.
+        MissingWeightsError: there are no weights, and the download failed. The message says where to get them.
         ValueError: the weights in the cache are damaged.
     """
     if path is not None:
-        return _require_folder(path, asked_for_by="the settings")
+        return _require_folder(path, set_by="the settings")
     if WEIGHTS_VARIABLE in os.environ:
-        return _require_folder(Path(os.environ[WEIGHTS_VARIABLE]), asked_for_by=WEIGHTS_VARIABLE)
+        return _require_folder(Path(os.environ[WEIGHTS_VARIABLE]), set_by=WEIGHTS_VARIABLE)
     weights = _cached_or_downloaded(release, endpoint)
     if (found := file_sha256(weights)) != release.sha256:
         raise ValueError(f"{weights} is damaged: its sha256 is {found}, not {release.sha256}; delete it")
@@ -79,24 +79,24 @@ def find_clip_weights(
 
 
 def weights_file(folder: Path) -> Path:
-    """The file of weights in a folder.
+    """Return the weights file of a folder.
 
     Raises:
-        MissingWeightsError: the folder has none, or no configuration beside it.
+        MissingWeightsError: the folder contains no weights file or no configuration.
     """
     files = [folder / name for name in WEIGHTS_FILES if (folder / name).is_file()]
     if not files or not (folder / CONFIGURATION).is_file():
         raise MissingWeightsError(
-            f"{folder} must hold {CONFIGURATION} and {' or '.join(WEIGHTS_FILES)}. {download_advice()}"
+            f"{folder} must contain {CONFIGURATION} and {' or '.join(WEIGHTS_FILES)}. {download_advice()}"
         )
     return files[0]
 
 
 def read_clip_folder(folder: Path) -> ClipFolder:
-    """Read a folder of weights, as data only: nothing in it is executed.
+    """Read a folder of weights without executing code in it.
 
     Raises:
-        MissingWeightsError: as `weights_file`.
+        MissingWeightsError: see `weights_file`.
         ValueError: a file is damaged, or of another model.
     """
     weights = read_weights_file(weights_file(folder), advice=download_advice())
@@ -104,13 +104,13 @@ def read_clip_folder(folder: Path) -> ClipFolder:
         configuration = json.loads((folder / CONFIGURATION).read_text())["vision_config"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{folder / CONFIGURATION} is not that of a CLIP model. {download_advice()}"
+            f"{folder / CONFIGURATION} is not the configuration of a CLIP model. {download_advice()}"
         ) from error
     return ClipFolder(vision_configuration=configuration, weights=weights)
 
 
 def download_advice() -> str:
-    """What to download, from where, and where to put it."""
+    """Return the text that says what to download, from where, and where to put it."""
     return (
         f"Download {CONFIGURATION} and {WEIGHTS_FILES[0]} (1.7 GB) of "
         f"https://huggingface.co/{RELEASE.repository}/tree/{RELEASE.revision} into a folder, and set "
@@ -119,27 +119,27 @@ def download_advice() -> str:
 
 
 def _cached_or_downloaded(release: ClipRelease, endpoint: str | None) -> Path:
-    """The released file of weights, beside its configuration in the Hugging Face cache."""
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - takes a second where no CLIP is used
+    """Return the released weights file in the Hugging Face cache, with its configuration beside it."""
+    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - the import takes a second
 
     files = []
     try:
         for name in (CONFIGURATION, WEIGHTS_FILES[0]):
             file = hf_hub_download(release.repository, name, revision=release.revision, endpoint=endpoint)
             files.append(Path(file))
-    except OSError as error:  # not in the cache, and not to be had: all errors of the hub are of this kind
+    except OSError as error:  # all errors of the hub are OSError
         raise MissingWeightsError(
-            f"no weights of {release.repository} on this machine, and downloading them failed ({error}): "
+            f"there are no weights of {release.repository} on this machine, and the download failed ({error}). "
             f"{download_advice()}"
         ) from error
     return files[-1]
 
 
-def _require_folder(folder: Path, *, asked_for_by: str) -> Path:
+def _require_folder(folder: Path, *, set_by: str) -> Path:
     folder = folder.expanduser()
     if not folder.is_dir():
         raise MissingWeightsError(
-            f"no folder of CLIP's weights at {folder}, the place that {asked_for_by} named: {download_advice()}"
+            f"there is no folder of CLIP's weights at {folder}, which is set by {set_by}. {download_advice()}"
         )
     weights_file(folder)
     return folder

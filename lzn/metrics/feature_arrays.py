@@ -1,4 +1,4 @@
-"""What every metric asks of its features, and the blocked distances that several are made of."""
+"""Checks of features, and distances between features in blocks of rows."""
 
 from collections.abc import Iterator
 
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Features = NDArray[np.floating]
-"""One row a sample: (n, d), float16, float32 or float64. May be memory-mapped: metrics read it in blocks of rows."""
+"""(n, d), one row per sample, float16, float32 or float64; can be memory-mapped, because metrics read row blocks."""
 
 _CHECKED_ROWS = 4096
 
 
 def require_features(name: str, features: Features, *, at_least: int = 1) -> None:
-    """Refuse anything but a finite (n, d) floating point array with `at_least` rows.
+    """Check that `features` is a finite floating point array (n, d) with `at_least` rows.
 
     Raises:
-        ValueError: naming the array and what is wrong with it.
+        ValueError: it is not; the message contains `name`.
     """
     if features.ndim != 2 or features.shape[1] == 0 or not np.issubdtype(features.dtype, np.floating):
         raise ValueError(
@@ -26,28 +26,28 @@ def require_features(name: str, features: Features, *, at_least: int = 1) -> Non
     if len(features) < at_least:
         raise ValueError(f"{name} must have at least {at_least} rows, got {len(features)}")
     if not all(np.isfinite(features[rows]).all() for rows in row_blocks(len(features), _CHECKED_ROWS)):
-        raise ValueError(f"{name} holds NaN or infinity: look at the network that made the features")
+        raise ValueError(f"{name} contains NaN or infinity; check the network that computes the features")
 
 
 def require_same_width(first: Features, second: Features) -> None:
-    """Refuse two sets of features with different numbers of columns.
+    """Check that two sets of features have the same number of columns.
 
     Raises:
         ValueError: the widths differ.
     """
     if first.shape[1] != second.shape[1]:
         raise ValueError(
-            f"both sets of features must be of one width, got {first.shape[1]} and {second.shape[1]}"
+            f"both sets of features must have the same width, got {first.shape[1]} and {second.shape[1]}"
         )
 
 
 def to_float64(rows: Features, device: torch.device | str) -> Tensor:
-    """A copy of some rows of features as a float64 tensor (b, d) on `device`."""
+    """Copy rows of features to a float64 tensor (b, d) on `device`."""
     return torch.from_numpy(np.array(rows, dtype=np.float64, order="C")).to(device)
 
 
 def row_blocks(num_rows: int, block_size: int) -> Iterator[slice]:
-    """Consecutive slices of at most `block_size` rows that cover `num_rows`.
+    """Yield consecutive slices of at most `block_size` rows that cover `num_rows`.
 
     Raises:
         ValueError: `block_size` is less than 1.
@@ -59,9 +59,9 @@ def row_blocks(num_rows: int, block_size: int) -> Iterator[slice]:
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x_i - y_j|^2 as |x_i|^2 + |y_j|^2 - 2 <x_i, y_j>, (n, d) and (m, d) => (n, m), not below 0.
+    """Compute |x_i - y_j|^2 as |x_i|^2 + |y_j|^2 - 2 <x_i, y_j>, (n, d) and (m, d) => (n, m), at least 0.
 
-    One matrix product. The rounding error is of the size of eps (|x_i|^2 + |y_j|^2), not of the distance.
+    This is one matrix product. Its rounding error is about eps (|x_i|^2 + |y_j|^2), which can exceed the distance.
     """
     products = torch.addmm(y.square().sum(1), x, y.T, alpha=-2)
     return products.add_(x.square().sum(1, keepdim=True)).clamp_(min=0)

@@ -1,10 +1,10 @@
-"""Frechet distance between Gaussians fitted to features: the mathematics of FID and sFID.
+"""Frechet distance between Gaussians fitted to features: FID and sFID.
 
 Source: Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule", equation 6:
 
     d^2 = |m_1 - m_2|^2 + tr(S_1) + tr(S_2) - 2 tr((S_1 S_2)^(1/2))
 
-The number is called FID only when the features are those of Inception-2015-12-05.
+The distance is called FID only with the features of Inception-2015-12-05.
 """
 
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ class Gaussian:
 
 
 def fit_gaussian(features: Features, *, block_size: int = 1024) -> Gaussian:
-    """Sample mean and unbiased sample covariance (divided by n - 1) of features (n, d).
+    """Compute the sample mean and the unbiased covariance (divided by n - 1) of features (n, d).
 
-    Only `block_size` rows at a time are float64. Each block is centred on its own mean, and means and scatter matrices
-    are merged: Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance", equation 2.1.
+    Only `block_size` rows at a time are float64. Each block is centred on its mean, and the means and scatter matrices
+    are merged (Chan, Golub and LeVeque 1983, "Algorithms for Computing the Sample Variance", equation 2.1).
 
     Raises:
         ValueError: the features are not finite, not (n, d), or fewer than two, or `block_size` is less than 1.
@@ -52,21 +52,20 @@ def fit_gaussian(features: Features, *, block_size: int = 1024) -> Gaussian:
 
 
 def frechet_distance(real: Gaussian, generated: Gaussian) -> float:
-    """The squared distance d^2 above, as FID reports it; symmetric, 0 for equal Gaussians.
+    """Compute d^2 above, which is symmetric and 0 for equal Gaussians.
 
-    With S_1 = F F^T, the eigenvalues of S_1 S_2 that are not zero are those of F^T S_2 F, which is
-    symmetric: two symmetric eigenproblems, correct for singular covariances too (fewer samples than
-    dimensions).
+    With S_1 = F F^T, the non-zero eigenvalues of S_1 S_2 are those of the symmetric matrix F^T S_2 F. Two symmetric
+    eigenproblems give them, also for singular covariances (fewer samples than dimensions).
 
     Raises:
         ValueError: the Gaussians have different dimensions.
     """
     if real.mean.shape != generated.mean.shape:
         raise ValueError(
-            f"both must come from one network, got {real.mean.size} and {generated.mean.size} dimensions"
+            f"both Gaussians must have the same number of dimensions, got {real.mean.size} and {generated.mean.size}"
         )
-    # Rounding of size eps in an eigenvalue that should be 0 becomes sqrt(eps) in the trace. With the
-    # covariance of lower rank as F F^T, F^T S_2 F has (nearly) no such eigenvalues.
+    # A rounding error eps of an eigenvalue that should be 0 becomes sqrt(eps) in the trace. If F F^T is the
+    # covariance of lower rank, F^T S_2 F has (nearly) no such eigenvalues.
     low, high = sorted((real, generated), key=lambda gaussian: gaussian.count)
     factor = _factor(low.covariance)
     eigenvalues = np.linalg.eigvalsh(factor.T @ high.covariance @ factor)
@@ -77,7 +76,7 @@ def frechet_distance(real: Gaussian, generated: Gaussian) -> float:
 
 
 def _factor(covariance: Float64Array) -> Float64Array:
-    """F (d, r) with F F^T = covariance of numerical rank r, from its eigenvectors."""
+    """Compute F (d, r) with F F^T = covariance, where r is its numerical rank."""
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
     rounding = len(covariance) * np.finfo(np.float64).eps * max(eigenvalues[-1], 0.0)
     kept = eigenvalues > rounding

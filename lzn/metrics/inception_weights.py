@@ -1,4 +1,4 @@
-"""Where the weights of Inception-2015-12-05 are on this machine or come from, and how their file is read."""
+"""Find, download and read the weights of Inception-2015-12-05."""
 
 import os
 import re
@@ -14,17 +14,17 @@ from lzn.base.files import file_sha256
 from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, read_weights_file
 
 WEIGHTS_VARIABLE: Final = "LZN_INCEPTION_WEIGHTS"
-"""Environment variable that names the file of weights."""
+"""Environment variable that names the weights file."""
 
 
 @dataclass(frozen=True)
 class InceptionRelease:
-    """The released file, which pytorch-fid and torch-fidelity share.
+    """The released file, which pytorch-fid and torch-fidelity use.
 
     Attributes:
-        url: where it is downloaded from.
-        sha256: of the file.
-        names: what it is called in torch hub's cache; the first is what a download gets.
+        url: address of the download.
+        sha256: hash of the file.
+        names: its names in torch hub's cache; a download gets the first name.
     """
 
     url: str
@@ -39,23 +39,23 @@ RELEASE: Final = InceptionRelease(
     names=("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
 )
 
-# How torch hub names what it downloads: -, the start of the sha256, the ending.
+# The end of a file name in torch hub's cache: the start of the sha256, and the suffix.
 _HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.pth$")
 
 
 def find_inception_weights(path: Path | None = None, *, release: InceptionRelease = RELEASE) -> Path:
-    """The file of weights: `path`, else what LZN_INCEPTION_WEIGHTS names, else torch hub's cache, else a download.
+    """Find the weights file: `path`, or LZN_INCEPTION_WEIGHTS, or torch hub's cache, or a download.
 
-    A place that was asked for is not replaced by another that happens to hold a file. A download goes to torch hub's
-    cache, and must have the release's sha256.
+    The first of these that is set is used, and an error is raised if it does not exist. A download goes to torch
+    hub's cache, and must have the release's sha256.
 
     Raises:
-        MissingWeightsError: there is no such file, and it cannot be downloaded; the message says where to get it.
+        MissingWeightsError: there is no file, and the download failed. The message says where to get it.
     """
     if path is not None:
-        return _require_file(path, asked_for_by="the settings")
+        return _require_file(path, set_by="the settings")
     if WEIGHTS_VARIABLE in os.environ:
-        return _require_file(Path(os.environ[WEIGHTS_VARIABLE]), asked_for_by=WEIGHTS_VARIABLE)
+        return _require_file(Path(os.environ[WEIGHTS_VARIABLE]), set_by=WEIGHTS_VARIABLE)
     for name in release.names:
         if (_cache_folder() / name).is_file():
             return _cache_folder() / name
@@ -63,26 +63,26 @@ def find_inception_weights(path: Path | None = None, *, release: InceptionReleas
 
 
 def read_weights(file: Path) -> WeightsFile:
-    """Read a file of weights, as data only: nothing in it is executed.
+    """Read a weights file without executing code in it.
 
     Raises:
-        MissingWeightsError: there is no such file.
-        ValueError: the file is damaged, or its sha256 is not the one in its name.
+        MissingWeightsError: the file does not exist.
+        ValueError: the file is damaged, or its sha256 differs from the one in its name.
     """
-    file = _require_file(file, asked_for_by="the caller")
+    file = _require_file(file, set_by="the caller")
     named = _HASH_IN_NAME.search(file.name)
     if named and not (sha256 := file_sha256(file)).startswith(named[1]):
         raise ValueError(
-            f"{file} is damaged: by its name its sha256 starts with {named[1]}, but it is {sha256}; delete it. "
+            f"{file} is damaged: its sha256 must start with {named[1]} (from its name), but is {sha256}; delete it. "
             f"{download_advice()}"
         )
     return read_weights_file(file, advice=download_advice())
 
 
 def download_advice() -> str:
-    """What to download, from where, and where to put it."""
+    """Return the text that says what to download, from where, and where to put it."""
     return (
-        f"Download {RELEASE.url} (96 MB) and put it into {_cache_folder()}, or elsewhere and set "
+        f"Download {RELEASE.url} (96 MB) into {_cache_folder()}, or into another folder and set "
         f"{WEIGHTS_VARIABLE} to its path."
     )
 
@@ -94,9 +94,9 @@ def _download(release: InceptionRelease) -> Path:
         torch.hub.download_url_to_file(
             release.url, str(target), hash_prefix=release.sha256, progress=sys.stderr.isatty()
         )
-    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: another sha256
+    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: the sha256 is wrong
         raise MissingWeightsError(
-            f"no weights of Inception-2015-12-05 on this machine, and downloading {release.url} failed ({error}): "
+            f"there are no weights of Inception-2015-12-05 on this machine, and the download failed ({error}). "
             f"{download_advice()}"
         ) from error
     return target
@@ -106,10 +106,10 @@ def _cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def _require_file(file: Path, *, asked_for_by: str) -> Path:
+def _require_file(file: Path, *, set_by: str) -> Path:
     file = file.expanduser()
     if not file.is_file():
         raise MissingWeightsError(
-            f"no weights of Inception-2015-12-05 at {file}, the place that {asked_for_by} named: {download_advice()}"
+            f"there are no weights of Inception-2015-12-05 at {file}, which is set by {set_by}. {download_advice()}"
         )
     return file

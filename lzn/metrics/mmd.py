@@ -1,4 +1,4 @@
-"""Squared maximum mean discrepancy with a Gaussian kernel: the mathematics of CMMD.
+"""Squared maximum mean discrepancy with a Gaussian kernel: CMMD.
 
 Source: Jayasumana et al. 2024, "Rethinking FID: Towards a Better Evaluation Metric for Image Generation",
 section 4:
@@ -6,8 +6,8 @@ section 4:
     MMD^2 = mean_ij k(x_i, x_j) + mean_ij k(y_i, y_j) - 2 mean_ij k(x_i, y_j)
     k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
 
-CMMD is 1000 MMD^2 of L2-normalised CLIP ViT-L/14@336 embeddings with sigma = 10. That sigma belongs to CLIP:
-for other features take `median_bandwidth` of the real set, and keep it for everything that is compared.
+CMMD is 1000 MMD^2 of L2-normalised CLIP ViT-L/14@336 embeddings with sigma = 10. This sigma is for CLIP. For other
+features use `median_bandwidth` of the real set, with the same value for everything that is compared.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from lzn.metrics.feature_arrays import (
 )
 
 CMMD_SIGMA = 10.0
-"""The kernel's bandwidth for CLIP embeddings."""
+"""Bandwidth of the kernel for CLIP embeddings."""
 CMMD_SCALE = 1000.0
 
 
@@ -39,9 +39,9 @@ def mmd_squared(
     block_size: int = 1024,
     device: torch.device | str = "cpu",
 ) -> float:
-    """MMD^2 between real (n, d) and generated (m, d) features, pairs i = j included (V-statistic: never < 0).
+    """Compute MMD^2 of real (n, d) and generated (m, d) features, with the pairs i = j (V-statistic, at least 0).
 
-    Means of expm1 instead of exp: with CMMD's wide kernel every value is close to 1, and the ones cancel.
+    The code averages expm1 instead of exp: with CMMD's wide kernel every value is close to 1, and the ones cancel.
     Only two blocks of `block_size` rows at a time are float64.
 
     Raises:
@@ -52,7 +52,7 @@ def mmd_squared(
     require_same_width(real, generated)
     if not sigma > 0:
         raise ValueError(f"sigma must be positive, got {sigma}")
-    # Distances are the same seen from the centre, and the matrix product keeps their digits.
+    # A shift does not change distances, and centred features lose fewer digits in the matrix product.
     kernel = _Kernel(centre=_mean(real, block_size), sigma=sigma, block_size=block_size, device=device)
     within_real, within_generated = (
         kernel.mean_minus_one(real, real),
@@ -62,26 +62,25 @@ def mmd_squared(
 
 
 def cmmd(real: Features, generated: Features, *, device: torch.device | str = "cpu") -> float:
-    """CMMD of CLIP embeddings (n, d) and (m, d) with norm 1: 1000 MMD^2 with sigma = 10 (Jayasumana et al., section 4).
+    """Compute CMMD of CLIP embeddings (n, d) and (m, d) of norm 1 (Jayasumana et al., section 4).
 
     The number is called CMMD only with the embeddings of CLIP ViT-L/14@336.
 
     Raises:
-        ValueError: as `mmd_squared`.
+        ValueError: see `mmd_squared`.
     """
     return CMMD_SCALE * mmd_squared(real, generated, sigma=CMMD_SIGMA, device=device)
 
 
 def median_bandwidth(features: Features, *, max_samples: int = 2000) -> float:
-    """Median distance between two rows of features (n, d): the usual sigma where features are not CLIP's.
+    """Compute the median distance between two rows of features (n, d), the usual sigma for features other than CLIP's.
 
-    Of more than `max_samples` rows, that many are taken at even distances: no randomness, and no trap when
-    the rows are sorted by class. After Gretton et al. 2012, "A Kernel Two-Sample Test", section 8, which
-    takes the median over both samples together; over the real set alone it is the same for everything
-    compared.
+    Of more than `max_samples` rows, `max_samples` rows at equal distances are used, which is deterministic and right
+    for rows sorted by class. Gretton et al. 2012, "A Kernel Two-Sample Test", section 8, use the median over both
+    samples; here only the real set is used, so that sigma is the same for everything that is compared.
 
     Raises:
-        ValueError: fewer than two rows, or at least half of all pairs are equal, so that no scale is left.
+        ValueError: there are fewer than two rows, or at least half of all pairs are equal.
     """
     require_features("features", features, at_least=2)
     if max_samples < 2:
@@ -90,7 +89,9 @@ def median_bandwidth(features: Features, *, max_samples: int = 2000) -> float:
     distances = torch.pdist(to_float64(features[rows], "cpu"))
     median = float(np.median(distances.numpy()))
     if median == 0:
-        raise ValueError("at least half of all pairs of features are equal: give sigma yourself")
+        raise ValueError(
+            "at least half of all pairs of features are equal, so their median distance is 0; set sigma"
+        )
     return median
 
 
@@ -109,7 +110,7 @@ class _Kernel:
     device: torch.device | str
 
     def mean_minus_one(self, x: Features, y: Features) -> float:
-        """Mean over all pairs of k(x_i, y_j) - 1."""
+        """Compute the mean of k(x_i, y_j) - 1 over all pairs."""
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for rows in row_blocks(len(x), self.block_size):
             x_block = self._centred(x[rows])

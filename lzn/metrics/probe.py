@@ -1,4 +1,4 @@
-"""How much a linear classifier reads from fixed representations, and plain accuracy."""
+"""Test accuracy of a logistic regression on fixed representations, and the accuracy of predicted labels."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ Float64Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Accuracies in [0, 1] on the test set; `top5` is None with five classes or fewer, where it says nothing.
+    """Accuracies in [0, 1] on the test set; `top5` is None with five classes or fewer, because it is always 1.
 
-    `converged` is False if the fit stopped at its iteration limit: the accuracies then depend on that limit.
+    `converged` is False if the fit stopped at its iteration limit; the accuracies then depend on this limit.
     """
 
     top1: float
@@ -33,26 +33,24 @@ def linear_probe(
     max_iterations: int = 1000,
     inverse_penalty: float = 1.0,
 ) -> ProbeResult:
-    """Top-1 and top-5 test accuracy of a linear classifier fitted to fixed training features.
+    """Fit a logistic regression to fixed training features, and measure its test accuracy.
 
-    Logistic regression instead of AdamW on one linear layer (the paper's main result, with augmentation): the
-    problem is convex, so L-BFGS finds its one optimum without a learning rate, a schedule or a seed, and
-    representations are compared rather than training recipes. Features are standardised first, with the
-    training set's statistics only: the L2 penalty then means the same for every feature and every
-    representation.
+    The paper trains a linear layer with AdamW (`adamw_probe`). Logistic regression is convex, and L-BFGS finds its
+    optimum without a learning rate, a schedule or a seed, so the result depends only on the representation. Features
+    are standardised with the statistics of the training set, so that the L2 penalty is the same for every feature.
 
     Args:
         train_features: (n, d).
         train_labels: (n,) integers, at least two classes.
         test_features: (m, d).
-        test_labels: (m,) integers; a class without training samples counts as an error.
-        max_iterations: limit of L-BFGS iterations.
+        test_labels: (m,) integers; samples of a class without training samples count as errors.
+        max_iterations: largest number of L-BFGS iterations.
         inverse_penalty: scikit-learn's C, the weight of the data against half the weights' squared norm.
 
     Raises:
-        ValueError: features or labels are malformed, or there is only one class.
+        ValueError: features or labels have a wrong dtype or shape, or there is only one class.
     """
-    # Here, since scikit-learn takes seconds to import, which stages without a probe need not wait for.
+    # Import here: scikit-learn takes seconds, and stages without a probe do not need it.
     from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
@@ -61,11 +59,11 @@ def linear_probe(
     _require_labelled("test", test_features, test_labels)
     require_same_width(train_features, test_features)
     if len(np.unique(train_labels)) < 2:
-        raise ValueError("train_labels must hold at least two classes")
+        raise ValueError("train_labels must contain at least two classes")
     scaler = StandardScaler().fit(train_features.astype(np.float64))
     model = LogisticRegression(C=inverse_penalty, max_iter=max_iterations)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", category=ConvergenceWarning)  # reported as `converged` instead
+        warnings.simplefilter("ignore", category=ConvergenceWarning)  # the result reports it as `converged`
         model.fit(scaler.transform(train_features.astype(np.float64)), train_labels)
     scores = model.decision_function(scaler.transform(test_features.astype(np.float64)))
     return ProbeResult(
@@ -76,10 +74,10 @@ def linear_probe(
 
 
 def accuracy(predicted: Labels, labels: Labels) -> float:
-    """Share of `predicted` (n,) that equals `labels` (n,), in [0, 1].
+    """Compute the share of `predicted` (n,) that equals `labels` (n,), in [0, 1].
 
     Raises:
-        ValueError: the shapes differ or there is nothing to compare.
+        ValueError: the shapes differ, or the arrays are empty.
     """
     if predicted.shape != labels.shape or labels.ndim != 1 or labels.size == 0:
         raise ValueError(
@@ -95,8 +93,8 @@ def _top5(scores: Float64Array, classes: Labels, labels: Labels) -> float | None
 
 
 def _best(scores: Float64Array, classes: Labels, *, num: int) -> Labels:
-    """The `num` most likely classes of each sample, best first, (n, num)."""
-    if scores.ndim == 1:  # two classes: scikit-learn gives the score of the second only
+    """Return the `num` most likely classes of each sample, best first, (n, num)."""
+    if scores.ndim == 1:  # with two classes, scikit-learn returns only the score of the second
         scores = np.stack([-scores, scores], axis=1)
     best: Labels = classes[np.argsort(-scores, axis=1, kind="stable")[:, :num]]
     return best

@@ -1,4 +1,4 @@
-"""Representations as points of a plane (t-SNE), and how far classes spread there (Figure 18 and the reviews' table)."""
+"""t-SNE of representations, and the spread of classes in it (Figure 18 and the reviews' table)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and standard deviation (divided by n) of points in both dimensions of the plane."""
+    """Mean and standard deviation (divided by n) of points in each dimension of the plane."""
 
     mean_1: float
     std_1: float
@@ -22,21 +22,21 @@ class Spread:
 
     @staticmethod
     def of(points: Points) -> "Spread":
-        """That of points (n, 2)."""
+        """Compute the spread of points (n, 2)."""
         mean, std = points.mean(axis=0), points.std(axis=0)
         return Spread(float(mean[0]), float(std[0]), float(mean[1]), float(std[1]))
 
 
 @dataclass(frozen=True)
 class ClassSpreads:
-    """Where the points of each class lie, and those of all together."""
+    """The spread of each class, and of all points."""
 
     classes: Mapping[int, Spread]
     all: Spread
 
     @property
     def relative(self) -> float:
-        """Mean standard deviation of a class over that of all points: small where classes are clusters, 1 where not.
+        """Mean standard deviation of the classes, divided by that of all points: small for clusters, 1 without them.
 
         Standard deviations are means over both dimensions. The reviews' table gives 0.25.
         """
@@ -45,15 +45,15 @@ class ClassSpreads:
 
 
 def tsne_points(features: Features, *, perplexity: float, seed: int) -> Points:
-    """Points (n, 2) of features (n, d): van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
+    """Map features (n, d) to points (n, 2): van der Maaten and Hinton 2008, "Visualizing Data using t-SNE".
 
-    Scikit-learn's, with its defaults: it starts from the first two principal components. One thread does it, since
-    sums in another order would move every point.
+    The code uses scikit-learn's defaults, which start from the first two principal components. It uses one thread,
+    because sums in another order would change every point.
 
     Raises:
-        ValueError: features are malformed, or there are not more of them than ``perplexity``.
+        ValueError: features have a wrong dtype or shape, or ``perplexity`` is not between 0 and n.
     """
-    # Here, since scikit-learn takes seconds to import, which stages without t-SNE need not wait for.
+    # Import here: scikit-learn takes seconds, and stages without t-SNE do not need it.
     from sklearn.manifold import TSNE  # noqa: PLC0415
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
@@ -66,10 +66,10 @@ def tsne_points(features: Features, *, perplexity: float, seed: int) -> Points:
 
 
 def class_spreads(points: Points, labels: NDArray[np.integer]) -> ClassSpreads:
-    """The spread of each class among points (n, 2) with labels (n,), and of all.
+    """Compute the spread of each class, and of all, from points (n, 2) with labels (n,).
 
     Raises:
-        ValueError: shapes do not fit, or there are no points.
+        ValueError: shapes are wrong, or there are no points.
     """
     if points.ndim != 2 or points.shape[1] != 2 or labels.shape != points.shape[:1] or labels.size == 0:
         raise ValueError(

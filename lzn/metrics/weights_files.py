@@ -1,4 +1,4 @@
-"""Files of released weights: where they may come from, and how they are read without executing anything in them."""
+"""Read files of released weights without executing code in them."""
 
 import pickle
 import struct
@@ -14,16 +14,16 @@ from lzn.base.files import file_sha256
 
 
 class MissingWeightsError(FileNotFoundError):
-    """The weights are not on this machine; the message says what to download, from where, and where to put it."""
+    """The weights are not on this machine. The message says what to download, from where, and where to put it."""
 
 
 @dataclass(frozen=True, eq=False)
 class WeightsFile:
-    """What a file of weights holds.
+    """The content of a weights file.
 
     Attributes:
-        state_dict: whatever was saved; the network decides whether it fits.
-        sha256: of the file, 64 hexadecimal digits.
+        state_dict: the saved object; the network checks it.
+        sha256: hash of the file, 64 hexadecimal digits.
     """
 
     state_dict: Any
@@ -31,10 +31,10 @@ class WeightsFile:
 
 
 def read_weights_file(file: Path, *, advice: str) -> WeightsFile:
-    """Read `file`, safetensors by its name or else PyTorch's format, as data only: nothing in it is executed.
+    """Read `file`, in the format safetensors (by its suffix) or PyTorch's format, without executing code in it.
 
     Raises:
-        ValueError: the file is damaged or holds no weights; the message ends with `advice`.
+        ValueError: the file is damaged or contains no weights; the message contains `advice`.
     """
     try:
         if file.suffix == ".safetensors":

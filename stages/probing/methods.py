@@ -19,8 +19,8 @@ from lzn.metrics import (
     EpochFeatures,
     LabelledFeatures,
     adamw_probe,
+    batches_in_order,
     fixed_features,
-    in_order,
     linear_probe,
 )
 from lzn.runs.configuration import RepresentationRun
@@ -121,7 +121,7 @@ class ProbedData:
         labels = torch.from_numpy(self.test.labels)
         results = adamw_probe(
             train,
-            in_order(test, labels, batch_size=self.batch_size, device=self.device),
+            batches_in_order(test, labels, batch_size=self.batch_size, device=self.device),
             num_classes=self.num_classes,
             settings=method.build(),
             on_epoch=on_epoch,

@@ -1,4 +1,4 @@
-"""CLIP's preprocessing and embeddings against transformers and PIL; random weights in the official format."""
+"""CLIP's preprocessing and embeddings: the same as in transformers. The weights are random, in the official format."""
 
 from pathlib import Path
 
@@ -47,30 +47,33 @@ def processor(size: int) -> CLIPImageProcessorPil:
 def test_square_images_are_prepared_as_by_transformers(side: int) -> None:
     images = random_images(0, 2, 3, side, side)
     expected = processor(336)([Image.fromarray(image.transpose(1, 2, 0)) for image in images])["pixel_values"]
-    # The same grey levels, normalised in float32 in another order: values up to 2.7.
+    # The same levels, normalised in float32 in another order to values up to 2.7.
     assert_close(
         prepare_clip_images(images, image_size=336), torch.tensor(np.array(expected)), rtol=0, atol=2e-6
     )
 
 
 @pytest.mark.parametrize("size", [(20, 31), (41, 40), (64, 20)])
-def test_of_other_images_the_central_square_is_cut_out_before_it_is_resized(size: tuple[int, int]) -> None:
+def test_the_central_square_of_other_images_is_cropped_before_the_resize(size: tuple[int, int]) -> None:
     images = random_images(1, 1, 3, *size)
     side = min(size)
     top, left = (size[0] - side) // 2, (size[1] - side) // 2
-    cut = images[:, :, top : top + side, left : left + side]
+    cropped = images[:, :, top : top + side, left : left + side]
     assert_close(
-        prepare_clip_images(images, image_size=28), prepare_clip_images(cut, image_size=28), rtol=0, atol=0
+        prepare_clip_images(images, image_size=28),
+        prepare_clip_images(cropped, image_size=28),
+        rtol=0,
+        atol=0,
     )
 
 
-def test_grey_images_are_prepared_like_coloured_ones_of_equal_channels() -> None:
+def test_grey_images_are_prepared_like_colour_images_of_equal_channels() -> None:
     grey = random_images(2, 3, 1, 8, 8)
     expected = prepare_clip_images(grey.repeat(3, axis=1), image_size=28)
     assert_close(prepare_clip_images(grey, image_size=28), expected, rtol=0, atol=0)
 
 
-def test_embeddings_are_those_of_the_whole_model_at_length_one(
+def test_embeddings_equal_those_of_the_whole_model_scaled_to_length_one(
     model: CLIPModel, network: ClipNetwork
 ) -> None:
     images = random_images(3, 4, 3, 40, 40)
@@ -81,15 +84,15 @@ def test_embeddings_are_those_of_the_whole_model_at_length_one(
         pooled = model.vision_model(torch.tensor(np.array(pixels))).pooler_output
         expected = model.visual_projection(pooled)
     expected = expected / expected.norm(dim=1, keepdim=True)
-    # Inputs differ by 1e-6 through two layers.
+    # Inputs differ by 1e-6, and there are two layers.
     assert_close(embed(network, images), expected, rtol=0, atol=1e-5)
-    assert expected.std(dim=0).mean() > 0.01  # and embeddings depend on the image
+    assert expected.std(dim=0).mean() > 0.01  # embeddings depend on the image
 
 
-def test_an_images_embedding_does_not_depend_on_its_batch(network: ClipNetwork) -> None:
+def test_the_embedding_of_an_image_does_not_depend_on_its_batch(network: ClipNetwork) -> None:
     images = random_images(4, 5, 3, 28, 28)
     alone = torch.cat([embed(network, image[None]) for image in images])
-    # Matrix products may add in another order: float32 rounding.
+    # Matrix products can add in another order; the tolerance is float32 rounding.
     assert_close(embed(network, images), alone, rtol=0, atol=1e-6)
 
 
@@ -102,14 +105,14 @@ def test_both_official_formats_give_the_same_embeddings(
     assert_close(embed(load_clip(tmp_path), images), embed(network, images), rtol=0, atol=0)
 
 
-def test_the_network_is_frozen_and_known_not_to_be_the_released_one(network: ClipNetwork) -> None:
+def test_the_network_is_frozen_and_is_not_the_released_one(network: ClipNetwork) -> None:
     assert not any(parameter.requires_grad for parameter in network.parameters())
     assert not any(module.training for module in network.modules())
     assert (network.image_size, network.width) == (IMAGE_SIZE, WIDTH)
     assert not network.is_released
 
 
-def test_another_configuration_is_another_identity(
+def test_another_configuration_has_another_identity_and_other_features(
     folder: Path, network: ClipNetwork, tmp_path: Path
 ) -> None:
     (tmp_path / "pytorch_model.bin").symlink_to(folder / "pytorch_model.bin")
@@ -118,10 +121,10 @@ def test_another_configuration_is_another_identity(
     other = load_clip(tmp_path)
     assert other.identity != network.identity
     images = random_images(6, 2, 3, 28, 28)
-    assert (embed(other, images) - embed(network, images)).abs().max() > 1e-4  # and other features
+    assert (embed(other, images) - embed(network, images)).abs().max() > 1e-4
 
 
-def test_noise_raises_cmmd_and_equal_images_have_none(network: ClipNetwork) -> None:
+def test_noise_increases_cmmd_and_equal_images_have_cmmd_zero(network: ClipNetwork) -> None:
     rng = np.random.default_rng(7)
     real = np.kron(rng.integers(60, 196, (60, 3, 4, 4)), np.ones((7, 7))).astype(np.int64)
     noise = rng.normal(size=real.shape)
@@ -136,26 +139,26 @@ def test_noise_raises_cmmd_and_equal_images_have_none(network: ClipNetwork) -> N
     assert distances[1] > 1e-6
 
 
-def test_cmmd_of_two_embeddings_has_the_closed_form() -> None:
+def test_cmmd_of_two_embeddings_equals_the_closed_form() -> None:
     x, y = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])
     # 1000 (1 + 1 - 2 exp(-2 / 200)).
     assert cmmd(x, y) == pytest.approx(1000 * (2 - 2 * np.exp(-0.01)), rel=1e-12)
 
 
-def test_weights_of_another_model_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_weights_of_another_model_are_an_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     torch.save({"weight": torch.zeros(3)}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="does not hold a CLIP model") as caught:
+    with pytest.raises(ValueError, match="does not contain a CLIP model") as caught:
         load_clip(tmp_path)
     assert len(str(caught.value)) < 1000
     torch.save([1, 2], tmp_path / "pytorch_model.bin")
-    with pytest.raises(ValueError, match="does not hold a CLIP model"):
+    with pytest.raises(ValueError, match="does not contain a CLIP model"):
         load_clip(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"junk", b"<!DOCTYPE html><title>404</title>"])
-def test_damaged_weights_are_refused_with_advice(
+def test_the_error_for_damaged_weights_says_what_to_download(
     folder: Path, tmp_path: Path, name: str, content: bytes
 ) -> None:
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
@@ -164,16 +167,16 @@ def test_damaged_weights_are_refused_with_advice(
         load_clip(tmp_path)
 
 
-def test_a_folder_without_its_configuration_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_without_a_configuration_is_an_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").symlink_to(folder / "pytorch_model.bin")
-    with pytest.raises(MissingWeightsError, match=r"must hold config\.json"):
+    with pytest.raises(MissingWeightsError, match=r"must contain config\.json"):
         load_clip(tmp_path)
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"config\.json is not that of a CLIP model"):
+    with pytest.raises(ValueError, match=r"config\.json is not the configuration of a CLIP model"):
         load_clip(tmp_path)
 
 
-def test_malformed_images_are_refused() -> None:
+def test_images_of_a_wrong_dtype_or_shape_are_an_error() -> None:
     for images in (np.zeros((1, 3, 8, 8)), random_images(8, 1, 2, 8, 8), random_images(8, 3, 8, 8)):
         with pytest.raises(ValueError, match=r"uint8 \(b, 1 or 3, h, w\)"):
             prepare_clip_images(images, image_size=28)

@@ -1,4 +1,4 @@
-"""Finding the folder of CLIP's weights, and downloading it from a server that answers like the Hugging Face hub."""
+"""Finding the folder of CLIP's weights, and its download from a server with the interface of the Hugging Face hub."""
 
 import hashlib
 from dataclasses import replace
@@ -21,7 +21,7 @@ SERVED = replace(RELEASE, sha256=hashlib.sha256(FILES["pytorch_model.bin"]).hexd
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty Hugging Face cache, and nothing in the environment."""
+    """An empty Hugging Face cache, without the environment variable."""
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -35,7 +35,7 @@ def some_folder(folder: Path) -> Path:
     return folder
 
 
-def test_a_given_folder_goes_before_the_environment_and_that_before_the_cache(
+def test_a_given_folder_precedes_the_environment_variable_which_precedes_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named, given = some_folder(tmp_path / "named"), some_folder(tmp_path / "given")
@@ -44,26 +44,26 @@ def test_a_given_folder_goes_before_the_environment_and_that_before_the_cache(
     assert find_clip_weights(given) == given
 
 
-def test_a_missing_folder_that_was_asked_for_is_not_replaced_by_another(
+def test_a_given_folder_that_is_missing_is_an_error_although_another_folder_exists(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(some_folder(tmp_path / "named")))
-    with pytest.raises(MissingWeightsError, match="given, the place that the settings named"):
+    with pytest.raises(MissingWeightsError, match="given, which is set by the settings"):
         find_clip_weights(tmp_path / "given")
 
 
-def test_what_is_not_there_is_downloaded_once_and_then_found_in_the_cache(cache: Path) -> None:
+def test_missing_weights_are_downloaded_once_and_then_found_in_the_cache(cache: Path) -> None:
     with serving_model(SERVED.repository, SERVED.revision, FILES) as hub:
         folder = find_clip_weights(release=SERVED, endpoint=hub.url)
         assert folder.is_relative_to(cache)
         assert {file.name: file.read_bytes() for file in folder.iterdir()} == FILES
-        num_asked = len(hub.asked)
-        assert num_asked >= 2
+        num_requests = len(hub.asked)
+        assert num_requests >= 2
         assert find_clip_weights(release=SERVED, endpoint=hub.url) == folder
-        assert len(hub.asked) == num_asked
+        assert len(hub.asked) == num_requests
 
 
-def test_a_download_with_another_checksum_is_refused(cache: Path) -> None:
+def test_a_download_with_another_checksum_is_an_error(cache: Path) -> None:
     with (
         serving_model(RELEASE.repository, RELEASE.revision, FILES) as hub,
         pytest.raises(ValueError, match=f"is damaged: its sha256 is {SERVED.sha256}, not {RELEASE.sha256}"),
@@ -72,7 +72,7 @@ def test_a_download_with_another_checksum_is_refused(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("is_offline", [True, False], ids=["offline", "a hub without the file"])
-def test_what_cannot_be_downloaded_says_where_to_get_it_and_where_to_put_it(
+def test_the_error_for_a_failed_download_says_where_to_get_the_weights_and_where_to_put_them(
     is_offline: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", is_offline)

@@ -1,4 +1,4 @@
-"""Finding and reading the file of weights; what the network makes of them is in test_inception.py."""
+"""Finding, downloading and reading the weights file of Inception."""
 
 import hashlib
 import pickle
@@ -25,7 +25,7 @@ TORCH_FIDELITY_NAME = "weights-inception-2015-12-05-6726825d.pth"
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of torch hub, and nothing in the environment."""
+    """An empty cache of torch hub, without the environment variable."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
     folder = tmp_path / "torch" / "hub" / "checkpoints"
@@ -39,12 +39,12 @@ def some_file(path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", [PYTORCH_FID_NAME, TORCH_FIDELITY_NAME])
-def test_a_file_in_the_cache_of_torch_hub_is_found_under_both_its_names(cache: Path, name: str):
+def test_a_file_in_the_cache_of_torch_hub_is_found_by_both_names(cache: Path, name: str):
     file = some_file(cache / name)
     assert find_inception_weights() == file
 
 
-def test_the_environment_goes_before_the_cache_and_a_given_path_before_both(
+def test_a_given_path_precedes_the_environment_variable_which_precedes_the_cache(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     cached, named, given = (
@@ -56,21 +56,23 @@ def test_the_environment_goes_before_the_cache_and_a_given_path_before_both(
     assert find_inception_weights(given) == given
 
 
-def test_a_missing_file_that_was_asked_for_is_not_replaced_by_another(
+def test_a_given_file_that_is_missing_is_an_error_although_another_file_exists(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     some_file(cache / PYTORCH_FID_NAME)
     with pytest.raises(MissingWeightsError, match=r"given\.pth"):
         find_inception_weights(tmp_path / "given.pth")
     monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "named.pth"))
-    with pytest.raises(MissingWeightsError, match=rf"named\.pth, the place that {WEIGHTS_VARIABLE} named"):
+    with pytest.raises(MissingWeightsError, match=rf"named\.pth, which is set by {WEIGHTS_VARIABLE}"):
         find_inception_weights()
 
 
-NOWHERE = replace(RELEASE, url="http://127.0.0.1:9/weights.pth")  # the port "discard", where nothing answers
+NOWHERE = replace(
+    RELEASE, url="http://127.0.0.1:9/weights.pth"
+)  # the port "discard", on which no server listens
 
 
-def test_without_weights_the_error_says_what_to_download_from_where_and_where_to_put_it(cache: Path):
+def test_the_error_for_missing_weights_says_what_to_download_and_where_to_put_it(cache: Path):
     with pytest.raises(MissingWeightsError, match=r"Inception-2015-12-05.*failed") as caught:
         find_inception_weights(release=NOWHERE)
     for word in (RELEASE.url, str(cache), WEIGHTS_VARIABLE):
@@ -78,7 +80,7 @@ def test_without_weights_the_error_says_what_to_download_from_where_and_where_to
     assert list(cache.iterdir()) == []
 
 
-def test_what_is_not_there_is_downloaded_once_into_the_cache_of_torch_hub(cache: Path):
+def test_missing_weights_are_downloaded_once_into_the_cache_of_torch_hub(cache: Path):
     content = b"weights"
     with serving(content) as server:
         served = replace(RELEASE, url=server.url, sha256=hashlib.sha256(content).hexdigest())
@@ -87,7 +89,7 @@ def test_what_is_not_there_is_downloaded_once_into_the_cache_of_torch_hub(cache:
         assert len(server.asked) == 1
 
 
-def test_a_download_with_another_checksum_or_cut_short_is_refused_and_not_kept(cache: Path):
+def test_a_download_with_another_checksum_or_truncated_is_an_error_and_not_kept(cache: Path):
     with serving(b"weights") as server:
         release = replace(RELEASE, url=server.url)
         with pytest.raises(MissingWeightsError, match=r"failed .*hash"):
@@ -108,7 +110,7 @@ def test_a_home_directory_is_expanded(cache: Path, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("zip_format", [True, False], ids=["zip", "before PyTorch 1.6"])
-def test_weights_are_read_with_the_hash_of_their_file(tmp_path: Path, zip_format: bool):
+def test_weights_and_the_hash_of_their_file_are_read(tmp_path: Path, zip_format: bool):
     file = tmp_path / "weights.pth"
     state_dict = torch.nn.Linear(3, 2).state_dict()
     torch.save(state_dict, file, _use_new_zipfile_serialization=zip_format)
@@ -118,18 +120,20 @@ def test_weights_are_read_with_the_hash_of_their_file(tmp_path: Path, zip_format
     assert torch.equal(read.state_dict["weight"], state_dict["weight"])
 
 
-def test_a_file_named_after_another_hash_is_called_damaged(tmp_path: Path):
+def test_a_file_whose_name_contains_another_hash_is_an_error(tmp_path: Path):
     torch.save({"weight": torch.zeros(3)}, tmp_path / "weights.pth")
     sha256 = read_weights(tmp_path / "weights.pth").sha256
     named_rightly = (tmp_path / "weights.pth").rename(tmp_path / f"weights-{sha256[:8]}.pth")
     assert read_weights(named_rightly).sha256 == sha256
-    with pytest.raises(ValueError, match=f"damaged: .* starts with 6726825d, but it is {sha256}; delete it"):
+    with pytest.raises(
+        ValueError, match=f"damaged: .* must start with 6726825d .*, but is {sha256}; delete it"
+    ):
         read_weights(named_rightly.rename(tmp_path / PYTORCH_FID_NAME))
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")  # how TorchScript files are made
-@pytest.mark.filterwarnings("ignore:.*TorchScript archive:UserWarning")  # said before the error
-def test_files_that_hold_no_weights_are_refused_with_advice(tmp_path: Path):
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")  # making a TorchScript file
+@pytest.mark.filterwarnings("ignore:.*TorchScript archive:UserWarning")  # a warning before the error
+def test_the_error_for_a_file_without_weights_says_what_to_download(tmp_path: Path):
     whole = tmp_path / "whole.pth"
     torch.save({"weight": torch.zeros(1000)}, whole)
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "script.pth")
@@ -142,7 +146,7 @@ def test_files_that_hold_no_weights_are_refused_with_advice(tmp_path: Path):
 
 
 class MakesFolder:
-    """Unpickled freely, it makes a folder."""
+    """An object whose unrestricted unpickling makes a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -151,22 +155,22 @@ class MakesFolder:
         return Path.mkdir, (self.folder,)
 
 
-def test_code_in_a_file_of_weights_is_not_executed(tmp_path: Path):
+def test_code_in_a_weights_file_is_not_executed(tmp_path: Path):
     file, folder = tmp_path / "weights.pth", tmp_path / "made"
     torch.save({"weight": MakesFolder(folder)}, file)
     with pytest.raises(ValueError, match="not a file of PyTorch weights"):
         read_weights(file)
     assert not folder.exists()
     pickle.loads(pickle.dumps(MakesFolder(folder)))
-    assert folder.exists()  # so the file would have been harmful
+    assert folder.exists()  # unrestricted unpickling executes the code
 
 
-def test_a_missing_file_cannot_be_read(tmp_path: Path):
+def test_the_error_for_reading_a_missing_file_says_what_to_download(tmp_path: Path):
     with pytest.raises(MissingWeightsError, match="Download"):
         read_weights(tmp_path / "absent.pth")
 
 
-def test_neither_the_metrics_nor_finding_weights_import_what_is_slow_to_import():
+def test_importing_the_metrics_does_not_import_slow_libraries():
     program = (
         "import sys, lzn.metrics, lzn.metrics.inception_weights, lzn.metrics.clip;"
         "sys.exit(any(name in sys.modules for name in ('torch_fidelity', 'transformers', 'huggingface_hub')))"

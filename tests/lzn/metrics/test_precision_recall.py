@@ -1,3 +1,5 @@
+"""Precision and recall: agreement with the definition and torch-fidelity, ties, direction, symmetries."""
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ def normal(seed: int, n: int, d: int) -> np.ndarray:
     num_neighbours=st.integers(1, 3),
     block_size=st.integers(7, 70),
 )
-def test_blocked_result_is_the_literal_one(
+def test_the_result_in_blocks_equals_the_definition(
     *, seed: int, n: int, m: int, d: int, num_neighbours: int, block_size: int
 ):
     real, generated = normal(seed, n, d), 1.2 * normal(seed + 1, m, d) + 0.3
@@ -44,22 +46,22 @@ def test_blocked_result_is_the_literal_one(
     m=st.integers(4, 50),
     d=st.integers(1, 4),
     span=st.integers(1, 4),
-    placing=st.sampled_from([(1.0, 0), (1.0, 1000), (0.1, 0), (1 / 127.5, 0)]),
+    placement=st.sampled_from([(1.0, 0), (1.0, 1000), (0.1, 0), (1 / 127.5, 0)]),
 )
-def test_ties_and_duplicates_are_decided_as_in_exact_arithmetic(
-    *, seed: int, n: int, m: int, d: int, span: int, placing: tuple[float, int]
+def test_ties_and_duplicates_count_as_in_exact_arithmetic(
+    *, seed: int, n: int, m: int, d: int, span: int, placement: tuple[float, int]
 ):
     rng = np.random.default_rng(seed)
     real, generated = rng.integers(0, span + 1, (n, d)), rng.integers(0, span + 1, (m, d))
-    unit, offset = placing
-    # On a small lattice most distances are ties. Integers decide them exactly, multiples of 0.1 do not.
+    unit, offset = placement
+    # On a small lattice most distances are ties. Integers are exact, and multiples of 0.1 are not.
     result = precision_recall(unit * (real + offset), unit * (generated + offset), block_size=7)
     assert result == literal(real, generated)
 
 
 @pytest.mark.parametrize("num_neighbours", [1, 3, 5])
 @pytest.mark.parametrize(("spread", "d"), [(1.0, 8), (0.6, 30), (1.5, 2)])
-def test_shares_are_exactly_those_of_torch_fidelity(num_neighbours: int, spread: float, d: int):
+def test_the_shares_equal_those_of_torch_fidelity(num_neighbours: int, spread: float, d: int):
     real, generated = normal(18, 200, d), spread * normal(19, 200, d)
     expected = prc_features_to_metric(
         *(torch.from_numpy(features) for features in (generated, real)),
@@ -69,42 +71,42 @@ def test_shares_are_exactly_those_of_torch_fidelity(num_neighbours: int, spread:
         verbose=False,
     )
     result = precision_recall(real, generated, num_neighbours=num_neighbours, block_size=64)
-    # As many of 200; they divide in float32.
+    # Multiples of 1/200; torch-fidelity divides in float32.
     assert round(200 * result.precision) == round(200 * expected[KEY_METRIC_PRECISION], 3)
     assert round(200 * result.recall) == round(200 * expected[KEY_METRIC_RECALL], 3)
 
 
-def test_samples_on_the_rim_are_inside_although_their_decimals_round():
-    # All radii of the real set are 0.2, and the generated samples lie exactly 0.2 beside it. In float64, 0.7
-    # - 0.5 is less than 0.5 - 0.3, so a comparison of the rounded numbers would put them outside.
+def test_samples_at_the_radius_are_inside_despite_rounding():
+    # All radii of the real set are 0.2, and the generated samples have exactly this distance. In float64,
+    # 0.7 - 0.5 is less than 0.5 - 0.3, so they would be outside by the rounded numbers.
     real, generated = np.array([[0.5], [0.7]]), np.array([[0.3], [0.9]])
     assert (0.7 - 0.5) < (0.5 - 0.3)
     assert precision_recall(real, generated, num_neighbours=1).precision == 1.0
 
 
-def test_tight_groups_far_from_the_origin_are_told_apart():
-    # |x|^2 is 1e8 and squared distances are 1e-6: the matrix product alone loses every digit of them.
+def test_tight_groups_far_from_the_origin_lose_no_digits():
+    # |x|^2 is 1e8 and squared distances are 1e-6, so the matrix product alone loses all their digits.
     real, generated = 1000 + 1e-4 * normal(0, 80, 100), 1000 + 1e-4 * normal(1, 80, 100)
-    # The same data seen from nearby, after the rounding of the large coordinates.
+    # The same data without the offset, after the rounding of the large coordinates.
     expected = literal(real - 1000, generated - 1000)
     assert precision_recall(real, generated, block_size=32) == expected
     assert 0 < expected.precision < 1
 
 
-def test_a_set_covers_itself_even_with_duplicates():
+def test_a_set_with_duplicates_covers_itself():
     real = np.repeat(normal(2, 10, 30), 5, axis=0)
     assert precision_recall(real, real) == PrecisionRecall(precision=1.0, recall=1.0)
-    # All radii are 0, and a point is in its own ball; any other is not.
+    # All radii are 0, so only equal points are inside a ball.
     assert precision_recall(real, real + 1e-9) == PrecisionRecall(precision=0.0, recall=0.0)
 
 
-def test_float32_features_give_the_result_of_their_float64_copies():
+def test_float32_features_give_the_same_result_as_their_float64_copies():
     real, generated = (normal(seed, 100, 64).astype(np.float32) for seed in (3, 4))
     expected = precision_recall(real.astype(np.float64), generated.astype(np.float64))
     assert precision_recall(real, generated) == expected
 
 
-def test_samples_of_one_distribution_score_high_and_distant_ones_zero():
+def test_precision_and_recall_are_high_for_equal_distributions_and_zero_for_distant_ones():
     real = normal(5, 500, 2)
     close = precision_recall(real, normal(6, 500, 2))
     assert close.precision > 0.9
@@ -119,11 +121,11 @@ def test_mode_collapse_keeps_precision_and_loses_recall():
     collapsed = centres[0] + rng.normal(size=(500, 5))
     result = precision_recall(real, collapsed)
     assert result.precision > 0.8
-    # One mode in five is left.
+    # One of five modes remains.
     assert result.recall < 0.3
 
 
-def test_noise_loses_precision_and_keeps_recall():
+def test_a_wide_distribution_loses_precision_and_keeps_recall():
     rng = np.random.default_rng(9)
     real = rng.normal(size=(500, 2))
     spread = rng.uniform(-10, 10, size=(500, 2))
@@ -139,7 +141,7 @@ def test_swapping_the_sets_swaps_precision_and_recall():
     assert result.precision != result.recall
 
 
-def test_order_of_the_samples_does_not_matter():
+def test_the_order_of_the_samples_does_not_matter():
     real, generated = normal(12, 70, 6), normal(13, 90, 6)
     order = np.random.default_rng(14).permutation(70)
     assert precision_recall(real[order], generated[::-1], block_size=16) == precision_recall(real, generated)
@@ -152,11 +154,11 @@ def test_more_neighbours_never_shrink_the_supports():
     assert [r.recall for r in results] == sorted(r.recall for r in results)
 
 
-def test_malformed_arguments_are_refused():
+def test_wrong_arguments_are_an_error():
     real = normal(17, 10, 3)
     with pytest.raises(ValueError, match="generated must have at least 4 rows"):
         precision_recall(real, real[:3])
-    with pytest.raises(ValueError, match="of one width"):
+    with pytest.raises(ValueError, match="the same width"):
         precision_recall(real, real[:, :2])
     with pytest.raises(ValueError, match="block_size"):
         precision_recall(real, real, block_size=0)

@@ -199,5 +199,5 @@ def test_a_file_of_something_else_is_refused_in_words(tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(3)}, other)
     write_inception(tmp_path / "network", inception_params(other))
-    with pytest.raises(ParamsError, match="holds something else than Inception-2015-12-05"):
+    with pytest.raises(ParamsError, match="does not contain Inception-2015-12-05"):
         comparison(tmp_path / "network")
