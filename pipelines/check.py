@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
-from lzn.base.sections import ParamsError, Section, read_yaml, validate
+from lzn.base.sections import ParamsError, ParamsFile, Section, validate
 from lzn.preparation.data_sets import AnyData
+from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
 from pipelines.resources import DEFAULT, Resources
 from stages.classify import ClassifyParams
@@ -27,13 +28,6 @@ from stages.tsne import TsneParams
 from stages.zones import ZonesParams
 
 
-class Layout(Section):
-    """Where a size's files are, seen from its dvc.yaml."""
-
-    root: str
-    params_file: str
-
-
 class Families(Section):
     """Which runs go through which stages: run by run its data set, which DVC cannot look up itself."""
 
@@ -44,8 +38,9 @@ class Families(Section):
 
 
 class PlotsParams(Section):
-    """What ``dvc plots`` draws in one picture: files, seen from the size's dvc.yaml, each with the column to draw."""
+    """Files of the stage ``results`` that ``dvc plots`` draws in one picture, each with the column to draw."""
 
+    loss: dict[str, Literal["loss"]]
     steps: dict[str, Literal["distance"]]
 
 
@@ -53,11 +48,13 @@ class Params(Section):
     """A whole parameter file; the settings of a stage are by data set."""
 
     size: str
-    layout: Layout
     hardware: Hardware
     data: dict[str, AnyData]
     families: Families
     features: dict[str, FeaturesParams]
+    networks: dict[str, dict[str, Any]]
+    latents: dict[str, dict[str, Any]]
+    schedules: dict[str, dict[str, Any]]
     runs: dict[str, AnyRun]
     imports: dict[str, ImportParams]
     sample: dict[str, SampleParams]
@@ -91,8 +88,7 @@ class Params(Section):
             **dict.fromkeys(("classify", "settings"), families.classifying),
             **dict.fromkeys(("probe", "tsne"), families.representing),
             "zones": families.encoding,
-            "tables": {},
-            "report": {},
+            **{stage: {self.size: None} for stage in ("tables", "report", "results")},
         }
         return {stage: frozenset(names) for stage, names in instances.items()}
 
@@ -175,14 +171,18 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _plots_are_of_the_families(self) -> "Params":
-        folder = Path(self.layout.root) / "outputs" / self.size / "plots" / "steps"
-        able = [(folder / f"{run}.csv").as_posix() for run in self.families.generative]
-        unknown = sorted(set(self.plots.steps) - set(able))
-        if unknown:
-            raise ValueError(
-                f"plots.steps names {', '.join(unknown)}; there will be {', '.join(sorted(able))}"
-            )
+    def _plots_are_files_of_results(self) -> "Params":
+        able: dict[str, tuple[str, Iterable[str]]] = {
+            "loss": ("curves", self.runs),
+            "steps": ("steps", self.families.generative),
+        }
+        for plot, (folder, runs) in able.items():
+            files = {f"results/{self.size}/{folder}/{run}.csv" for run in sorted(runs)}
+            unknown = sorted(set(getattr(self.plots, plot)) - files)
+            if unknown:
+                raise ValueError(
+                    f"plots.{plot} names {', '.join(unknown)}; there will be {', '.join(sorted(files))}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -234,8 +234,27 @@ def read_params(file: Path) -> Params:
     Raises:
         ParamsError: with one line for each thing that is wrong.
     """
-    params: Params = validate(read_yaml(file), Params, where=f"{file}: ")
-    return params
+    params = ParamsFile.read(file)
+    content = dict(params.content)
+    origins: dict[str, str] = {}
+    for section, run_key in (("runs", ""), ("imports", "run")):
+        if isinstance(content.get(section), Mapping):
+            merged = {}
+            for name in content[section]:
+                _require_blocks(params, f"{section}.{name}" + (f".{run_key}" if run_key else ""))
+                merged[name], of_run = merge_blocks(params, f"{section}.{name}", run_key=run_key)
+                origins |= of_run
+            content[section] = merged
+    checked: Params = validate(content, Params, where=f"{file}: ", key_in_file=KeyInFile(file, origins))
+    return checked
+
+
+def _require_blocks(params: ParamsFile, run: str) -> None:
+    """Raise ParamsError unless a run names all of its blocks: dvc.yaml looks them up."""
+    for key, section in BLOCKS.items():
+        content = params.value(run)
+        if isinstance(content, Mapping) and key not in content:
+            raise ParamsError(f"{params.path}: {run}.{key} is missing: name a block of {section}")
 
 
 def _generates(run: AnyRun) -> bool:

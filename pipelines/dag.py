@@ -19,7 +19,7 @@ DEFAULT_TARGETS = ("dvc.yaml",)
 class StageNode:
     """One stage of the DAG.
 
-    name: DVC's address of the stage from the current folder (`train@rf`, `scales/paper/dvc.yaml:prepare`).
+    name: DVC's address of the stage from the current folder (`train@rf`).
     dependencies: addresses of the stages whose outputs it reads.
     needs_check: False where DVC's status says that neither the stage nor anything above it has changed.
     lock_file, lock_key: where its hashes are recorded; None and "" for a `.dvc` file, which holds its own.
@@ -64,6 +64,14 @@ def dependencies_in(repo: Repo, targets: Sequence[str] = DEFAULT_TARGETS) -> dic
     graph = get_active_graph(repo.index.graph)
     planned = plan_repro(graph, collect_stages(repo, targets))
     return {stage.addressing: _dependencies(stage, graph) for stage in planned}
+
+
+def cached_dependencies_in(repo: Repo, targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
+    """As `dependencies_in`, without the stages that another machine cannot restore: those with an uncached output."""
+    cached = {stage.addressing for stage in repo.index.stages if all(out.use_cache for out in stage.outs)}
+    return {
+        name: needed & cached for name, needed in dependencies_in(repo, targets).items() if name in cached
+    }
 
 
 def _dependencies(stage: Any, graph: "DiGraph[Any]") -> frozenset[str]:

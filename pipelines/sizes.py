@@ -1,48 +1,100 @@
-"""Where the files of a size are: dvc.yaml at the root for one of them, below `scales/` for the others."""
+"""Sizes: params.yaml is the size in force; sizes/ holds the others in the same form.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+    python -m pipelines.sizes fashion      put sizes/fashion.yaml in place as params.yaml
+    python -m pipelines.sizes digits       put back params.yaml as it is committed
+
+`make repro SIZE=fashion` does the first before it runs the pipeline.
+"""
+
+import argparse
+import subprocess
+import sys
 from pathlib import Path
 
-from lzn.base.sections import read_yaml
+from lzn.base.files import written_beside
+from lzn.base.sections import ParamsError, read_yaml
+
+PARAMS_FILE = Path("params.yaml")
+SIZES_FOLDER = Path("sizes")
 
 
 class UnknownSizeError(ValueError):
     """There is no such size; the message lists those that there are."""
 
 
-@dataclass(frozen=True)
-class SizeFiles:
-    """Files of a size, from the project's root."""
-
-    size: str
-    dvc_file: Path
-    params_file: Path
-
-    def targets(self, names: Sequence[str]) -> tuple[str, ...]:
-        """DVC's addresses, from the root, of stages or families of this size; of the whole DAG for no names."""
-        if not names:
-            return (str(self.dvc_file),)
-        prefix = "" if self.dvc_file.parent == Path() else f"{self.dvc_file}:"
-        return tuple(name if ":" in name else prefix + name for name in names)
+class EditedParamsError(RuntimeError):
+    """params.yaml has edits that would be lost."""
 
 
-def dvc_file_of(stage: str) -> Path:
-    """The dvc.yaml, from the project's root, in which a stage is whose address from there this is."""
-    file, separator, _ = stage.rpartition(":")
-    return Path(file if separator else "dvc.yaml")
+def size_in_force(root: Path = Path()) -> str:
+    """Return the size that params.yaml is of.
 
-
-def files_of_size(size: str, root: Path = Path()) -> SizeFiles:
-    """Find a size by what its params.yaml says.
-
-    Raises UnknownSizeError if there is none, ParamsError for an unreadable params.yaml.
+    Raises:
+        ParamsError: params.yaml is missing or cannot be read.
     """
-    found: dict[str, SizeFiles] = {}
-    for dvc_file in sorted([root / "dvc.yaml", *root.glob("scales/*/dvc.yaml")]):
-        params_file = dvc_file.with_name("params.yaml")
-        name = str(read_yaml(params_file).get("size"))
-        found[name] = SizeFiles(name, dvc_file, params_file)
-    if size not in found:
-        raise UnknownSizeError(f"no size {size}; there is {', '.join(found)}")
-    return found[size]
+    return str(read_yaml(root / PARAMS_FILE).get("size"))
+
+
+def put_in_place(size: str, root: Path = Path()) -> bool:
+    """Make ``size`` the size in force; return whether params.yaml was changed.
+
+    Raises:
+        UnknownSizeError: no file has this size.
+        EditedParamsError: params.yaml differs from the committed one and from all files in sizes/.
+        ParamsError: a parameter file cannot be read.
+    """
+    current = root / PARAMS_FILE
+    if current.exists() and size_in_force(root) == size:
+        return False
+    known = _contents(root)
+    if size not in known:
+        raise UnknownSizeError(f"no size {size}; there is {', '.join(sorted(known))}")
+    if current.exists() and current.read_bytes() not in known.values():
+        raise EditedParamsError(
+            f"{PARAMS_FILE} has edits that the change to size {size} would lose: commit them, or save them in "
+            f"{SIZES_FOLDER}/, or drop them with git checkout {PARAMS_FILE}"
+        )
+    with written_beside(current) as partial:
+        partial.write_bytes(known[size])
+    return True
+
+
+def _contents(root: Path) -> dict[str, bytes]:
+    """The parameter files by their size: those in sizes/, and params.yaml as it is committed."""
+    files = sorted((root / SIZES_FOLDER).glob("*.yaml"))
+    contents = {str(read_yaml(file).get("size")): file.read_bytes() for file in files}
+    committed = _committed_params(root)
+    if committed is not None:
+        contents.setdefault(_size_of(committed), committed)
+    return contents
+
+
+def _committed_params(root: Path) -> bytes | None:
+    """params.yaml of the commit that is checked out; None without git or before the first commit."""
+    command = ["git", "-C", str(root), "show", f"HEAD:./{PARAMS_FILE}"]
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return None
+
+
+def _size_of(content: bytes) -> str:
+    lines = (line.partition(b":") for line in content.splitlines())
+    return next((value.partition(b"#")[0].strip().decode() for key, _, value in lines if key == b"size"), "")
+
+
+def main() -> None:
+    """Put the size named on the command line in place."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.sizes", description=__doc__)
+    parser.add_argument("size", help="such as digits, fashion or paper")
+    size = parser.parse_args().size
+    try:
+        changed = put_in_place(size)
+    except (ParamsError, UnknownSizeError, EditedParamsError) as error:
+        sys.exit(f"error: {error}")
+    if changed:
+        print(f"{PARAMS_FILE} is now of size {size}; back: git checkout {PARAMS_FILE}")
+
+
+if __name__ == "__main__":
+    main()

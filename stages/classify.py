@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.sections import ParamsError, Section
 from lzn.data import dequantise
 from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler
@@ -18,6 +18,7 @@ from lzn.metrics import accuracy
 from lzn.runs.configuration import AnyRun, JointRun
 from lzn.runs.trained import read_trained
 from lzn.studies import (
+    LABEL_SOLVER,
     CentresInBank,
     CentresInBatch,
     classify_images,
@@ -34,8 +35,6 @@ class ClassifyParams(Section):
     """How images of a data set are classified, and how fine the picture of the zones is."""
 
     batch_size: Annotated[int, Field(ge=1)]
-    label_solver_steps: Annotated[int, Field(ge=1)]
-    """Euler steps of the label flow (section 5: 100)."""
     slice_points: Annotated[int, Field(ge=2)]
     """Points a side of the picture of the zones."""
 
@@ -48,7 +47,7 @@ def classify(call: StageCall) -> dict[str, float]:
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, JointRun):
         raise ParamsError(
-            f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
+            f"{call.params.path}: run {call.item} has no labels: take it out of families.classifying"
         )
     params = _params(call, trained.run)
     folder = call.outputs.folder("prepare", trained.run.data)
@@ -69,7 +68,7 @@ def classify(call: StageCall) -> dict[str, float]:
             dequantise(test.images[:]).to(call.device),
             latents_of,
             model.label_anchors.points,
-            label_solver=Euler(num_steps=params.label_solver_steps),
+            label_solver=LABEL_SOLVER,
             batch_size=params.batch_size,
         )
         measured[name] = accuracy(predicted.cpu().numpy(), test.labels)
@@ -81,7 +80,7 @@ def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Pat
     trained = read_trained(call.outputs.seed_folder("train", call.item, trained_seeds(call)[0]))
     params = _params(call, trained.run)
     points = trained.model.label_anchors.points.to(call.device)
-    solver = Euler(num_steps=params.label_solver_steps)
+    solver = LABEL_SOLVER
     file = call.outputs.plot("classify", f"{call.item}.npy")
     file.parent.mkdir(parents=True, exist_ok=True)
     np.save(file, _slice_of_zones(points, solver, num_points=params.slice_points))
@@ -89,7 +88,7 @@ def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Pat
 
 
 def _params(call: StageCall, run: AnyRun) -> ClassifyParams:
-    params: ClassifyParams = load_section(call.params_file, f"classify.{run.data}", ClassifyParams)
+    params: ClassifyParams = call.params.section(f"classify.{run.data}", ClassifyParams)
     return params
 
 

@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from lzn.base.files import write_json
 from lzn.base.randomness import derive_seed
-from lzn.base.sections import ParamsError, load_section
+from lzn.base.sections import ParamsError
 from lzn.data import ImageSet, dequantise
 from lzn.data.prepared import read_description, read_split
 from lzn.metrics import accuracy
@@ -29,7 +29,7 @@ BATCH_SIZE = 1000
 
 def make_features(call: StageCall) -> None:
     """Write the network, and what is known of it."""
-    params = load_section(call.params_file, f"features.{call.item}", FeaturesParams)
+    params = call.params.section(f"features.{call.item}", FeaturesParams)
     folder = call.outputs.folder("features", call.item)
     measured: dict[str, float] = {}
     if isinstance(params, ClassifierFeatures):
@@ -48,7 +48,7 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
     train_set, test_set = read_split(data_folder, "train"), read_split(data_folder, "test")
     if data.num_classes < 2 or len(test_set) == 0:
         raise ParamsError(
-            f"{call.params_file}: features.{call.item}: a classifier needs classes and test images, and {call.item} "
+            f"{call.params.path}: features.{call.item}: a classifier needs classes and test images, and {call.item} "
             f"has {data.num_classes} classes and {len(test_set)} test images: choose kind inception or none"
         )
     channels, size, _ = data.image_shape
@@ -90,4 +90,4 @@ def _accuracy(classifier: ImageClassifier, test_set: ImageSet, device: torch.dev
 
 
 if __name__ == "__main__":
-    run_stage("features", make_features, of_a_run=True)
+    run_stage("features", make_features, has_items=True)

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.sections import ParamsError, Section
 from lzn.data.prepared import DataDescription, read_description
 from lzn.released import Parts, fill_from_released
+from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
-from stages.runtime.provenance import code_fingerprint, git_commit
+from stages.runtime.provenance import code_fingerprint, git_commit, method_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
 from stages.tracking.flat_params import flatten
@@ -51,13 +52,14 @@ class ImportParams(Section):
 def import_run(call: StageCall) -> None:
     """Write weights and configuration as ``train`` does, and an MLflow run tagged ``source: released``."""
     where = f"imports.{call.item}"
-    params: ImportParams = load_section(call.params_file, where, ImportParams)
+    params: ImportParams = read_section_of_run(call.params, where, ImportParams, run_key="run")
     data = read_description(call.outputs.folder("prepare", params.run.data))
     configuration = TrainedConfiguration(
         name=call.item,
         size=call.outputs.size,
         key=_key(params, data),
         num_classes=data.num_classes,
+        code_sha256=method_fingerprint(),
         run=params.run,
         checkpoint_sha256=params.sha256,
     )
@@ -67,7 +69,7 @@ def import_run(call: StageCall) -> None:
         model = params.run.build_model(data.num_classes)
         fill_from_released(checkpoint, _parts_of(model), ema=params.ema)
     except (ValueError, DownloadError) as error:
-        raise ParamsError(f"{call.params_file}: {where}: {error}") from error
+        raise ParamsError(f"{call.params.path}: {where}: {error}") from error
     folder = call.outputs.seed_folder("train", call.item, params.run.seed)
     write_trained(folder, configuration, model)
     _track(params, configuration, model, data_sha256=data.sha256, weights=folder / WEIGHTS)
@@ -148,4 +150,4 @@ def _track(
 
 
 if __name__ == "__main__":
-    run_stage("import_run", import_run, of_a_run=True)
+    run_stage("import_run", import_run, has_items=True)

@@ -7,8 +7,8 @@ import torch
 from pydantic import Field
 
 from lzn.base.randomness import BatchRandom, generator_for
-from lzn.base.sections import Section, load_section
-from lzn.data import ChosenImages, dequantise, random_subset
+from lzn.base.sections import Section
+from lzn.data import ImageSubset, dequantise, random_subset
 from lzn.data.prepared import read_split
 from lzn.metrics import reconstruction_error
 from lzn.runs.samplers import SamplerParams
@@ -40,7 +40,7 @@ class MeasureParams(Section):
 def measure(call: StageCall) -> dict[str, float]:
     """The numbers of one seed; the real set is the training set, all runs see the same of it (C.3)."""
     data_name = read_configuration(call.trained_folder).run.data
-    params: MeasureParams = load_section(call.params_file, f"measure.{data_name}", MeasureParams)
+    params: MeasureParams = call.params.section(f"measure.{data_name}", MeasureParams)
     return {
         **_compare_with_real(call, data_name, params),
         "reconstruction": _reconstruct(call, params, read_trained(call.trained_folder)),
@@ -52,10 +52,10 @@ def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -
     network = call.outputs.folder("features", data_name)
     compare = read_comparison(network, device=call.device, cache=call.outputs.feature_cache())
     real = read_split(call.outputs.folder("prepare", data_name), "train").images
-    folder = call.outputs.seed_folder("sample", call.item, call.of_seed)
+    folder = call.outputs.seed_folder("sample", call.item, call.known_seed)
     generated = np.load(folder / "images.npy", mmap_mode="r")
     if len(generated) < len(real):
-        real = ChosenImages(real, random_subset(len(real), len(generated), seed=params.seed).numpy())
+        real = ImageSubset(real, random_subset(len(real), len(generated), seed=params.seed).numpy())
     return compare(real, generated, data_name=data_name, num_neighbours=params.num_neighbours)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from lzn.base.sections import ParamsError, load_section
+from lzn.base.sections import ParamsError
 from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
@@ -31,8 +31,8 @@ def prepare(call: StageCall) -> None:
     Raises:
         ParamsError: the data set is not there, not what is expected, or cannot be read or written.
     """
-    params: DataParams = load_section(call.params_file, f"data.{call.item}", AnyData)
-    with _explaining(f"{call.params_file}: data.{call.item}"):
+    params: DataParams = call.params.section(f"data.{call.item}", AnyData)
+    with _explaining(f"{call.params.path}: data.{call.item}"):
         raw = _open(params)
         work = call.outputs.preparation(call.item, _key(params, raw))
         work.mkdir(parents=True, exist_ok=True)
@@ -193,4 +193,4 @@ def _deliver(work: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("prepare", prepare, of_a_run=True)
+    run_stage("prepare", prepare, has_items=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from lzn.base.files import load_weights
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.sections import ParamsError, Section
 from lzn.data.prepared import read_split
 from lzn.networks import ResNetEncoder
 from lzn.runs.configuration import RepresentationRun
@@ -57,15 +57,15 @@ def probe(call: StageCall) -> Probed:
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, RepresentationRun):
         raise ParamsError(
-            f"{call.params_file}: run {call.item} is not of the study 'representation': take it out of "
+            f"{call.params.path}: run {call.item} is not of the study 'representation': take it out of "
             "families.representing"
         )
     where = f"probe.{trained.run.data}"
-    params: ProbeParams = load_section(call.params_file, where, ProbeParams)
+    params: ProbeParams = call.params.section(where, ProbeParams)
     try:
         return _probe(call, trained, trained.run, params)
     except ValueError as error:  # batches that are larger than the training set
-        raise ParamsError(f"{call.params_file}: {where}: {error}") from error
+        raise ParamsError(f"{call.params.path}: {where}: {error}") from error
 
 
 def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> Probed:
@@ -98,7 +98,7 @@ def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params:
 
 def _data(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> ProbedData:
     folder = call.outputs.folder("prepare", run.data)
-    hardware: Hardware = load_section(call.params_file, "hardware", Hardware)
+    hardware: Hardware = call.params.section("hardware", Hardware)
     return ProbedData(
         run,
         train=read_split(folder, "train"),

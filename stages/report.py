@@ -2,7 +2,7 @@
 
 import json
 
-from lzn.base.sections import Section, load_section
+from lzn.base.sections import Section
 from stages.reporting.figures import draw_figures
 from stages.reporting.page import Page, render
 from stages.reporting.page.about import about
@@ -21,11 +21,9 @@ class ReportParams(Section):
 
 def write_report(call: StageCall) -> None:
     """Write ``index.html``, which needs no other file, and the figures as SVG and PNG."""
-    params: ReportParams = load_section(call.params_file, "report", ReportParams)
-    of_tables: TablesParams = load_section(call.params_file, "tables", TablesParams)
-    families: dict[str, dict[str, str]] = load_section(
-        call.params_file, "families", dict[str, dict[str, str]]
-    )
+    params: ReportParams = call.params.section("report", ReportParams)
+    of_tables: TablesParams = call.params.section("tables", TablesParams)
+    families: dict[str, dict[str, str]] = call.params.section("families", dict[str, dict[str, str]])
     results, folder = Results(call.outputs), call.outputs.folder("report")
     figures = draw_figures(of_tables, families, results, picture=params.picture)
     for figure in figures:
@@ -44,4 +42,4 @@ def write_report(call: StageCall) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("report", write_report, of_a_run=False)
+    run_stage("report", write_report, has_items=False)

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lzn.base.sections import Section, load_section
+from lzn.base.sections import Section
 from lzn.data import quantise
 from lzn.data.prepared import read_description, read_split
 from lzn.runs.samplers import SamplerParams
@@ -34,8 +34,6 @@ class SampleParams(Section):
     """None: as many as there are training images."""
     batch_size: Annotated[int, Field(ge=1)]
     sampler: SamplerParams
-    label_solver_steps: Annotated[int, Field(ge=1)]
-    """Euler steps of the label flow (section 5: 100)."""
 
 
 def sample(call: StageCall) -> None:
@@ -43,7 +41,7 @@ def sample(call: StageCall) -> None:
     trained = read_trained(call.trained_folder)
     require_decoder(trained)
     data_name = trained.run.data
-    params: SampleParams = load_section(call.params_file, f"sample.{data_name}", SampleParams)
+    params: SampleParams = call.params.section(f"sample.{data_name}", SampleParams)
     data_folder = call.outputs.folder("prepare", data_name)
     all_labels = torch.from_numpy(read_split(data_folder, "train").labels)
     labels = random_labels(all_labels, params.num_images, seed=params.seed)
@@ -54,12 +52,11 @@ def sample(call: StageCall) -> None:
         trained,
         seed=params.seed,
         batch_size=params.batch_size,
-        label_solver_steps=params.label_solver_steps,
         shape=shape,
         device=call.device,
     )
     _draw(sampling, labels, params, images, call)
-    folder = call.outputs.seed_folder("sample", call.item, call.of_seed)
+    folder = call.outputs.seed_folder("sample", call.item, call.known_seed)
     images.deliver(folder)
     np.save(folder / "labels.npy", labels.numpy())
 

@@ -8,14 +8,13 @@ from typing import Annotated
 from pydantic import Field
 
 from lzn.base.randomness import generator_for
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.sections import ParamsError, Section
 from lzn.data import dequantise
 from lzn.data.prepared import read_split
-from lzn.flow import Euler
 from lzn.metrics import accuracy
 from lzn.runs.configuration import JointRun
 from lzn.runs.trained import read_trained
-from lzn.studies import LatentsInBatch, classify_images
+from lzn.studies import LABEL_SOLVER, LatentsInBatch, classify_images
 from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, flatten_quantities
 from stages.measuring.seed_statistics import run_measuring_stage
@@ -31,8 +30,6 @@ class SettingsParams(Section):
     """Test images whose zones are computed together; more than there are is as many as there are."""
     alphas: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Field(min_length=1)]
     """How far from its zone's centre a latent is drawn: 0 is the centre, 1 the whole zone (A.2)."""
-    label_solver_steps: Annotated[int, Field(ge=1)]
-    """Euler steps of the label flow (section 5: 100)."""
 
 
 def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
@@ -40,10 +37,10 @@ def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, JointRun):
         raise ParamsError(
-            f"{call.params_file}: run {call.item} has no labels: take it out of families.classifying"
+            f"{call.params.path}: run {call.item} has no labels: take it out of families.classifying"
         )
     data_name = trained.run.data
-    params: SettingsParams = load_section(call.params_file, f"settings.{data_name}", SettingsParams)
+    params: SettingsParams = call.params.section(f"settings.{data_name}", SettingsParams)
     test = read_split(call.outputs.folder("prepare", data_name), "test")
     images = dequantise(test.images[:]).to(call.device)
     model = trained.model.to(call.device)
@@ -56,7 +53,7 @@ def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
                 images,
                 LatentsInBatch(model.encoder, solver, alpha, generator),
                 model.label_anchors.points,
-                label_solver=Euler(num_steps=params.label_solver_steps),
+                label_solver=LABEL_SOLVER,
                 batch_size=size,
             )
             accuracies[str(size)][f"{alpha:g}"] = accuracy(predicted.cpu().numpy(), test.labels)

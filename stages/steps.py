@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lzn.base.sections import Section, load_section
-from lzn.data import ChosenImages, quantise, random_subset
+from lzn.base.sections import Section
+from lzn.data import ImageSubset, quantise, random_subset
 from lzn.data.prepared import read_split
 from lzn.rectified_flow.ode import EulerSampler
 from lzn.runs.trained import read_trained
@@ -32,8 +32,6 @@ class StepsParams(Section):
     batch_size: Annotated[int, Field(ge=1)]
     num_steps: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     """The numbers of Euler steps."""
-    label_solver_steps: Annotated[int, Field(ge=1)]
-    """Euler steps of the label flow (section 5: 100)."""
 
 
 def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
@@ -41,16 +39,15 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     trained = read_trained(call.trained_folder)
     require_decoder(trained)
     data_name = trained.run.data
-    params: StepsParams = load_section(call.params_file, f"steps.{data_name}", StepsParams)
+    params: StepsParams = call.params.section(f"steps.{data_name}", StepsParams)
     train = read_split(call.outputs.folder("prepare", data_name), "train")
     real = train.images
     if params.num_images < len(real):  # as many as there are drawn, the same for all runs
-        real = ChosenImages(real, random_subset(len(real), params.num_images, seed=params.seed).numpy())
+        real = ImageSubset(real, random_subset(len(real), params.num_images, seed=params.seed).numpy())
     sampling = Sampling(
         trained,
         seed=params.seed,
         batch_size=params.batch_size,
-        label_solver_steps=params.label_solver_steps,
         shape=(train.images.shape[1], train.images.shape[2], train.images.shape[3]),
         device=call.device,
     )

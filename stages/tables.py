@@ -4,7 +4,6 @@ import hashlib
 import json
 
 from lzn.base.files import write_json
-from lzn.base.sections import load_section
 from stages.reporting.claims import all_claims, claims_to_columns, claims_to_json, claims_to_markdown
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams, fill_tables
@@ -15,10 +14,8 @@ from stages.tracking import RunIdentity, Tracker
 
 def write_tables(call: StageCall) -> None:
     """Write ``tables.md``, ``tables.json``, ``claims.md`` and ``claims.json``."""
-    params: TablesParams = load_section(call.params_file, "tables", TablesParams)
-    families: dict[str, dict[str, str]] = load_section(
-        call.params_file, "families", dict[str, dict[str, str]]
-    )
+    params: TablesParams = call.params.section("tables", TablesParams)
+    families: dict[str, dict[str, str]] = call.params.section("families", dict[str, dict[str, str]])
     results, size, folder = Results(call.outputs), call.outputs.size, call.outputs.folder("tables")
     tables = fill_tables(params, families, results)
     claims = all_claims(params, families, results)
@@ -42,4 +39,4 @@ def write_tables(call: StageCall) -> None:
 
 
 if __name__ == "__main__":
-    run_stage("tables", write_tables, of_a_run=False)
+    run_stage("tables", write_tables, has_items=False)

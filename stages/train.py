@@ -16,9 +16,10 @@ from typing import Any
 import torch
 
 from lzn.base.parallel import Processes, join_processes
-from lzn.base.sections import ParamsError, load_section
+from lzn.base.sections import ParamsError
 from lzn.data import ImageLoadingError
 from lzn.data.prepared import DataDescription, read_description, read_split
+from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun
 from lzn.runs.curves import mean_curve, read_curve, write_curve
 from lzn.runs.trained import TrainedConfiguration
@@ -29,7 +30,7 @@ from lzn.training import (
     TrainingStep,
     train,
 )
-from stages.runtime.provenance import code_fingerprint
+from stages.runtime.provenance import code_fingerprint, method_fingerprint
 from stages.runtime.signals import StopRequest, stop_requests
 from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
 from stages.training.launch import is_worker, place_of_worker, processes_to_start, run_workers
@@ -42,7 +43,7 @@ def seeds_of(call: StageCall) -> Sequence[int]:
     Raises:
         ParamsError: this process was started by torchrun, which trains one seed, and the call does not say which.
     """
-    run = load_section(call.params_file, f"runs.{call.item}", AnyRun)
+    run: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     if is_worker() and len(run.seeds) > 1:
         raise ParamsError(
             f"run {call.item} has {len(run.seeds)} seeds: under torchrun say which, with --seed"
@@ -52,16 +53,16 @@ def seeds_of(call: StageCall) -> Sequence[int]:
 
 def train_seed(call: StageCall) -> None:
     """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
-    family: AnyRun = load_section(call.params_file, f"runs.{call.item}", AnyRun)
+    family: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     try:
-        run = family.of_seed(call.of_seed)
+        run = family.of_seed(call.known_seed)
     except ValueError as error:
-        raise ParamsError(f"{call.params_file}: runs.{call.item}: {error}") from error
-    hardware = load_section(call.params_file, "hardware", Hardware)
+        raise ParamsError(f"{call.params.path}: runs.{call.item}: {error}") from error
+    hardware = call.params.section("hardware", Hardware)
     count = processes_to_start(batch_size=run.training.batch_size)
     data = read_description(call.outputs.folder("prepare", run.data))
     if count is not None:
-        arguments = ["--params", str(call.params_file), "--run", call.item, "--seed", str(call.seed)]
+        arguments = [call.item, "--seed", str(call.seed)]
         run_workers("stages.train", arguments, count=count, num_threads=hardware.num_threads)
         return
     configuration = TrainedConfiguration(
@@ -69,6 +70,7 @@ def train_seed(call: StageCall) -> None:
         size=call.outputs.size,
         key=_key(run, hardware, data),
         num_classes=data.num_classes,
+        code_sha256=method_fingerprint(),
         run=run,
     )
     device = place_of_worker(call.device, num_threads=hardware.num_threads)

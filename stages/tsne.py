@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lzn.base.randomness import derive_seed, generator_for
-from lzn.base.sections import ParamsError, Section, load_section
-from lzn.data import ChosenImages, ImageSet, random_subset
+from lzn.base.sections import ParamsError, Section
+from lzn.data import ImageSet, ImageSubset, random_subset
 from lzn.data.prepared import read_split
 from lzn.metrics import class_spreads, tsne_points
 from lzn.runs.configuration import RepresentationRun
@@ -41,17 +41,17 @@ def measure_tsne(call: StageCall) -> Nested:
     trained = read_trained(call.trained_folder)
     if not isinstance(trained.run, RepresentationRun):
         raise ParamsError(
-            f"{call.params_file}: run {call.item} is not of the study 'representation': take it out of "
+            f"{call.params.path}: run {call.item} is not of the study 'representation': take it out of "
             "families.representing"
         )
     data_name, run_seed = trained.run.data, trained.run.seed
-    params: TsneParams = load_section(call.params_file, f"tsne.{data_name}", TsneParams)
+    params: TsneParams = call.params.section(f"tsne.{data_name}", TsneParams)
     test = read_split(call.outputs.folder("prepare", data_name), "test")
     chosen = choose_images(test, params)
     encoder = trained.model.to(call.device).encoder
     represented = represent_images(
         FourRepresentations(encoder, trained.run.latent.solver.build(), params.batch_size),
-        ChosenImages(test.images, chosen),
+        ImageSubset(test.images, chosen),
         generator=generator_for(params.seed, "tsne", run_seed, device=call.device),
         batch_size=params.batch_size,
         device=call.device,
@@ -63,7 +63,7 @@ def measure_tsne(call: StageCall) -> Nested:
             seed=derive_seed(params.seed, "tsne", run_seed),
         )
     except ValueError as error:  # fewer images than neighbours
-        raise ParamsError(f"{call.params_file}: tsne.{data_name}: {error}") from error
+        raise ParamsError(f"{call.params.path}: tsne.{data_name}: {error}") from error
     labels = test.labels[chosen]
     if run_seed == trained_seeds(call)[0]:
         rows = ((x, y, label) for (x, y), label in zip(points.tolist(), labels.tolist(), strict=True))

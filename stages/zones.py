@@ -8,15 +8,16 @@ from pydantic import Field
 from torch import Tensor
 
 from lzn.base.randomness import generator_for
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.sections import ParamsError, Section
 from lzn.data import dequantise, random_subset
 from lzn.data.prepared import read_split
-from lzn.flow import AnchorBank, Euler
+from lzn.flow import AnchorBank
 from lzn.metrics import accuracy
 from lzn.runs.configuration import JointRun
 from lzn.runs.solvers import SolverParams
 from lzn.runs.trained import TrainedRun, read_trained
 from lzn.studies import (
+    LABEL_SOLVER,
     CentresInBank,
     CentresInBatch,
     ZoneProtocol,
@@ -55,8 +56,6 @@ class ZoneClassificationParams(Section):
     """How test images are classified; latents are computed with the run's own solver, as in the stage classify."""
 
     batch_size: Annotated[int, Field(ge=1)]
-    label_solver_steps: Annotated[int, Field(ge=1)]
-    """Euler steps of the label flow (section 5: 100)."""
 
 
 class ZonesParams(Section):
@@ -74,10 +73,10 @@ def measure_zones(call: StageCall) -> Nested:
     trained = read_trained(call.trained_folder)
     if trained.run.latent is None:
         raise ParamsError(
-            f"{call.params_file}: run {call.item} has no encoder: take it out of families.encoding"
+            f"{call.params.path}: run {call.item} has no encoder: take it out of families.encoding"
         )
     data_name = trained.run.data
-    params: ZonesParams = load_section(call.params_file, f"zones.{data_name}", ZonesParams)
+    params: ZonesParams = call.params.section(f"zones.{data_name}", ZonesParams)
     images = read_split(call.outputs.folder("prepare", data_name), "train").images
     encoder = trained.model.to(call.device).encoder
     anchors = encode_images(encoder, images, batch_size=params.encoding_batch_size, device=call.device)
@@ -91,7 +90,7 @@ def measure_zones(call: StageCall) -> Nested:
             params.stability, anchors, bank, batch_size=batch_size, run_seed=trained.run.seed
         )
     except ValueError as error:  # more samples or larger batches than there are images
-        raise ParamsError(f"{call.params_file}: zones.{data_name}.stability: {error}") from error
+        raise ParamsError(f"{call.params.path}: zones.{data_name}.stability: {error}") from error
     if isinstance(trained.run, JointRun) and params.classification is not None:
         measured["accuracy"] = _accuracies(params.classification, trained, trained.run, bank, call)
     return measured
@@ -139,7 +138,7 @@ def _accuracies(
             images,
             latents_of,
             trained.model.label_anchors.points,
-            label_solver=Euler(num_steps=params.label_solver_steps),
+            label_solver=LABEL_SOLVER,
             batch_size=params.batch_size,
         )
         measured[name] = accuracy(predicted.cpu().numpy(), test.labels)

@@ -1,7 +1,8 @@
 """params.yaml as typed, frozen sections that fail early, naming the key's path and what is allowed there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -39,24 +40,57 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return content
 
 
-def load_section(file: Path, path: str, section_type: Any) -> Any:
-    """The value at a dotted path such as ``runs.rf``, as ``section_type`` (a type or a union of types).
+@dataclass(frozen=True)
+class ParamsFile:
+    """A parameter file that was read once: its path, for messages, and its content."""
 
-    Raises:
-        ParamsError: the path is missing or its content is not what ``section_type`` allows.
-    """
-    value: Any = read_yaml(file)
-    for depth, key in enumerate(path.split(".")):
-        if not isinstance(value, dict) or key not in value:
-            where = ".".join(path.split(".")[:depth]) or "the file"
-            have = ", ".join(map(str, value)) if isinstance(value, dict) else repr(value)
-            raise ParamsError(f"{file}: {path} is missing; {where} has: {have}")
-        value = value[key]
-    return validate(value, section_type, where=f"{file}: {path}")
+    path: Path
+    content: Mapping[str, Any]
+
+    @staticmethod
+    def read(path: Path) -> "ParamsFile":
+        """Read a file.
+
+        Raises:
+            ParamsError: as `read_yaml`.
+        """
+        return ParamsFile(path, read_yaml(path))
+
+    def value(self, key: str) -> Any:
+        """Return the value at a dotted key such as ``runs.rf``.
+
+        Raises:
+            ParamsError: the key is missing.
+        """
+        value: Any = self.content
+        names = key.split(".")
+        for depth, name in enumerate(names):
+            if not isinstance(value, Mapping) or name not in value:
+                where = ".".join(names[:depth]) or "the file"
+                have = ", ".join(map(str, value)) if isinstance(value, Mapping) else repr(value)
+                raise ParamsError(f"{self.path}: {key} is missing; {where} has: {have}")
+            value = value[name]
+        return value
+
+    def section(self, key: str, section_type: Any) -> Any:
+        """Return the value at a dotted key as ``section_type`` (a type or a union of types).
+
+        Raises:
+            ParamsError: the key is missing or its content is not what ``section_type`` allows.
+        """
+        return validate(self.value(key), section_type, where=f"{self.path}: {key}")
 
 
-def validate(value: Any, section_type: Any, *, where: str) -> Any:
-    """``value``, as read from YAML or JSON, as ``section_type``.
+def validate(
+    value: Any, section_type: Any, *, where: str, key_in_file: Callable[[str], str] = lambda key: key
+) -> Any:
+    """Return ``value``, as read from YAML or JSON, as ``section_type``.
+
+    Args:
+        value: plain mappings, lists, numbers and strings.
+        section_type: a type or a union of types.
+        where: how messages name the place of ``value``.
+        key_in_file: how messages name the key of a wrong value, for values that were put together from several places.
 
     Raises:
         ParamsError: with one line for each thing that is wrong.
@@ -65,15 +99,17 @@ def validate(value: Any, section_type: Any, *, where: str) -> Any:
         # Through JSON, where a list is what a tuple is written as, even in strict mode, and a date is a string.
         return TypeAdapter(section_type).validate_json(json.dumps(value, default=str))
     except ValidationError as error:
-        lines = [_describe(problem, value, section_type, where) for problem in error.errors()]
+        lines = [_describe(problem, value, section_type, where, key_in_file) for problem in error.errors()]
         raise ParamsError("\n".join(lines)) from error
 
 
-def _describe(problem: Any, value: Any, section_type: Any, where: str) -> str:
+def _describe(
+    problem: Any, value: Any, section_type: Any, where: str, key_in_file: Callable[[str], str]
+) -> str:
     tags_and_keys = problem["loc"]
     keys = _keys_only(tags_and_keys, value, missing=problem["type"] == "missing")
     separator = "" if not keys or where.endswith(": ") else "."
-    path = (where + separator + ".".join(keys)).removesuffix(": ")
+    path = key_in_file((where + separator + ".".join(keys)).removesuffix(": "))
     if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         allowed = _keys_of(_type_at(section_type, tags_and_keys[:-1]))
         return f"{path}: unknown key; allowed here: {', '.join(allowed)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lzn.base.nested import flatten
 from lzn.inference.abilities import Ability, RunFacts
 from lzn.inference.errors import UserError
 
@@ -149,7 +150,8 @@ class Catalogue:
         files = sorted((self.outputs / "metrics").glob(f"*/{name}.json"))
         numbers: dict[str, Number] = {}
         for file in files:
-            numbers |= _flat_numbers(_read_json(file), f"{file.parent.name}.")
+            found = _numbers(_read_json(file))
+            numbers |= {f"{file.parent.name}.{name}": number for name, number in found.items()}
         return CatalogueEntry(facts, seeds, numbers)
 
     def _no_such_run(self, name: str) -> str:
@@ -190,16 +192,10 @@ def _read_json(file: Path) -> Any:
         raise UserError(f"{file} is damaged ({error}): restore it with dvc checkout") from error
 
 
-def _flat_numbers(content: Any, prefix: str) -> dict[str, Number]:
-    """Return the numbers of nested mappings by dotted names; a plain number becomes a mean."""
-    if isinstance(content, (int, float)):
-        return {prefix.removesuffix("."): {"mean": float(content)}}
-    if not isinstance(content, Mapping):
-        return {}
-    if "mean" in content and isinstance(content["mean"], (int, float)):
-        number = {name: float(content[name]) for name in ("mean", "std") if content.get(name) is not None}
-        return {prefix.removesuffix("."): number}
-    flat: dict[str, Number] = {}
-    for name, value in content.items():
-        flat |= _flat_numbers(value, f"{prefix}{name}.")
-    return flat
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, Number]:
+    """Return the numbers of a stage's metrics by dotted names; a plain number becomes a mean."""
+    found: dict[str, Number] = {}
+    for name, value in flatten(metrics, is_value=lambda mapping: "mean" in mapping).items():
+        parts = value if isinstance(value, Mapping) else {"mean": value}
+        found[name] = {part: float(parts[part]) for part in ("mean", "std") if parts.get(part) is not None}
+    return found

@@ -132,19 +132,12 @@ def reconstruct(
         {"file": str(file), "error": error, "label": used}
         for file, error, used in zip(files, errors, labels, strict=True)
     ]
-    lines = [f"{file}: distance {error:.4g}" for file, error in zip(files, errors, strict=True)]
     mean = sum(errors) / len(errors)
-    return CommandResult(
-        "\n".join(
-            [*lines, f"{'' if out is None else f'{out}: '}{len(files)} images, mean distance {mean:.4g}"]
-        ),
-        {
-            **_name_and_seed(run),
-            "mean_error": mean,
-            "images": results,
-            "out": None if out is None else str(out),
-        },
-    )
+    where = "" if out is None else f"{out}: "
+    lines = [f"{file}: distance {error:.4g}" for file, error in zip(files, errors, strict=True)]
+    lines.append(f"{where}{len(files)} images, mean distance {mean:.4g}")
+    payload = {"mean_error": mean, "images": results, "out": None if out is None else str(out)}
+    return CommandResult("\n".join(lines), {**_name_and_seed(run), **payload})
 
 
 def _open(chosen: ChosenRun) -> LoadedRun:

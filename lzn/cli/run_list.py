@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from lzn.base.number_format import with_deviation
 from lzn.cli.catalogue import CatalogueEntry, Number
 
 _MAIN_STAGES = ("measure.", "classify.", "probe.trained.")
@@ -32,7 +33,10 @@ def runs_as_text(entries: Sequence[CatalogueEntry], *, all_numbers: bool) -> str
         lines.append(f"{facts.name}  ({facts.study} on {facts.data}; seeds {seeds})")
         lines.append(f"    can {', '.join(facts.abilities)}")
         shown = entry.numbers if all_numbers else _main_numbers(entry.numbers)
-        lines += [f"    {name} {format_number(number)}" for name, number in shown.items()]
+        lines += [
+            f"    {name} {with_deviation(number['mean'], number.get('std'))}"
+            for name, number in shown.items()
+        ]
         if len(shown) < len(entry.numbers):
             lines.append(f"    and {len(entry.numbers) - len(shown)} more: lzn runs --all")
     return "\n".join(lines)
@@ -45,9 +49,3 @@ def _main_numbers(numbers: Mapping[str, Number]) -> dict[str, Number]:
         for name, number in numbers.items()
         if name.startswith(_MAIN_STAGES) and name.count(".") < _MAIN_DEPTH
     }
-
-
-def format_number(number: Number) -> str:
-    """Return the mean and, for several seeds, the standard deviation."""
-    deviation = f" ± {number['std']:.2g}" if "std" in number else ""
-    return f"{number['mean']:.4g}{deviation}"

@@ -3,6 +3,7 @@
 from lzn.studies.encoding import compute_reference_anchors, encode_images
 from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
 from lzn.studies.joint import (
+    LABEL_SOLVER,
     CentresInBank,
     CentresInBatch,
     JointModel,
@@ -32,6 +33,7 @@ from lzn.studies.zone_stability import (
 )
 
 __all__ = [
+    "LABEL_SOLVER",
     "REPRESENTATIONS",
     "Augmentation",
     "BackboneOutput",

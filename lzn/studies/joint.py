@@ -21,6 +21,9 @@ from lzn.networks.label_anchors import LabelAnchors, class_frequencies
 from lzn.studies.generation import FlowInput, LatentDraw
 from lzn.training import Batch, Losses
 
+LABEL_SOLVER = Euler(num_steps=100)
+"""Solver of the flow between latents and label anchors after training (section 5)."""
+
 
 class JointModel(nn.Module):
     """Image encoder and label anchors, and the image decoder unless generation is off ("no gen")."""

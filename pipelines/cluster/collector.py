@@ -1,9 +1,10 @@
 """Brings what workers made into a checkout, without executing anything, and writes its dvc.lock.
 
-    python -m pipelines.cluster.collector [--size digits] [--targets train measure@rf ...]
+    python -m pipelines.cluster.collector [--targets train measure@rf ...]
 
-does so in one's own clone, from its default DVC remote. Exit code: 0 if everything is there, 1 if something was not
-made, is damaged, or cannot be had.
+does so in one's own clone, for the size in force, from the clone's default DVC remote; `dvc repro` then copies the
+small numbers into results/. Exit code: 0 if everything is there, 1 if something was not made, is damaged, or cannot
+be had.
 """
 
 import argparse
@@ -23,9 +24,8 @@ from lzn.base.sections import ParamsError
 from pipelines.cluster.remote.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
-from pipelines.dag import dependencies_in
+from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
 from pipelines.processes.exclusive_project import WorkspaceBusyError, exclusive_workspace
-from pipelines.sizes import UnknownSizeError, files_of_size
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:
@@ -54,13 +54,13 @@ def write_locks(repo: Repo, resolution: Resolution) -> None:
             Lockfile(repo, str(file)).dump_stages(stages)
 
 
-def collect_here(size: str, targets: Sequence[str]) -> tuple[str, ...]:
+def collect_here(targets: Sequence[str]) -> tuple[str, ...]:
     """Collect into the workspace in the current folder; return the stages that were not made, the first ones each.
 
     Raises what `collect` does, NoRemoteError without a default remote, and WorkspaceBusyError while a flow runs here.
     """
     with exclusive_workspace(), Repo(os.curdir) as repo:
-        dependencies = dependencies_in(repo, files_of_size(size).targets(targets))
+        dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
         resolution = Resolution(repo, dependencies)
         missing = resolution.find_all(dependencies)
         collect(repo, resolution)
@@ -71,13 +71,10 @@ def collect_here(size: str, targets: Sequence[str]) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Collect from the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.cluster.collector", description=__doc__)
-    parser.add_argument("--size", default="digits", help="as params.yaml says (default: digits)")
-    parser.add_argument(
-        "--targets", nargs="+", default=[], help="stages or families of the size (default: all)"
-    )
+    parser.add_argument("--targets", nargs="+", default=[], help="stages or families (default: all)")
     options = parser.parse_args(arguments)
     try:
-        missing = collect_here(options.size, options.targets)
+        missing = collect_here(options.targets)
     except NoRemoteError:
         reason = "this clone has no default DVC remote: dvc remote add --local --default cluster s3://BUCKET/PREFIX"
     except (
@@ -86,7 +83,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         DvcException,
         ParamsError,
         RemoteError,
-        UnknownSizeError,
         WorkspaceBusyError,
     ) as error:
         reason = str(error)

@@ -25,8 +25,8 @@ from pipelines.cluster.worker.checkouts import (
     CommitError,
     checked_out,
     kept_checkout,
-    leave_one_dag,
     resolve_commit,
+    without_lock,
 )
 from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
@@ -38,12 +38,12 @@ from pipelines.cluster.worker.remote_stage import (
     run_remote_stage,
 )
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
-from pipelines.dag import dependencies_in
+from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
 from pipelines.processes.commands import Limits, Relay
 from pipelines.processes.signals import StopRequest, stop_on_signals
 from pipelines.resources import resources_of
 from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
-from pipelines.sizes import SizeFiles, UnknownSizeError, files_of_size
+from pipelines.sizes import PARAMS_FILE, EditedParamsError, UnknownSizeError, put_in_place
 from stages.runtime.outputs import OutputPaths
 
 ONE_WEEK = 7 * 24 * 3600.0
@@ -57,6 +57,7 @@ FAULTS = (
     DeploymentMissingError,
     DiskError,
     DvcException,
+    EditedParamsError,
     GpuError,
     OSError,
     ParamsError,
@@ -69,21 +70,22 @@ FAULTS = (
 
 
 @flow(name="run-stage", flow_run_name="{stage}", persist_result=False)
-def run_stage(
+def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     stage: str,
     commit: str,
+    size: str = "digits",
     gpus: int = 0,
     timeout_seconds: float = ONE_WEEK,
     grace_seconds: float = GRACE_SECONDS,
 ) -> State[Any]:
     """Run exactly one stage of a commit on this machine, with files from and to the DVC remote.
 
-    stage: DVC's address of it, as `train@rf` or `scales/paper/dvc.yaml:train@imagenet`. gpus: how many it gets to
-    itself. A stage whose inputs were not made is refused, and one that is made already is not run again.
+    stage: its name in DVC, as `train@rf`. size: whose parameters are in force. gpus: how many it gets to itself.
+    A stage whose inputs were not made is refused, and one that is made already is not run again.
     """
     log = get_run_logger()
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
-    wanted = RemoteStage(commit=commit, name=stage, gpus=gpus)
+    wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
     with stop_on_signals() as stop:
         try:
             settings = ClusterSettings.from_environment()
@@ -122,15 +124,15 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
             with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
-                files = files_of_size(size)
-                leave_one_dag(folder, files.dvc_file, with_lock=False)
-                launch = _launch(files, full_hash, max_relaunches)
+                put_in_place(size)
+                without_lock(folder)
+                launch = _launch(size, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MOST_ROUNDS)):
-                    results = run_missing(files.targets(targets), launch, stop=stop, relay=log.info)
+                    results = run_missing(targets or DEFAULT_TARGETS, launch, stop=stop, relay=log.info)
                     if stop.requested.is_set():
                         break
                     try:
-                        _collect(full_hash, files, targets, settings, stop=stop, relay=log.info)
+                        _collect(full_hash, size, targets, settings, stop=stop, relay=log.info)
                         break
                     except DamagedOutputsError as error:
                         if not rounds_left:
@@ -148,7 +150,7 @@ def run_missing(
 ) -> tuple[StageResult, ...]:
     """Run on workers what is missing of the DAG in the current folder's checkout."""
     with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
-        dependencies = dependencies_in(repo, targets)
+        dependencies = cached_dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
         children = Children(client, parent=UUID(flow_run.get_id()), relay=relay)
         loop = WorkersLoop(resolution, children, launch, stop=stop, relay=relay)
@@ -157,7 +159,7 @@ def run_missing(
 
 def _collect(
     commit: str,
-    files: SizeFiles,
+    size: str,
     targets: Sequence[str],
     settings: ClusterSettings,
     *,
@@ -168,14 +170,14 @@ def _collect(
     from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - drawing libraries, which no stage needs
 
     with (
-        kept_checkout(commit, files.size, settings) as folder,
+        kept_checkout(commit, size, settings) as folder,
         contextlib.chdir(folder),
         Repo(os.curdir) as repo,
     ):
-        leave_one_dag(folder, files.dvc_file, with_lock=True)
-        of_another_commit = OutputPaths(files.size).folder(".")  # DVC's cache has all of it
+        put_in_place(size)
+        of_another_commit = OutputPaths(size).folder(".")  # DVC's cache has all of it
         shutil.rmtree(of_another_commit, ignore_errors=True)
-        dependencies = dependencies_in(repo, targets)
+        dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
         resolution = Resolution(repo, dependencies)
 
         def find_and_collect() -> None:
@@ -184,13 +186,13 @@ def _collect(
 
         patiently(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
         relay(f"Collected in {folder}")
-        publish_tables(files.params_file)
+        publish_tables(PARAMS_FILE)
 
 
-def _launch(files: SizeFiles, commit: str, max_relaunches: int) -> Launch:
-    params = read_yaml(files.params_file)
+def _launch(size: str, commit: str, max_relaunches: int) -> Launch:
+    params = read_yaml(PARAMS_FILE)
     return Launch(
-        parameters={"commit": commit},
+        parameters={"commit": commit, "size": size},
         resources_of=lambda name: resources_of(params, name),
         max_relaunches=max_relaunches,
     )

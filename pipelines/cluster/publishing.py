@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact
 
-from lzn.base.sections import load_section
+from lzn.base.sections import ParamsFile
 from stages.reporting.page.about import SeedOfRun, about
 from stages.reporting.results import Results
 from stages.runtime.outputs import OutputPaths
@@ -21,18 +21,17 @@ def publish_tables(params_file: Path) -> None:
 
     Sizes or targets without tables publish the runs alone. MLflow being away costs the links and is no error.
     """
-    workspace = OutputPaths(load_section(params_file, "size", str))
-    families: dict[str, dict[str, str]] = load_section(params_file, "families", dict[str, dict[str, str]])
+    params = ParamsFile.read(params_file)
+    outputs = OutputPaths(params.section("size", str))
+    families: dict[str, dict[str, str]] = params.section("families", dict[str, dict[str, str]])
     for name, description in PAGES.items():
-        file = workspace.folder("tables") / f"{name}.md"
+        file = outputs.folder("tables") / f"{name}.md"
         if file.exists():
-            create_markdown_artifact(
-                file.read_text(encoding="utf-8"), f"{name}-{workspace.size}", description
-            )
-    found = about(Results(workspace), families)
+            create_markdown_artifact(file.read_text(encoding="utf-8"), f"{name}-{outputs.size}", description)
+    found = about(Results(outputs), families)
     if found.runs:
         create_markdown_artifact(
-            runs_table(found.runs), f"runs-{workspace.size}", "Trained runs, with their pages in MLflow"
+            runs_table(found.runs), f"runs-{outputs.size}", "Trained runs, with their pages in MLflow"
         )
 
 

@@ -34,7 +34,7 @@ def run_measuring_stage(
     start = time.monotonic()
 
     def of_one_seed(call: StageCall) -> None:
-        write_json(call.outputs.measured(stage, call.item, call.of_seed), measure(call))
+        write_json(call.outputs.measured(stage, call.item, call.known_seed), measure(call))
 
     def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
         files = {seed: call.outputs.measured(stage, call.item, seed) for seed in seeds}

@@ -5,11 +5,17 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("lzn", "stages", "pipelines")
+METHOD = tuple(
+    f"lzn/{name}"
+    for name in ("base", "data", "flow", "networks", "rectified_flow", "runs", "studies", "training")
+)
+"""Folders with the method. In dvc.yaml they are dependencies of ``train`` and ``import``, which write their hash into
+each ``run.json``; stages that depend on a trained run do not name them."""
 
 
 def import_closure(module: str) -> frozenset[Path]:
@@ -34,11 +40,12 @@ def import_closure(module: str) -> frozenset[Path]:
 
 def code_fingerprint(module: str) -> str:
     """Hash of what ``module`` and all that it imports from this project do; comments and docstrings do not count."""
-    digest = hashlib.sha256()
-    for file in sorted(import_closure(module)):
-        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
-        digest.update(f"{file.as_posix()}\n{ast.dump(_without_docstrings(tree))}\n".encode())
-    return digest.hexdigest()
+    return _hash_of_code(ROOT / file for file in import_closure(module))
+
+
+def method_fingerprint() -> str:
+    """Hash of the code in `METHOD`; comments and docstrings do not count."""
+    return _hash_of_code(file for folder in METHOD for file in (ROOT / folder).rglob("*.py"))
 
 
 def git_commit() -> str:
@@ -49,7 +56,13 @@ def git_commit() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         changed = _git(
-            "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude,glob)**/dvc.lock"
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":(exclude)dvc.lock",
+            ":(exclude)results",
         )
     except (subprocess.CalledProcessError, FileNotFoundError):
         return "unknown"
@@ -70,6 +83,16 @@ def processor_name() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _hash_of_code(files: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        digest.update(
+            f"{file.relative_to(ROOT).as_posix()}\n{ast.dump(_without_docstrings(tree))}\n".encode()
+        )
+    return digest.hexdigest()
 
 
 def _git(*arguments: str) -> str:

@@ -1,7 +1,6 @@
 """How every stage starts: its arguments, its seeds, a fixed number of threads, and errors that say what to do."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,54 +13,66 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from lzn.base.sections import ParamsError, Section, load_section
+from lzn.base.devices import default_device
+from lzn.base.sections import ParamsError, ParamsFile, Section
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.process_pool import run_in_processes
+
+PARAMS_FILE = Path("params.yaml")
+"""The parameters of the size in force, in the project's folder, in which stages are started."""
 
 
 class Hardware(Section):
     """How a stage uses its machine."""
 
     num_threads: Annotated[int, Field(ge=1)]
-    """Threads of one operation: the number decides in which order sums are taken, so the last bit of a CPU result."""
+    """Threads of one operation: the number decides the order of sums, so the last bit of a CPU result."""
     num_workers: Annotated[int, Field(ge=0)] = 0
     """Processes that load training images; 0: the training process does it. No result depends on them."""
     seeds_at_once: Annotated[int, Field(ge=1)] = 1
-    """On CPUs, seeds of a run that a stage works on side by side, in processes; no result depends on it. On GPUs
-    seeds follow each other, each with all devices."""
+    """On CPUs, seeds of a run that a stage works on in parallel processes; no result depends on it. On GPUs seeds run
+    one after the other, each with all devices."""
 
 
 @dataclass(frozen=True)
 class StageCall:
-    """One call of a stage: its parameter file, and its run (or data set) and seed where it is one of a family."""
+    """One call of a stage.
 
-    params_file: Path
+    Attributes:
+        params: the parameter file.
+        run: the run, or the data set, of a stage that has one instance for each; None for other stages.
+        outputs: where files are.
+        device: the device to compute on.
+        seed: the seed of the run that this call works on; None for all of them together.
+        shows_progress: whether progress bars are drawn; of seeds that run in parallel, one draws.
+    """
+
+    params: ParamsFile
     run: str | None
     outputs: OutputPaths
     device: torch.device
     seed: int | None = None
     shows_progress: bool = True
-    """Whether progress bars are drawn: of seeds that run side by side, one draws."""
 
     @property
     def item(self) -> str:
-        """The run's name; only for stages of a family."""
+        """The name of the run or data set; only for stages that have one."""
         assert self.run is not None
         return self.run
 
     @property
     def trained_folder(self) -> Path:
-        """Where the run's weights and configuration are, of this call's seed."""
-        return self.outputs.seed_folder("train", self.item, self.of_seed)
+        """The folder with weights and configuration of this call's seed."""
+        return self.outputs.seed_folder("train", self.item, self.known_seed)
 
     @property
-    def of_seed(self) -> int:
+    def known_seed(self) -> int:
         """The seed; only for calls of one seed."""
         assert self.seed is not None
         return self.seed
 
     def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[Never]":
-        """A progress bar on stderr, if that is a terminal; named after run and seed."""
+        """Return a progress bar on stderr, named after run and seed; it shows nothing where stderr is no terminal."""
         name = self.item if self.seed is None else f"{self.item} seed {self.seed}"
         disable = None if self.shows_progress else True  # None: where stderr is no terminal
         return tqdm(total=total, initial=initial, desc=name, unit=unit, disable=disable)
@@ -70,13 +81,14 @@ class StageCall:
 Body = Callable[[StageCall], None]
 
 
-def run_stage(stage: str, body: Body, *, of_a_run: bool) -> None:
-    """Parse the command line, set threads and determinism, run ``body``, and turn user errors into exit code 1."""
+def run_stage(stage: str, body: Body, *, has_items: bool) -> None:
+    """Parse the command line, set threads and determinism, and call ``body``; user errors end with exit code 1.
+
+    With ``has_items`` the command line names a run or a data set.
+    """
     parser = _parser(stage)
-    if of_a_run:
-        parser.add_argument(
-            "--run", required=True, help="which of the family: the name of a run, or of a data set"
-        )
+    if has_items:
+        parser.add_argument("item", help="the name of a run or of a data set")
     call, _ = _prepare_call(stage, parser.parse_args())
     _run_body(stage, body, call)
 
@@ -88,13 +100,13 @@ def run_stage_of_seeds(
     seeds_of: Callable[[StageCall], Sequence[int]],
     sum_up: Callable[[StageCall, Sequence[int]], None],
 ) -> None:
-    """As `run_stage`, for a run with several seeds: ``body`` for each of them, then ``sum_up`` once for all.
+    """Do as `run_stage` for a run with several seeds: call ``body`` for each of them, then ``sum_up`` once for all.
 
-    With ``--seed`` the stage does that seed's work and does not sum up.
+    With ``--seed`` on the command line, ``body`` is called for that seed alone, and ``sum_up`` is not.
     """
     parser = _parser(stage)
-    parser.add_argument("--run", required=True, help="name of the run")
-    parser.add_argument("--seed", type=int, help="do the work of this seed alone, and do not sum up")
+    parser.add_argument("item", metavar="run", help="the name of the run")
+    parser.add_argument("--seed", type=int, help="work on this seed alone, and do not combine seeds")
     arguments = parser.parse_args()
     call, hardware = _prepare_call(stage, arguments)
     if arguments.seed is not None:
@@ -117,21 +129,23 @@ def run_stage_of_seeds(
 
 
 def _parser(stage: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    return argparse.ArgumentParser(
         prog=f"python -m stages.{stage}", description=sys.modules["__main__"].__doc__
     )
-    parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="parameter file of the size")
-    return parser
 
 
 def _prepare_call(stage: str, arguments: argparse.Namespace) -> tuple[StageCall, Hardware]:
     try:
-        size = load_section(arguments.params, "size", str)
-        hardware: Hardware = load_section(arguments.params, "hardware", Hardware)
+        params = ParamsFile.read(PARAMS_FILE)
+        size = params.section("size", str)
+        hardware: Hardware = params.section("hardware", Hardware)
     except ParamsError as error:
         sys.exit(f"{stage}: {error}")
-    device = _prepare_torch(hardware.num_threads)
-    return StageCall(arguments.params, getattr(arguments, "run", None), OutputPaths(size), device), hardware
+    torch.set_num_threads(hardware.num_threads)
+    # NumPy's and SciPy's threads too: seeds that run in parallel would wait for each other's threads.
+    threadpool_limits(limits=hardware.num_threads)
+    call = StageCall(params, getattr(arguments, "item", None), OutputPaths(size), default_device())
+    return call, hardware
 
 
 def _run_body(stage: str, body: Body, call: StageCall) -> None:
@@ -139,19 +153,3 @@ def _run_body(stage: str, body: Body, call: StageCall) -> None:
         body(call)
     except ParamsError as error:
         sys.exit(f"{stage}: {error}")
-
-
-def _prepare_torch(num_threads: int) -> torch.device:
-    """The device to use; on CPU with results that are the same in every repetition."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.set_num_threads(num_threads)
-    # NumPy's and SciPy's too: seeds that run side by side would else wait for each other's threads.
-    threadpool_limits(limits=num_threads)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    torch.set_deterministic_debug_mode(
-        "error"
-    )  # use_deterministic_algorithms would import torch's compiler: seconds
-    # A debugging aid that fills all new memory, and costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return torch.device("cpu")

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from lzn.base.randomness import generator_for
 from lzn.base.sections import ParamsError
-from lzn.flow import Euler
 from lzn.rectified_flow.ode import Sampler
 from lzn.runs.configuration import JointRun, RepresentationRun
 from lzn.runs.trained import TrainedRun
-from lzn.studies import draw_label_latents, generate_images
+from lzn.studies import LABEL_SOLVER, draw_label_latents, generate_images
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,6 @@ class Sampling:
         trained: a run with an image decoder.
         seed: of noise and latents; with the run's own seed it decides them, so all runs of a seed get the same.
         batch_size: images drawn at once; noise and an adaptive sampler's steps depend on it.
-        label_solver_steps: Euler steps of the label flow (section 5: 100).
         shape: (channels, height, width).
         device: where the model is.
     """
@@ -31,7 +29,6 @@ class Sampling:
     trained: TrainedRun
     seed: int
     batch_size: int
-    label_solver_steps: int
     shape: tuple[int, int, int]
     device: torch.device
 
@@ -66,7 +63,7 @@ class Sampling:
         noise = torch.randn(len(labels), latent_dim, generator=generator, device=self.device)
         if isinstance(self.trained.run, JointRun):
             anchors = self.trained.model.label_anchors.points.detach()
-            return draw_label_latents(anchors, labels, noise, solver=Euler(num_steps=self.label_solver_steps))
+            return draw_label_latents(anchors, labels, noise, solver=LABEL_SOLVER)
         return noise
 
 

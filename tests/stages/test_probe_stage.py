@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
 from lzn_testing import PROJECT
+from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
 from lzn_testing.servers.mlflow_runs import new_database, runs_of
 
 from lzn.base.sections import ParamsError

@@ -74,17 +74,12 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
     raise CommitError(f"{where} has no branch, tag or commit {revision}; was it pushed?")
 
 
-def leave_one_dag(folder: Path, dvc_file: Path, *, with_lock: bool) -> None:
-    """Take the dvc.yaml and dvc.lock of other sizes out of a checkout, without git counting it as a change.
+def without_lock(folder: Path) -> None:
+    """Take dvc.lock out of a checkout, without git counting it as a change: it costs DVC seconds at each writing.
 
-    DVC reads all of them whenever it starts, which takes it longer than many a stage. with_lock: keep the dvc.lock
-    beside `dvc_file`; where stages are only looked up or run it is not needed, and costs DVC seconds at each writing.
+    Where stages are only looked up, or one of them is run, it is not needed.
     """
-    kept = {str(dvc_file), str(dvc_file.with_suffix(".lock"))} if with_lock else {str(dvc_file)}
-    tracked = _git(folder, "ls-files", "--", "dvc.yaml", "dvc.lock", "*/dvc.yaml", "*/dvc.lock")
-    hidden = [f"!/{name}" for name in tracked.splitlines() if name not in kept]
-    if hidden:
-        _git(folder, "sparse-checkout", "set", "--no-cone", "/*", *hidden)
+    _git(folder, "sparse-checkout", "set", "--no-cone", "/*", "!/dvc.lock")
 
 
 def set_up_dvc(folder: Path, settings: ClusterSettings) -> None:

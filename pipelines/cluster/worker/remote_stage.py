@@ -24,7 +24,7 @@ from pipelines.cluster.remote.files import (
 )
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import Entry, key_of_entry
-from pipelines.cluster.worker.checkouts import checked_out, leave_one_dag, tracking_environment
+from pipelines.cluster.worker.checkouts import checked_out, tracking_environment, without_lock
 from pipelines.cluster.worker.gpus import available_gpus, leased_gpus
 from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.dag import StageNode, dependencies_in
@@ -34,7 +34,7 @@ from pipelines.processes.guard import orphan_guard
 from pipelines.processes.signals import StopRequest
 from pipelines.processes.stage_runner import StageRunner
 from pipelines.schedule import Outcome, StageResult
-from pipelines.sizes import dvc_file_of
+from pipelines.sizes import put_in_place
 from stages.tracking import send_leftovers
 
 REMOTE_PATIENCE_SECONDS = 900.0
@@ -55,9 +55,10 @@ class StoppedError(RuntimeError):
 
 @dataclass(frozen=True)
 class RemoteStage:
-    """A stage of a commit. name: DVC's address of it from the root; gpus: how many it gets to itself."""
+    """A stage of a commit. size: whose parameters are in force; name: DVC's name; gpus: how many it gets to itself."""
 
     commit: str
+    size: str
     name: str
     gpus: int = 0
 
@@ -76,7 +77,8 @@ def run_remote_stage(
     start = time.monotonic()
     with_patience = functools.partial(patiently, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
     with checked_out(wanted.commit, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
-        leave_one_dag(folder, dvc_file_of(wanted.name), with_lock=False)
+        put_in_place(wanted.size)
+        without_lock(folder)
         resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
         with_patience(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)

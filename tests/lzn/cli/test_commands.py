@@ -52,7 +52,7 @@ def test_runs_are_listed_with_seeds_abilities_and_numbers(lzn: Any) -> None:
     assert by_name["representation"]["can"] == ["embed"]
     _, text, _ = lzn("runs", "--size", "tiny")
     assert "joint  (joint on digits; seeds 0, 1)" in text
-    assert "measure.fd_digits 2.5 ± 0.25" in text
+    assert "measure.fd_digits 2.5 ± 0.2" in text
     assert "classify.accuracy 0.75" in text
 
 
