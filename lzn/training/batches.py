@@ -1,4 +1,4 @@
-"""From stored images to the batches of training steps, on the device that trains."""
+"""Convert loaded images to the batches of training steps on the training device."""
 
 from collections.abc import Generator
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lzn.base.parallel import Processes
 from lzn.base.randomness import BatchRandom, generator_for
-from lzn.data import ImageSet, SampleViews, load_batches, random_flips
+from lzn.data import ImageSet, SampleViews, dequantise, load_batches, random_flips
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.step import Batch
 
@@ -23,13 +23,13 @@ def training_batches(
     views: SampleViews | None,
     processes: Processes = Processes(),  # noqa: B008 - immutable
 ) -> Generator[Batch, None, None]:
-    """The batches of the steps from ``first_step`` (from 0) to the schedule's last; `lzn.data.load_batches`.
+    """Yield the batches of the steps from ``first_step`` (from 0) to the last step of the schedule.
 
-    Images are float32 in [-1, 1], flipped at random where the schedule says so: with ``views``, each view by itself.
-    Loading ahead goes on until the generator is closed. Of several ``processes`` each gets its share of every batch.
+    Images are float32 in [-1, 1]. With ``schedule.random_flips`` each image, or each view, is flipped at random. Each
+    of several ``processes`` gets its share of every batch. Other arguments: `lzn.data.load_batches`.
 
     Raises:
-        ValueError: there is no full batch, or fewer samples than processes in it.
+        ValueError: there is no full batch, or the batch is smaller than the number of processes.
     """
     share = processes.share_of(schedule.batch_size)
     pin_memory = torch.device(device).type == "cuda"
@@ -45,18 +45,14 @@ def training_batches(
         processes=processes,
     )
     for step, loaded in enumerate(loaded_batches, start=first_step):
-        images = _scaled(loaded.images.to(device, non_blocking=pin_memory))
+        # On the device, because bytes are faster to copy than floats.
+        images = dequantise(loaded.images.to(device, non_blocking=pin_memory))
         if schedule.random_flips:
             random = BatchRandom(generator_for(seed, "flips", step, device=device), share)
             images = random_flips(images, random)
         yield Batch(_channels_last(images), loaded.labels.to(device, non_blocking=pin_memory), share)
 
 
-def _scaled(levels: Tensor) -> Tensor:
-    """Grey levels 0..255 as float32 in [-1, 1]: on the device, since bytes travel there faster than floats."""
-    return levels.to(torch.float32).div_(127.5).sub_(1.0)
-
-
 def _channels_last(images: Tensor) -> Tensor:
-    """The memory layout that convolutions like, which views (b, views, c, h, w) have once they are taken apart."""
+    """Return images in the memory layout channels-last; of views (b, views, c, h, w) each view has this layout."""
     return images.movedim(-3, -1).contiguous().movedim(-1, -3)

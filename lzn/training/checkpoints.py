@@ -1,22 +1,24 @@
-"""Checkpoints on disk: written atomically, verified when read, the newest good one wins."""
+"""Checkpoints on disk: written atomically and verified when they are read; the newest good one is used."""
 
-import hashlib
 import os
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+
+from lzn.base.files import file_sha256
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A folder of ``step_<number>.pt`` files, each with its SHA-256 in a file beside it.
+    """A folder of files ``step_<number>.pt``, each with its SHA-256 in a file beside it.
 
-    A checkpoint counts only once its digest is in place, which happens after its bytes are on disk; so a process
-    that is killed while it writes leaves the previous checkpoint as the newest. The last ``keep`` are kept.
+    A checkpoint without its SHA-256 is not used. The SHA-256 is written when the checkpoint is on disk, so if a process
+    is killed while it writes, the previous checkpoint is used. The last ``keep`` checkpoints are kept.
 
     Raises:
         ValueError: ``keep`` is below 1.
@@ -30,57 +32,55 @@ class CheckpointFolder:
             raise ValueError(f"keep must be at least 1, got {self.keep}")
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write ``state`` (tensors, numbers, strings, lists and dictionaries of them) as the newest checkpoint.
+        """Write ``state`` (tensors, numbers, strings, lists and dictionaries of these) as the newest checkpoint.
 
         Raises:
-            OSError: the disk is full or not writable; earlier checkpoints are untouched.
+            OSError: the disk is full or not writable; earlier checkpoints do not change.
         """
         file = self._file(step)
         partial = file.with_suffix(".partial")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
-                torch.save(state, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            digest = _sha256(partial)
+            _write_synced(partial, lambda stream: torch.save(state, stream))
+            digest = file_sha256(partial)
             _digest_file(file).unlink(missing_ok=True)
             partial.replace(file)
-            _write_durably(_digest_file(file), digest)
+            _write_synced(partial, lambda stream: stream.write(digest.encode()))
+            partial.replace(_digest_file(file))
         except OSError as error:
-            with suppress(OSError):  # where nothing could be written there may be nothing to remove
+            with suppress(OSError):  # the file may not exist, or the folder may not be writable
                 partial.unlink(missing_ok=True)
             raise OSError(
                 error.errno,
-                f"cannot write checkpoint {file.name}: {error.strerror}; make room for it and start the same command "
-                f"again, it resumes from the last good checkpoint in",
+                f"cannot write checkpoint {file.name}: {error.strerror}; free disk space and start the same command "
+                "again, which resumes from the last good checkpoint in",
                 str(self.path),
             ) from error
         for old in self._files()[: -self.keep]:
             _digest_file(old).unlink(missing_ok=True)
             old.unlink(missing_ok=True)
-        for left_by_a_killed_process in self.path.glob("step_*.partial"):
-            left_by_a_killed_process.unlink(missing_ok=True)
+        for left_over in self.path.glob("step_*.partial"):
+            left_over.unlink(missing_ok=True)
         return file
 
     def load_newest(self, *, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-        """State of the newest checkpoint that is whole, or None where there is none.
+        """Load the newest good checkpoint; None if there is none.
 
-        Warns (UserWarning) for each damaged one that is passed over.
+        Issues a UserWarning for each newer, damaged checkpoint.
         """
         for file in reversed(self._files()):
             digest = _digest_file(file)
-            if digest.exists() and digest.read_bytes().strip() == _sha256(file).encode():
+            if digest.exists() and digest.read_bytes().strip() == file_sha256(file).encode():
                 state: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
                 return state
-            warnings.warn(f"checkpoint {file} is damaged; using the one before", stacklevel=2)
+            warnings.warn(f"checkpoint {file} is damaged; the one before is used", stacklevel=2)
         return None
 
     def load(self, step: int, *, device: torch.device | str = "cpu") -> dict[str, Any]:
-        """State of the checkpoint of ``step``, which another process has found to be whole.
+        """Load the checkpoint of ``step``, which another process has verified.
 
         Raises:
-            OSError: it is not there, or cannot be read.
+            OSError: the file does not exist or cannot be read.
         """
         state: dict[str, Any] = torch.load(self._file(step), map_location=device, weights_only=True)
         return state
@@ -96,15 +96,9 @@ def _digest_file(checkpoint: Path) -> Path:
     return checkpoint.with_suffix(".sha256")
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _write_durably(file: Path, text: str) -> None:
-    partial = file.with_suffix(".partial")
-    with partial.open("w") as stream:
-        stream.write(text)
+def _write_synced(file: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file and wait until it is on disk."""
+    with file.open("wb") as stream:
+        write(stream)
         stream.flush()
         os.fsync(stream.fileno())
-    partial.replace(file)

@@ -1,4 +1,4 @@
-"""Plain supervised training of a classifier: the in-domain features of the metrics come from it."""
+"""Supervised training of the classifier whose features the metrics use for a data set."""
 
 from torch import nn
 from torch.nn import functional
@@ -9,7 +9,7 @@ from lzn.training.step import Batch, Losses
 
 
 class ClassifierModel(nn.Module):
-    """One classifier."""
+    """A classifier as the only part of a model, with its own learning rate."""
 
     def __init__(self, classifier: ImageClassifier) -> None:
         super().__init__()
@@ -17,7 +17,7 @@ class ClassifierModel(nn.Module):
 
 
 def cross_entropy_step(model: ClassifierModel, batch: Batch, random: BatchRandom) -> Losses:
-    """Cross entropy and accuracy on one batch."""
-    logits = model.classifier(batch.images).float()  # under autocast they are bfloat16
+    """Compute cross-entropy and accuracy of one batch."""
+    logits = model.classifier(batch.images).float()  # bfloat16 under autocast
     accuracy = (logits.detach().argmax(dim=1) == batch.labels).float().mean()
     return Losses(functional.cross_entropy(logits, batch.labels), {"accuracy": accuracy})

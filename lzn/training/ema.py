@@ -1,4 +1,4 @@
-"""Exponential moving average of a module's parameters, with which all of the paper's evaluations are made."""
+"""Exponential moving average of a module's parameters. All evaluations of the paper use it."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 
 class ExponentialMovingAverage:
-    """Shadow copies of parameters: ``shadow <- d shadow + (1 - d) parameter``.
+    """Averages of parameters: ``shadow <- d shadow + (1 - d) parameter``.
 
-    The decay warms up: at update ``k`` (the first is 1), ``d = min(decay, (1 + k) / (10 + k))``. Everything, the number
-    of updates included, is on the device of the module, which computes on while the host goes ahead.
+    The decay has a warm-up: at update ``k`` (from 1), ``d = min(decay, (1 + k) / (10 + k))``. All tensors, with the
+    number of updates, are on the device of the module, so that updates do not synchronise with it.
 
     Raises:
-        ValueError: ``decay`` is outside [0, 1).
+        ValueError: ``decay`` is not in [0, 1).
     """
 
     def __init__(self, module: nn.Module, *, decay: float) -> None:
@@ -27,11 +27,11 @@ class ExponentialMovingAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module, *, accepted: Tensor | None = None) -> None:
-        """Move the averages of all trainable parameters of ``module``; those of frozen ones stay as they are.
+        """Update the averages of all trainable parameters of ``module``; those of frozen ones do not change.
 
         Args:
             module: the module whose parameters are averaged.
-            accepted: bool, a scalar on the module's device: where it is false nothing moves and no update is counted.
+            accepted: bool scalar on the module's device; if it is False, nothing changes and no update is counted.
         """
         moving = [(self.shadow[name], p.detach()) for name, p in module.named_parameters() if p.requires_grad]
         if not moving:
@@ -43,7 +43,7 @@ class ExponentialMovingAverage:
         torch._foreach_add_(shadows, moves)
 
     def _next_weight(self, accepted: Tensor | None) -> Tensor:
-        """Count an update; its ``1 - d``, float64, or zero where it is not accepted."""
+        """Count an update and return its ``1 - d``, float64; 0 if it is not accepted."""
         counted = torch.ones_like(self.num_updates) if accepted is None else accepted.double()
         self.num_updates += counted
         decay = ((1 + self.num_updates) / (10 + self.num_updates)).clamp(max=self.decay)
@@ -56,18 +56,18 @@ class ExponentialMovingAverage:
             parameter.copy_(self.shadow[name])
 
     def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:
-        """The state dict of ``module``, buffers included, with averages in the place of parameters; all copies."""
+        """Return a copy of the state dict of ``module``, with buffers, and averages instead of parameters."""
         return {
             name: self.shadow.get(name, tensor).detach().clone()
             for name, tensor in module.state_dict().items()
         }
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Averages by parameter name, and the number of updates."""
+        """Return the averages by parameter name, and the number of updates."""
         return {**self.shadow, "num_updates": self.num_updates}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what `state_dict` returned."""
+        """Load the result of `state_dict`."""
         for name, shadow in self.shadow.items():
             shadow.copy_(state[name])
         self.num_updates.copy_(state["num_updates"])

@@ -1,9 +1,8 @@
 """The training loop, which is the same for all studies: the order of steps, reports, checkpoints and the end."""
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -74,7 +73,9 @@ def train(
         ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes.
     """
     share = processes.share_of(schedule.batch_size)
-    state = _initial_state(model, schedule, processes, device=device, compute=compute, checkpoints=checkpoints)
+    state = _initial_state(
+        model, schedule, processes, device=device, compute=compute, checkpoints=checkpoints
+    )
     reports = _Reports(state, schedule, processes, checkpoints, callbacks)
     reports.before_first_step()
     batches = training_batches(
@@ -88,15 +89,9 @@ def train(
         processes=processes,
     )
     with closing(batches), keyed_dropout(model, share.count, device) as dropout:
-        randomness = _StepRandomness(seed, share, dropout, device)
+        losses = _LossFunction(model, compute_losses, compute, seed, device, dropout)
         for batch in batches:
-
-            def losses(batch: Batch = batch) -> Losses:
-                random = randomness.begin_step(state.progress.step)
-                with compute.autocast(device):
-                    return compute_losses(model, batch, random)
-
-            _take_step(state, schedule, share, losses)
+            _take_step(state, schedule, batch, losses)
             reports.after_step()
     return _finish(state, schedule)
 
@@ -117,3 +112,94 @@ def _initial_state(
     if checkpoints is not None:
         state.restore(checkpoints, processes)
     return state
+
+
+@dataclass(frozen=True)
+class _LossFunction(Generic[AnyModel]):
+    """Computes the losses of a batch with the random numbers of its step."""
+
+    model: AnyModel
+    compute_losses: TrainingStep[AnyModel]
+    compute: Compute
+    seed: int
+    device: torch.device | str
+    dropout: DropoutKeys
+
+    def __call__(self, batch: Batch, step: int) -> Losses:
+        torch.manual_seed(derive_seed(self.seed, "global", step))
+        self.dropout.draw(self._random("dropout", step, batch.share))
+        with self.compute.autocast(self.device):
+            return self.compute_losses(self.model, batch, self._random("step", step, batch.share))
+
+    def _random(self, purpose: str, step: int, share: BatchShare) -> BatchRandom:
+        return BatchRandom(generator_for(self.seed, purpose, step, device=self.device), share)
+
+
+def _take_step(
+    state: TrainingState, schedule: TrainingSchedule, batch: Batch, losses: _LossFunction[AnyModel]
+) -> None:
+    apply_schedule(state.model, state.optimizer, schedule, state.progress.step)
+    result = update(
+        state.model,
+        state.optimizer,
+        lambda: losses(batch, state.progress.step),
+        share=batch.share,
+        max_gradient_norm=schedule.max_gradient_norm,
+    )
+    state.finish_step(result)
+
+
+@dataclass(frozen=True)
+class _Reports:
+    """Calls the callbacks and saves the checkpoints that are due."""
+
+    state: TrainingState
+    schedule: TrainingSchedule
+    processes: Processes
+    checkpoints: CheckpointFolder | None
+    callbacks: TrainingCallbacks
+
+    def before_first_step(self) -> None:
+        self.callbacks.on_step(self.state.progress.step)
+        if self.state.progress.curve and self.processes.is_first:
+            self.callbacks.on_checkpoint(tuple(self.state.progress.curve))
+
+    def after_step(self) -> None:
+        """Report the step that is finished, and end the run if it must stop.
+
+        Raises:
+            TrainingInterruptedError: ``should_stop`` returned True.
+        """
+        step = self.state.progress.step
+        self.callbacks.on_step(step)
+        saving = self.schedule.is_due(step, every=self.schedule.checkpoint_every)
+        reading = saving or self.schedule.is_due(step, every=self.schedule.log_every)
+        stopping = self._must_stop(reading=reading) and step < self.schedule.num_steps
+        if step in self.schedule.snapshot_steps and self.processes.is_first:
+            self.callbacks.on_snapshot(step, self.state.ema.averaged_state(self.state.model))
+        if reading or stopping:
+            self.state.read_totals(self.schedule)
+        if (stopping or saving) and self.processes.is_first:
+            if self.checkpoints is not None:
+                self.state.save(self.checkpoints)
+            self.callbacks.on_checkpoint(tuple(self.state.progress.curve))
+        if stopping:
+            self.processes.wait_for_all()  # the exception of one process ends the others: wait for the checkpoint
+            raise TrainingInterruptedError(f"stopped after step {step} of {self.schedule.num_steps}")
+
+    def _must_stop(self, *, reading: bool) -> bool:
+        """Return whether to stop after this step. Several processes agree only in steps that read the totals."""
+        if self.processes.count == 1:
+            return self.callbacks.should_stop()
+        return reading and self.processes.any_says(self.callbacks.should_stop(), device=self.state.device)
+
+
+def _finish(state: TrainingState, schedule: TrainingSchedule) -> TrainingResult:
+    """Replace the model's parameters by their averages, and return the result."""
+    progress = state.progress
+    if not progress.curve:
+        raise TrainingDivergedError(
+            f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates"
+        )
+    state.ema.copy_to(state.model)
+    return TrainingResult(tuple(progress.curve), progress.totals.num_skipped)

@@ -1,4 +1,4 @@
-"""One optimiser step: Adam with a learning rate a part, warm-up, clipping, and freezing (method section 6)."""
+"""One optimiser step: Adam with a learning rate per part, warm-up, clipping, and freezing (method section 6)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from lzn.training.step import Losses
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a step; all tensors are scalars on the device.
+class UpdateResult:
+    """The result of an optimiser step; all tensors are scalars on the device.
 
     Attributes:
-        accepted: bool: loss and gradient were finite, and the parameters moved.
-        values: the loss and the watched values by name: means over the global batch, float32.
+        accepted: bool; whether loss and gradient were finite, so that the parameters were updated.
+        values: the loss and the metrics by name, means over the global batch, float32.
     """
 
     accepted: Tensor
@@ -26,10 +26,10 @@ class Outcome:
 
 
 def build_optimizer(model: nn.Module, schedule: TrainingSchedule) -> torch.optim.Optimizer:
-    """Adam over the children of ``model``, one parameter group each.
+    """Build Adam with one parameter group for each child of ``model``.
 
     Raises:
-        ValueError: the learning rates do not name exactly the children that have parameters.
+        ValueError: the names of the learning rates are not those of the children with parameters.
     """
     children = {
         name: child for name, child in model.named_children() if any(True for _ in child.parameters())
@@ -52,7 +52,7 @@ def build_optimizer(model: nn.Module, schedule: TrainingSchedule) -> torch.optim
 def apply_schedule(
     model: nn.Module, optimizer: torch.optim.Optimizer, schedule: TrainingSchedule, step: int
 ) -> None:
-    """Set the learning rates of ``step`` (from 0), and freeze the parts whose training is over."""
+    """Set the learning rates of ``step`` (from 0), and freeze the parts whose training has ended."""
     for name, last_step in schedule.freeze_after.items():
         if step >= last_step:
             model.get_submodule(name).requires_grad_(False)
@@ -67,27 +67,27 @@ def update(
     *,
     share: BatchShare,
     max_gradient_norm: float,
-) -> Outcome | None:
-    """One step of the optimiser, which leaves everything as it was where loss or gradient is not finite.
+) -> UpdateResult | None:
+    """Take one optimiser step. If the loss or the gradient is not finite, the step changes nothing.
 
-    Whether they are is decided on the device, without waiting for it; the losses and gradients of all processes are
-    added up, so all decide alike. None where anchors are not finite, which `lzn.flow` finds before there is a loss:
-    from the anchors of all processes, so that none of them goes on alone.
+    This check runs on the device, without synchronisation, on the sums over all processes, so that all processes
+    decide alike. The result is None if anchors are not finite; `lzn.flow` checks the anchors of all processes before
+    there is a loss.
     """
     optimizer.zero_grad(set_to_none=True)
     try:
         losses = compute_losses()
     except NonFiniteAnchorsError:
         return None
-    # Backward passes are for non-finite losses as well: the other processes wait for this one in gatherings.
+    # The backward pass also runs for a non-finite loss, because the other processes wait in collective operations.
     (losses.total * share.weight).backward()  # type: ignore[no-untyped-call]
-    named = {"loss": losses.total.detach(), **losses.watched}
+    named = {"loss": losses.total.detach(), **losses.metrics}
     means = torch.stack([value.float() for value in named.values()]) * share.weight
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     share.processes.sum_([*gradients, means])
     norm = nn.utils.clip_grad_norm_(model.parameters(), max_gradient_norm)
     accepted = means[0].isfinite() & norm.isfinite()
-    # What torch.amp.GradScaler sets: the fused Adam skips the step where it is 1.
+    # The fused Adam skips the step if this is 1; `torch.amp.GradScaler` also sets it.
     optimizer.found_inf = (~accepted).float()  # type: ignore[attr-defined]
     optimizer.step()
-    return Outcome(accepted, dict(zip(named, means.unbind(), strict=True)))
+    return UpdateResult(accepted, dict(zip(named, means.unbind(), strict=True)))

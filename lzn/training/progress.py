@@ -1,24 +1,24 @@
-"""How far a training is: what a checkpoint has to hold beside tensors."""
+"""The progress of a training: the part of a checkpoint that is not tensors."""
 
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzn.training.tally import Totals
+from lzn.training.totals import Totals
 
 
 class TrainingDivergedError(RuntimeError):
-    """Too many steps in a row had a non-finite loss."""
+    """The loss was not finite in too many steps in a row, or in all steps."""
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Means of the watched values over the steps since the last point.
+    """Means of the loss and the metrics over the steps since the last point.
 
     Attributes:
-        step: finished steps.
+        step: number of finished steps.
         values: means by name.
-        unix_time: seconds, when the point was made; not part of the result, which is the same in every repetition.
+        unix_time: time of the point in seconds; it is not part of the reproducible result.
     """
 
     step: int
@@ -28,14 +28,14 @@ class CurvePoint:
 
 @dataclass
 class Progress:
-    """Finished steps, the curve, and the totals of the steps as they were last read from the device."""
+    """The number of finished steps, the curve, and the totals when they were last read from the device."""
 
     step: int = 0
     totals: Totals = field(default_factory=Totals)
     curve: list[CurvePoint] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values that `from_state_dict` takes."""
+        """Return plain values for `from_state_dict`."""
         return {
             "step": self.step,
             "totals": vars(self.totals),
@@ -44,24 +44,24 @@ class Progress:
 
     @staticmethod
     def from_state_dict(state: dict[str, Any]) -> "Progress":
-        """The progress that `state_dict` described."""
+        """Build the progress from the result of `state_dict`."""
         curve = [CurvePoint(**point) for point in state["curve"]]
         return Progress(step=state["step"], totals=Totals(**state["totals"]), curve=curve)
 
-    def check(self, *, max_bad_steps: int) -> None:
-        """See to it that the training does not diverge.
+    def raise_if_diverged(self, *, max_bad_steps: int) -> None:
+        """Check that the training has not diverged.
 
         Raises:
-            TrainingDivergedError: ``max_bad_steps`` in a row were skipped.
+            TrainingDivergedError: ``max_bad_steps`` steps in a row were skipped.
         """
         if self.totals.max_bad_in_a_row >= max_bad_steps:
             raise TrainingDivergedError(
-                f"the loss was not finite in {max_bad_steps} steps in a row, by step {self.step}; lower the "
-                "learning rates or lengthen warmup_steps, then start again"
+                f"the loss was not finite in {max_bad_steps} steps in a row, up to step {self.step}; lower the "
+                "learning rates or increase warmup_steps, then start again"
             )
 
     def add_point(self) -> None:
-        """Add a point to the curve, if any step since the last one was not skipped."""
+        """Add a point to the curve, unless all steps since the last point were skipped."""
         totals = self.totals
         if not totals.num_summed:
             return

@@ -1,4 +1,4 @@
-"""How long and how fast to train: the hyperparameters that all of the paper's runs have (method section 6)."""
+"""The hyperparameters of a training run (method section 6)."""
 
 import math
 from collections.abc import Mapping
@@ -8,21 +8,23 @@ from typing import ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSchedule:
-    """Numbers of a training run.
+    """Hyperparameters of a training run.
 
     Attributes:
-        num_steps: training steps ("iterations").
-        batch_size: global batch.
-        learning_rates: Adam's learning rate of each of the model's children, by its name (``decoder``, ...).
-        warmup_steps: the learning rate rises linearly over these from ``lr / warmup_steps``.
+        num_steps: number of training steps ("iterations").
+        batch_size: number of samples of the global batch.
+        learning_rates: Adam's learning rate of each child of the model, by its name (``decoder``, ...).
+        warmup_steps: number of steps in which the learning rate rises linearly from ``lr / warmup_steps``.
         ema_decay: final decay of the exponential moving average.
         max_gradient_norm: the norm over all parameters is clipped to this.
-        random_flips: mirror images horizontally at random.
-        freeze_after: steps after which a child of the model is frozen, by its name.
-        log_every: losses are averaged and reported over this many steps.
-        checkpoint_every: a checkpoint is saved every so many steps.
-        snapshot_steps: after these numbers of finished steps the averaged weights are handed out, to be kept.
-        max_bad_steps: this many steps with a non-finite loss in a row end the run, at the next of ``log_every``.
+        random_flips: whether images are flipped horizontally at random.
+        freeze_after: number of steps after which a child of the model is frozen, by its name.
+        log_every: number of steps of a point of the curve, which is a mean over them. The host synchronises with the
+            device only every ``log_every`` steps and at checkpoints.
+        checkpoint_every: number of steps between checkpoints.
+        snapshot_steps: numbers of finished steps after which the averaged weights are passed to ``on_snapshot``.
+        max_bad_steps: number of steps in a row with a non-finite loss that end the run. They are found when the host
+            synchronises, and have no effect on the parameters.
 
     Raises:
         ValueError: a number is out of range.
@@ -61,17 +63,17 @@ class TrainingSchedule:
                 raise ValueError(f"learning_rates.{child} must be positive and finite, got {rate}")
         unknown = sorted(set(self.freeze_after) - set(self.learning_rates))
         if unknown:
-            raise ValueError(f"freeze_after names {unknown}, which have no learning rate")
+            raise ValueError(
+                f"freeze_after contains {unknown}, which have no learning rate in learning_rates"
+            )
         outside = [step for step in self.snapshot_steps if not 1 <= step <= self.num_steps]
         if outside:
-            raise ValueError(
-                f"snapshot_steps must lie in [1, {self.num_steps}], the run's steps, got {outside}"
-            )
+            raise ValueError(f"snapshot_steps must lie in [1, num_steps={self.num_steps}], got {outside}")
 
     def warmup_factor(self, step: int) -> float:
-        """Factor of the learning rates at ``step`` (from 0)."""
+        """Return the factor of the learning rates at ``step`` (from 0)."""
         return min(1.0, (step + 1) / self.warmup_steps)
 
     def is_due(self, step: int, *, every: int) -> bool:
-        """Is it time, after ``step`` finished steps, for what happens every so many steps and after the last?"""
+        """Return whether ``step`` finished steps are a multiple of ``every``, or all steps."""
         return step % every == 0 or step == self.num_steps

@@ -1,4 +1,4 @@
-"""The state of a training: all that changes from step to step, saved in checkpoints and restored from them."""
+"""The state of a training: everything that changes from step to step, saved in checkpoints."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,31 +9,31 @@ from torch import nn
 from lzn.base.parallel import Processes
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.ema import ExponentialMovingAverage
-from lzn.training.optimisation import Outcome, build_optimizer
+from lzn.training.optimisation import UpdateResult, build_optimizer
 from lzn.training.progress import Progress
 from lzn.training.schedule import TrainingSchedule
-from lzn.training.tally import Tally
+from lzn.training.totals import DeviceTotals
 
 
 @dataclass
 class TrainingState:
-    """Model, optimiser, averages and progress; all processes that train together have the same."""
+    """Model, optimiser, averages and progress; the same in all training processes."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     ema: ExponentialMovingAverage
     progress: Progress
-    tally: Tally
+    device_totals: DeviceTotals
     device: torch.device | str
 
     @staticmethod
     def new(
         model: nn.Module, schedule: TrainingSchedule, processes: Processes, *, device: torch.device | str
     ) -> "TrainingState":
-        """The state before the first step, with the first process's weights; ``model`` is on ``device``.
+        """Build the state before the first step, with the weights of process 0; ``model`` is on ``device``.
 
         Raises:
-            ValueError: the schedule does not fit the model.
+            ValueError: the schedule does not match the model.
         """
         optimizer = build_optimizer(model, schedule)
         processes.copy_from_first_([*model.parameters(), *model.buffers()])
@@ -43,35 +43,35 @@ class TrainingState:
             optimizer=optimizer,
             ema=ExponentialMovingAverage(model, decay=schedule.ema_decay),
             progress=progress,
-            tally=Tally(progress.totals, device=device),
+            device_totals=DeviceTotals(progress.totals, device=device),
             device=device,
         )
 
-    def finish_step(self, outcome: Outcome | None) -> None:
-        """Move the averages and count the step, on the device: nothing waits for it."""
-        if outcome is not None:
-            self.ema.update(self.model, accepted=outcome.accepted)
-        self.tally.count(outcome)
+    def finish_step(self, result: UpdateResult | None) -> None:
+        """Update the averages and count the step, without synchronisation with the device."""
+        if result is not None:
+            self.ema.update(self.model, accepted=result.accepted)
+        self.device_totals.count(result)
         self.progress.step += 1
 
     def read_totals(self, schedule: TrainingSchedule) -> None:
-        """Bring the progress up to date, which waits for the device, and add a point to the curve where one is due.
+        """Read the totals from the device, and add a point to the curve if it is due.
 
         Raises:
-            TrainingDivergedError: ``schedule.max_bad_steps`` in a row were skipped.
+            TrainingDivergedError: ``schedule.max_bad_steps`` steps in a row were skipped.
         """
-        self.progress.totals = self.tally.read()
-        self.progress.check(max_bad_steps=schedule.max_bad_steps)
+        self.progress.totals = self.device_totals.read()
+        self.progress.raise_if_diverged(max_bad_steps=schedule.max_bad_steps)
         if schedule.is_due(self.progress.step, every=schedule.log_every):
             self.progress.add_point()
             self.progress.totals = replace(self.progress.totals, num_summed=0, sums={})
-            self.tally.restart_sums()
+            self.device_totals.restart_sums()
 
     def save(self, checkpoints: CheckpointFolder) -> None:
-        """Write the newest checkpoint, of the totals that were read last.
+        """Save a checkpoint, with the totals of the last `read_totals`.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the checkpoint cannot be written.
         """
         content = {
             "model": self.model.state_dict(),
@@ -82,12 +82,12 @@ class TrainingState:
         checkpoints.save(self.progress.step, content)
 
     def restore(self, checkpoints: CheckpointFolder, processes: Processes) -> None:
-        """Take over the newest checkpoint that the first process finds to be whole, if it finds one.
+        """Load the newest good checkpoint that process 0 finds, if there is one; the others read the same file.
 
-        It may have been written by any number of processes. The others read the same file.
+        Any number of processes can have written it.
 
         Raises:
-            OSError: the others do not find it: the folder is not on a file system that all share.
+            OSError: another process cannot read it, because the folder is not on a shared file system.
         """
         content = self._newest(checkpoints, processes)
         if content is None:
@@ -96,7 +96,7 @@ class TrainingState:
         self.optimizer.load_state_dict(content["optimizer"])
         self.ema.load_state_dict(content["ema"])
         self.progress = Progress.from_state_dict(content["progress"])
-        self.tally = Tally(self.progress.totals, device=self.device)
+        self.device_totals = DeviceTotals(self.progress.totals, device=self.device)
 
     def _newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
         content = checkpoints.load_newest(device=self.device) if processes.is_first else None

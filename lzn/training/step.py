@@ -1,4 +1,4 @@
-"""What a case study gives to the training loop: a function of (model, batch, random) that returns losses."""
+"""The interface between a case study and the training loop: a function of (model, batch, random) to losses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,14 +14,12 @@ Model_contra = TypeVar("Model_contra", bound=nn.Module, contravariant=True)
 
 @dataclass(frozen=True)
 class Batch:
-    """Images (b, c, h, w) in [-1, 1] and their labels (b,).
-
-    Where views are made as images are loaded, ``images`` are those: (b, views, c, h, w).
+    """The samples of a batch that this process holds.
 
     Attributes:
-        images: of the samples that this process holds.
-        labels: of the same.
-        share: which rows of the global batch they are.
+        images: (b, c, h, w) in [-1, 1]; (b, views, c, h, w) if views are made at loading.
+        labels: int64 (b,).
+        share: the rows of the global batch that these samples are.
     """
 
     images: Tensor
@@ -30,23 +28,23 @@ class Batch:
 
     @staticmethod
     def whole(images: Tensor, labels: Tensor) -> "Batch":
-        """A global batch in one process."""
+        """Build a global batch in one process."""
         return Batch(images, labels, BatchShare.whole(len(images)))
 
 
 @dataclass(frozen=True)
 class Losses:
-    """The scalar to minimise, and named scalars to watch (detached): means over the samples of a batch."""
+    """The scalar to minimise, and detached scalars for the curve by name; means over the samples of a batch."""
 
     total: Tensor
-    watched: Mapping[str, Tensor] = field(default_factory=dict)
+    metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class TrainingStep(Protocol[Model_contra]):
-    """One training step of a study; all of its randomness comes from ``random``, but for dropout's."""
+    """The training step of a study; its random numbers come from ``random``, except those of dropout."""
 
     def __call__(self, model: Model_contra, batch: Batch, random: BatchRandom) -> Losses:
-        """Losses of ``model`` on ``batch``: means over the samples that this process holds.
+        """Compute the losses of ``model`` on ``batch``, means over the samples that this process holds.
 
-        Whatever these samples are, all processes gather the same things in the same order.
+        All processes must call the same collective operations in the same order, for any samples.
         """

@@ -1,23 +1,23 @@
-"""Sums over training steps that are kept on the device, and read only now and then: reading waits for the device."""
+"""Sums over training steps on the device; only reading them synchronises with the device."""
 
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from lzn.training.optimisation import Outcome
+from lzn.training.optimisation import UpdateResult
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a `Tally` holds, as numbers.
+    """The content of a `DeviceTotals` as numbers.
 
     Attributes:
-        num_skipped: skipped steps since the run's start.
-        num_bad_in_a_row: skipped steps since the last one that was not.
-        max_bad_in_a_row: the most of them in a row so far.
-        num_summed: steps whose values are in the sums.
-        sums: of the values by name.
+        num_skipped: number of skipped steps since the start of the run.
+        num_bad_in_a_row: number of skipped steps since the last accepted one.
+        max_bad_in_a_row: largest ``num_bad_in_a_row`` since the start of the run.
+        num_summed: number of steps in the sums.
+        sums: sums of the values by name.
     """
 
     num_skipped: int = 0
@@ -27,8 +27,8 @@ class Totals:
     sums: dict[str, float] = field(default_factory=dict)
 
 
-class Tally:
-    """Counts steps and adds up their values, in float64 on the device."""
+class DeviceTotals:
+    """Counts steps and adds their values, in float64 on the device."""
 
     def __init__(self, totals: Totals, *, device: torch.device | str) -> None:
         def on_device(number: float) -> Tensor:
@@ -40,20 +40,20 @@ class Tally:
         self.num_summed = on_device(totals.num_summed)
         self.sums = {name: on_device(value) for name, value in totals.sums.items()}
 
-    def count(self, outcome: Outcome | None) -> None:
-        """Count a step; None is one that was skipped before it had values."""
+    def count(self, result: UpdateResult | None) -> None:
+        """Count a step; None is a step that was skipped before it had values."""
         accepted = torch.zeros_like(self.num_summed)
-        if outcome is not None:
-            accepted = outcome.accepted.double()
-            for name, value in outcome.values.items():
-                self._add(name, torch.where(outcome.accepted, value.double(), 0.0))
+        if result is not None:
+            accepted = result.accepted.double()
+            for name, value in result.values.items():
+                self._add(name, torch.where(result.accepted, value.double(), 0.0))
         self.num_summed += accepted
         self.num_skipped += 1 - accepted
         self.num_bad_in_a_row = (self.num_bad_in_a_row + 1) * (1 - accepted)
         self.max_bad_in_a_row = torch.maximum(self.max_bad_in_a_row, self.num_bad_in_a_row)
 
     def read(self) -> Totals:
-        """The numbers, once the device has computed them."""
+        """Return the numbers; this synchronises with the device."""
         counts = [self.num_skipped, self.num_bad_in_a_row, self.max_bad_in_a_row, self.num_summed]
         numbers = torch.stack([*counts, *self.sums.values()]).tolist()
         skipped, bad_in_a_row, max_bad_in_a_row, summed = (int(number) for number in numbers[: len(counts)])
@@ -61,7 +61,7 @@ class Tally:
         return Totals(skipped, bad_in_a_row, max_bad_in_a_row, summed, sums)
 
     def restart_sums(self) -> None:
-        """Begin the next mean."""
+        """Set the sums to zero for the next point of the curve."""
         self.num_summed = torch.zeros_like(self.num_summed)
         self.sums = {}
 
