@@ -5,33 +5,34 @@
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-SIZE_PARAMS := params.yaml
-SIZES := . scales/fashion scales/paper
+SIZE ?=
+IN_FORCE = $(shell sed -n 's/^size: *\([^ ]*\).*/\1/p' params.yaml)
 UI_PORT ?= 5000
 RUN ?= joint
-SIZE ?= digits
 SERVE_PORT ?= 5001
 WORKERS ?= 1
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(VENV)/installed  ## run the pipeline (dvc repro) and print what became of the paper's claims
-	python -m pipelines.check $(SIZE_PARAMS)
+repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the size in force, or of SIZE=fashion, and print the verdict on each claim
+	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
+	python -m pipelines.check params.yaml
 	dvc repro
-	@cat outputs/digits/tables/claims.md
-	@echo "Report: outputs/digits/report/index.html    Tables: outputs/digits/tables/tables.md    Runs: make ui"
+	@cat outputs/$(IN_FORCE)/tables/claims.md
+	@echo "Report: outputs/$(IN_FORCE)/report/index.html    Tables: outputs/$(IN_FORCE)/tables/tables.md    Runs: make ui"
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
-	python -m pipelines.check $(SIZE_PARAMS)
+	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
+	python -m pipelines.check params.yaml
 	python -m pipelines.local
 
 plan: $(VENV)/installed  ## print what each size would run: its DAG, networks and estimated GPU hours
-	python -m pipelines.plan $(SIZES:%=%/dvc.yaml)
+	python -m pipelines.plan params.yaml sizes/*.yaml
 
 dry: $(VENV)/installed  ## check each size's parameters, and list the commands of its DAG
-	python -m pipelines.check $(SIZES:%=%/params.yaml)
-	@for size in $(SIZES); do dvc repro --dry --force $$size/dvc.yaml || exit 1; done
+	python -m pipelines.check params.yaml sizes/*.yaml
+	python -m pipelines.dry params.yaml sizes/*.yaml
 
 test: $(VENV)/installed  ## run the tests
 	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/services tests
@@ -67,10 +68,10 @@ ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
 
 serve: export MLFLOW_TRACKING_URI := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 serve: $(VENV)/installed  ## register the run RUN=joint and serve it on http://127.0.0.1:$(SERVE_PORT)
-	lzn register $(RUN) --size $(SIZE)
+	lzn register $(RUN) --size $(or $(SIZE),$(IN_FORCE))
 	@echo "Requests: POST http://127.0.0.1:$(SERVE_PORT)/invocations    Stop with Ctrl-C"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow models serve --env-manager local --host 127.0.0.1 --port $(SERVE_PORT) \
-		--model-uri models:/lzn-$(SIZE)-$(firstword $(subst :, ,$(RUN)))@champion
+		--model-uri models:/lzn-$(or $(SIZE),$(IN_FORCE))-$(firstword $(subst :, ,$(RUN)))@champion
 
 stack: $(VENV)/services  ## start PostgreSQL, S3, MLflow, Prefect and WORKERS=1 workers on this machine (see infra/README.md)
 	@python -m infra.stack up --workers $(WORKERS)

@@ -1,7 +1,7 @@
 """How long the runs of a size train on this machine: the time of a step, measured, times their number.
 
-python -m stages.prepare --params scales/fashion/params.yaml --run fashion
-python -m benchmarks.run_times scales/fashion/params.yaml [--runs rf joint]
+make repro SIZE=fashion
+python -m benchmarks.run_times sizes/fashion.yaml [--runs rf joint]
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from lzn.data.prepared import read_description, read_split
-from lzn.training import train
+from lzn.training import TrainingCallbacks, train
 from pipelines.check import Params, read_params
 from stages.runtime.outputs import OutputPaths
 
@@ -36,7 +36,7 @@ def seconds_a_step(params: Params, name: str) -> float:
         replace(run.training, num_steps=NUM_STEPS, snapshot_steps=()),
         seed=run.seed,
         views=run.build_views(),
-        on_step=lambda step: times.append(time.perf_counter()),
+        callbacks=TrainingCallbacks(on_step=lambda step: times.append(time.perf_counter())),
     )
     times = times[NUM_LEFT_OUT:]
     return median(after - before for before, after in pairwise(times))

@@ -23,7 +23,7 @@ from benchmarks.plain import seconds_of_plain_steps
 from benchmarks.reports import Finding, Report, print_row
 from lzn.data import ImageSet
 from lzn.runs.configuration import GenerationRun, JointRun
-from lzn.training import train
+from lzn.training import TrainingCallbacks, train
 from pipelines.check import read_params
 
 _WIDTHS = (28, 8, 12, 12, 10, 20)
@@ -60,7 +60,7 @@ class Case:
         return run.model_copy(update={"training": training})
 
 
-FASHION, PAPER = "scales/fashion/params.yaml", "scales/paper/params.yaml"
+FASHION, PAPER = "sizes/fashion.yaml", "sizes/paper.yaml"
 CASES = {
     "digits_128": Case("params.yaml", "rf_lzn", 128, 41, 6, 1.5),
     "digits_1024": Case("params.yaml", "rf_lzn", 1024, 9, 2, 5.0),
@@ -115,7 +115,7 @@ def our_speed(case: Case) -> Speed:
         run.training,
         seed=run.seed,
         compute=run.compute,
-        on_step=watch.end,
+        callbacks=TrainingCallbacks(on_step=watch.end),
     )
     if result.num_skipped_steps:
         raise RuntimeError(f"{result.num_skipped_steps} steps had a loss that is not finite")

@@ -1,9 +1,10 @@
 """What a size would run: its DAG, and for each run its networks' size and its estimated cost.
 
-python -m pipelines.plan [dvc.yaml scales/paper/dvc.yaml ...]
+python -m pipelines.plan [params.yaml sizes/paper.yaml ...]
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from lzn.base.sections import ParamsError
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
 from pipelines.check import Params, read_params
 from pipelines.dag import read_dependencies
+from pipelines.dry import project_at
+from pipelines.sizes import PARAMS_FILE
 
 NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
 """Classes of the data sets that have them; a folder's are counted as one before it is looked at."""
@@ -62,15 +65,16 @@ def count_parts(run: AnyRun, num_classes: int) -> dict[str, int]:
     return {name: count_parameters(part) for name, part in model.named_children()}
 
 
-def plan_of(dvc_file: Path) -> str:
-    """The plan of the size whose dvc.yaml this is, as text.
+def plan_of(params_file: Path) -> str:
+    """Return the plan of the size with these parameters as text.
 
     Raises:
         ParamsError: its params.yaml is wrong. DvcException: the pipeline is.
     """
-    params = read_params(dvc_file.with_name("params.yaml"))
-    stages = read_dependencies([str(dvc_file)])
-    lines = [f"Size {params.size} ({dvc_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
+    params = read_params(params_file)
+    with project_at(params_file) as folder, contextlib.chdir(folder):
+        stages = read_dependencies()
+    lines = [f"Size {params.size} ({params_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
     lines += ["Stages, each row after the rows above it:", *_rows_of_stages(stages), ""]
     lines += ["Runs:", *_aligned([list(HEADINGS), *_rows_of_runs(params)])]
     lines += ["", COST_REMARK]
@@ -135,7 +139,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def main() -> None:
     """Print the plans of the sizes named on the command line."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.plan", description=__doc__.partition("\n")[0])
-    parser.add_argument("files", type=Path, nargs="*", default=[Path("dvc.yaml")], help="dvc.yaml files")
+    parser.add_argument("files", type=Path, nargs="*", default=[PARAMS_FILE], help="parameter files")
     try:
         print("\n\n".join(plan_of(file) for file in parser.parse_args().files))
     except (ParamsError, DvcException) as error:

@@ -33,7 +33,7 @@ class Resources(Section):
 def resources_of(params_content: Mapping[str, Any], stage_name: str) -> Resources:
     """A stage's resources in the content of a parameter file: its own, else those of its family, else the default.
 
-    ``stage_name`` is DVC's, with or without the file: ``train@rf``, ``scales/paper/dvc.yaml:train@rf``, ``tables``.
+    ``stage_name`` is DVC's: ``train@rf``.
 
     Raises:
         ParamsError: there is none of the three, or it is wrong.

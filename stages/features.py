@@ -11,7 +11,7 @@ from lzn.data import ImageSet, dequantise
 from lzn.data.prepared import read_description, read_split
 from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
-from lzn.training import ClassifierModel, cross_entropy_step, train
+from lzn.training import ClassifierModel, TrainingCallbacks, cross_entropy_step, train
 from stages.feature_extraction.comparison import read_comparison
 from stages.feature_extraction.networks import (
     ClassifierFeatures,
@@ -65,7 +65,7 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
             params.training,
             seed=params.seed,
             device=call.device,
-            on_step=lambda step: bar.update(step - bar.n),
+            callbacks=TrainingCallbacks(on_step=lambda step: bar.update(step - bar.n)),
         )
     classifier = model.classifier.eval()
     folder = call.outputs.folder("features", call.item)

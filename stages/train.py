@@ -24,6 +24,7 @@ from lzn.runs.configuration import AnyRun
 from lzn.runs.curves import mean_curve, read_curve, write_curve
 from lzn.runs.trained import TrainedConfiguration
 from lzn.training import (
+    TrainingCallbacks,
     CheckpointFolder,
     TrainingDivergedError,
     TrainingInterruptedError,
@@ -159,10 +160,12 @@ def _train(
         views=run.build_views(),
         processes=processes,
         checkpoints=checkpoints,
-        on_snapshot=recorder.at_snapshot,
-        on_step=recorder.at_step,
-        on_checkpoint=recorder.at_checkpoint,
-        should_stop=stop,
+        callbacks=TrainingCallbacks(
+            on_snapshot=recorder.at_snapshot,
+            on_step=recorder.at_step,
+            on_checkpoint=recorder.at_checkpoint,
+            should_stop=stop,
+        ),
     )
     recorder.finished(model, result)
 

@@ -70,13 +70,13 @@ class JointStep:
             arrival.target_log_probability, num_skipped_steps=self.alignment.num_skipped_steps, log=False
         )
         arrived = nearest_anchor(arrival.points.detach(), anchors.detach()) == batch.labels
-        watched = {"alignment": alignment.detach(), "alignment_accuracy": arrived.float().mean()}
+        metrics = {"alignment": alignment.detach(), "alignment_accuracy": arrived.float().mean()}
         total = self.alignment.weight * alignment
         if model.decoder is not None:
             rectified_flow = flow_input.loss(model.decoder, latents, batch.labels)
-            watched["rectified_flow"] = rectified_flow.detach()
+            metrics["rectified_flow"] = rectified_flow.detach()
             total = total + rectified_flow
-        return Losses(total, watched)
+        return Losses(total, metrics)
 
 
 @torch.no_grad()

@@ -89,7 +89,7 @@ class TrainingState:
         Raises:
             OSError: another process cannot read it, because the folder is not on a shared file system.
         """
-        content = self._newest(checkpoints, processes)
+        content = self._load_newest(checkpoints, processes)
         if content is None:
             return
         self.model.load_state_dict(content["model"])
@@ -98,7 +98,7 @@ class TrainingState:
         self.progress = Progress.from_state_dict(content["progress"])
         self.device_totals = DeviceTotals(self.progress.totals, device=self.device)
 
-    def _newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
+    def _load_newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
         content = checkpoints.load_newest(device=self.device) if processes.is_first else None
         found = -1 if content is None else content["progress"]["step"]
         step = torch.tensor([found], device=self.device)

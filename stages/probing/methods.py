@@ -25,7 +25,7 @@ from lzn.metrics import (
 )
 from lzn.runs.configuration import RepresentationRun
 from lzn.studies import BatchRepresentation, represent_images
-from lzn.training.feeding import training_batches
+from lzn.training.batches import training_batches
 
 Accuracies = dict[str, float]
 """``top1``, and ``top5`` where there are more than five classes."""

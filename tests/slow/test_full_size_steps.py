@@ -24,7 +24,7 @@ from lzn.data import ImageSet, SimCLRViews
 from lzn.flow import DPMSolver, Euler
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 from lzn.studies import GenerationStep, GenerativeModel, LatentDraw, RepresentationModel, RepresentationStep
-from lzn.training import Compute, TrainingSchedule, train
+from lzn.training import Compute, TrainingCallbacks, TrainingSchedule, train
 
 pytestmark = pytest.mark.slow
 
@@ -137,7 +137,7 @@ def test_resnet_50_steps_on_two_views_and_from_the_second_step_on_as_a_whole() -
         schedule(num_steps=2, encoder=8e-4),
         seed=0,
         views=SimCLRViews(),
-        on_step=look,
+        callbacks=TrainingCallbacks(on_step=look),
     )
     assert result.num_skipped_steps == 0
     assert all(math.isfinite(point.values["loss"]) for point in result.curve)

@@ -85,7 +85,7 @@ def test_the_loss_is_the_formula(latents: bool, num_classes: int) -> None:
     losses = step_of(model)(model, BATCH, draws_for(6, 7))
     # float32 networks, and float32 latents with 1e-6.
     assert losses.total.item() == pytest.approx(literal_loss(model, 7), rel=1e-5)
-    assert not losses.watched
+    assert not losses.metrics
 
 
 def decoder_inputs(model: Any, step: Callable[..., Any]) -> tuple[Any, ...]:

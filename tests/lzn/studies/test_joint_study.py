@@ -46,7 +46,7 @@ def latents_of_step(model: JointModel, seed: int) -> Tensor:
 
 def test_the_alignment_is_the_formula_with_the_batchs_class_frequencies_as_weights() -> None:
     model = tiny_joint()
-    watched = STEP(model, BATCH, draws_for(6, 5)).watched
+    metrics = STEP(model, BATCH, draws_for(6, 5)).metrics
     frequencies = torch.tensor([1 / 6, 1 / 6, 4 / 6])  # labels 0, 2, 2, 1, 2, 2
     arrival = solve(
         latents_of_step(model, 5),
@@ -57,9 +57,9 @@ def test_the_alignment_is_the_formula_with_the_batchs_class_frequencies_as_weigh
     )
     expected = alignment(arrival.log_probability, BATCH.labels, num_skipped_steps=2, log=False)
     # The accuracy asked of float32 flows.
-    assert watched["alignment"].item() == pytest.approx(expected.item(), rel=1e-4)
+    assert metrics["alignment"].item() == pytest.approx(expected.item(), rel=1e-4)
     nearest = torch.cdist(arrival.points, model.label_anchors.points.double()).argmin(dim=1)
-    assert watched["alignment_accuracy"].item() == pytest.approx(
+    assert metrics["alignment_accuracy"].item() == pytest.approx(
         (nearest == BATCH.labels).double().mean().item()
     )
 
@@ -74,7 +74,7 @@ def test_uniform_weights_would_give_another_alignment() -> None:
         num_skipped_steps=2,
         log=False,
     )
-    assert abs(STEP(model, BATCH, draws_for(6, 5)).watched["alignment"].item() - uniform.item()) > 1e-2
+    assert abs(STEP(model, BATCH, draws_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
 
 
 def test_the_rectified_flow_loss_is_that_of_case_study_1_with_labels() -> None:
@@ -83,23 +83,23 @@ def test_the_rectified_flow_loss_is_that_of_case_study_1_with_labels() -> None:
     generative.decoder.load_state_dict(joint.decoder.state_dict())
     losses = STEP(joint, BATCH, draws_for(6, 5))
     alone = GenerationStep(DRAW)(generative, BATCH, draws_for(6, 5)).total
-    assert torch.equal(losses.watched["rectified_flow"], alone.detach())
+    assert torch.equal(losses.metrics["rectified_flow"], alone.detach())
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.25])
 def test_the_loss_is_the_sum_of_both_with_the_alignments_weight(weight: float) -> None:
     losses = replace(STEP, alignment=replace(ALIGNMENT, weight=weight))(tiny_joint(), BATCH, draws_for(6, 5))
-    watched = losses.watched
-    expected = weight * watched["alignment"].item() + watched["rectified_flow"].item()
+    metrics = losses.metrics
+    expected = weight * metrics["alignment"].item() + metrics["rectified_flow"].item()
     assert losses.total.item() == pytest.approx(expected, rel=1e-6)
-    assert not any(value.requires_grad for value in watched.values())
+    assert not any(value.requires_grad for value in metrics.values())
 
 
 def test_without_a_decoder_the_loss_is_the_alignment_alone_with_the_same_latents() -> None:
     with_decoder = STEP(tiny_joint(), BATCH, draws_for(6, 5))
     without = STEP(tiny_joint(generate=False), BATCH, draws_for(6, 5))
-    assert without.watched.keys() == {"alignment", "alignment_accuracy"}
-    assert torch.equal(without.total.detach(), with_decoder.watched["alignment"])
+    assert without.metrics.keys() == {"alignment", "alignment_accuracy"}
+    assert torch.equal(without.total.detach(), with_decoder.metrics["alignment"])
 
 
 def test_gradients_reach_encoder_label_anchors_and_decoder() -> None:

@@ -65,7 +65,7 @@ def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itsel
     # The accuracy asked of float32 flows.
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-4)
     nearest = torch.cdist(arrival.points, anchors_view2).argmin(dim=1)
-    assert losses.watched["alignment_accuracy"].item() == pytest.approx(
+    assert losses.metrics["alignment_accuracy"].item() == pytest.approx(
         (nearest == own).double().mean().item()
     )
 

@@ -18,6 +18,7 @@ from lzn.training import (
     Batch,
     CheckpointFolder,
     Losses,
+    TrainingCallbacks,
     TrainingInterruptedError,
     TrainingResult,
     TrainingSchedule,
@@ -145,10 +146,12 @@ def train_toy(
             seed=0,
             processes=processes,
             checkpoints=checkpoints,
-            on_step=on_step,
-            on_snapshot=lambda step, weights: reports.append(f"snapshot {step}"),
-            on_checkpoint=lambda curve: reports.append(f"checkpoint {len(curve)}"),
-            should_stop=lambda: is_last and finished[0] == stop_after,
+            callbacks=TrainingCallbacks(
+                on_step=on_step,
+                on_snapshot=lambda step, weights: reports.append(f"snapshot {step}"),
+                on_checkpoint=lambda curve: reports.append(f"checkpoint {len(curve)}"),
+                should_stop=lambda: is_last and finished[0] == stop_after,
+            ),
         )
     except TrainingInterruptedError as interruption:
         return str(interruption)
@@ -163,7 +166,7 @@ def train_toy_with_bad_gradient(processes: Processes) -> Trained:
     def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
         losses = good(model, batch, random)
         if good.calls == 5 and processes.rank == processes.count - 1:
-            return Losses(losses.total + (0 * model.head.weight).sum().sqrt(), losses.watched)
+            return Losses(losses.total + (0 * model.head.weight).sum().sqrt(), losses.metrics)
         return losses
 
     return trained(model, train(model, step, toy_images(), toy_schedule(), seed=0, processes=processes))

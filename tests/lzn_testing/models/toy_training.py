@@ -12,7 +12,15 @@ from torch.nn import functional
 from lzn.base.randomness import BatchRandom
 from lzn.data import ImageSet
 from lzn.networks import SampleDropout
-from lzn.training import Batch, Losses, TrainingResult, TrainingSchedule, train
+from lzn.training import (
+    Batch,
+    CheckpointFolder,
+    Losses,
+    TrainingCallbacks,
+    TrainingResult,
+    TrainingSchedule,
+    train,
+)
 
 SCHEDULE = TrainingSchedule(
     num_steps=13,
@@ -51,8 +59,8 @@ class ToyStep:
         logits = model.head(model.encoder(noisy))
         factor = self.loss_factors.get(self.calls, 1.0)
         self.calls += 1
-        watched = {"mean_logit": logits.detach().mean()}
-        return Losses(factor * functional.cross_entropy(logits, batch.labels), watched)
+        metrics = {"mean_logit": logits.detach().mean()}
+        return Losses(factor * functional.cross_entropy(logits, batch.labels), metrics)
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,20 @@ def run_toy(
     *,
     schedule: TrainingSchedule = SCHEDULE,
     seed: int = 0,
-    **settings: Any,
+    num_workers: int = 0,
+    checkpoints: CheckpointFolder | None = None,
+    **callbacks: Any,
 ) -> Outcome:
-    """Train a fresh toy model; ``settings`` are passed on to `train`."""
+    """Train a new toy model; ``callbacks`` are the attributes of `TrainingCallbacks`."""
     model = toy_model()
-    return outcome_of(model, train(model, step or ToyStep(), toy_images(), schedule, seed=seed, **settings))
+    result = train(
+        model,
+        step or ToyStep(),
+        toy_images(),
+        schedule,
+        seed=seed,
+        num_workers=num_workers,
+        checkpoints=checkpoints,
+        callbacks=TrainingCallbacks(**callbacks),
+    )
+    return outcome_of(model, result)

@@ -13,7 +13,7 @@ from lzn.base.sections import read_yaml, validate
 from lzn.data.prepared import read_split
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
-from lzn.training import train
+from lzn.training import TrainingCallbacks, train
 from lzn_testing import PROJECT
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
@@ -68,8 +68,10 @@ def write_run(name: str, *, seeds: Sequence[int] = (0,), num_steps: int = 0) -> 
                 data,
                 run.training,
                 seed=seed,
-                on_snapshot=lambda step, weights, to=snapshots: save_tensors(
-                    weights, to / f"step_{step:09d}.safetensors"
+                callbacks=TrainingCallbacks(
+                    on_snapshot=lambda step, weights, to=snapshots: save_tensors(
+                        weights, to / f"step_{step:09d}.safetensors"
+                    )
                 ),
             )
         write_trained(folder, configuration, model)
