@@ -24,8 +24,8 @@ from lzn.runs.configuration import AnyRun
 from lzn.runs.curves import mean_curve, read_curve, write_curve
 from lzn.runs.trained import TrainedConfiguration
 from lzn.training import (
-    TrainingCallbacks,
     CheckpointFolder,
+    TrainingCallbacks,
     TrainingDivergedError,
     TrainingInterruptedError,
     TrainingStep,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lzn.networks.recomputation import RecomputableBlock, recomputable
-from lzn.training import CheckpointFolder, Compute, TrainingInterruptedError, train
+from lzn.training import CheckpointFolder, Compute, TrainingCallbacks, TrainingInterruptedError, train
 
 pytestmark = pytest.mark.slow
 
@@ -47,8 +47,9 @@ def test_a_compiled_training_with_dropout_resumes_bit_for_bit(tmp_path: Path) ->
             toy_model(),
             COMPILED,
             checkpoints=folder,
-            on_step=lambda step: finished.__setitem__(0, step),
-            should_stop=lambda: finished[0] == 6,
+            callbacks=TrainingCallbacks(
+                on_step=lambda step: finished.__setitem__(0, step), should_stop=lambda: finished[0] == 6
+            ),
         )
     assert train_toy(toy_model(), COMPILED, checkpoints=folder) == undisturbed
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: atomic, verified, the newest good one wins, and a full disk does no harm."""
+"""Checkpoints on disk: atomic, verified, the newest good one is used, and a full disk damages none."""
 
 import pickle
 from pathlib import Path
@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from lzn_testing.data.damaged_files import flip_a_bit, remove_the_digest, truncate
 
 from lzn.training import CheckpointFolder
 
 
 def state(number: int) -> dict[str, Any]:
-    """Of 80 kB: more than a file's buffer, so that writing fails while tensors are written."""
+    """Return a state of 80 kB, more than a file's buffer, so that a full disk is found while tensors are written."""
     generator = torch.Generator().manual_seed(number)
     return {
         "weights": {"a": torch.randn(20000, generator=generator)},
@@ -42,11 +43,11 @@ def folder_with(path: Path, *numbers: int) -> CheckpointFolder:
     return folder
 
 
-def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_is_loaded(tmp_path: Path) -> None:
     assert_same(folder_with(tmp_path, 5, 10).load_newest(), 10)
 
 
-def test_a_folder_that_is_empty_or_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_an_empty_or_missing_folder_has_no_checkpoint(tmp_path: Path) -> None:
     assert CheckpointFolder(tmp_path).load_newest() is None
     assert CheckpointFolder(tmp_path / "new").load_newest() is None
 
@@ -55,7 +56,7 @@ def test_the_folder_and_its_parents_are_made(tmp_path: Path) -> None:
     assert_same(folder_with(tmp_path / "a" / "b", 1).load_newest(), 1)
 
 
-def test_the_newest_is_that_of_the_highest_step_whatever_the_clock_says(tmp_path: Path) -> None:
+def test_the_newest_checkpoint_is_that_of_the_highest_step(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     for number in (1_000_000, 999_999):
         folder.save(number, state(number))
@@ -63,7 +64,7 @@ def test_the_newest_is_that_of_the_highest_step_whatever_the_clock_says(tmp_path
 
 
 @pytest.mark.parametrize("keep", [1, 3])
-def test_only_the_last_are_kept_each_with_its_digest(tmp_path: Path, keep: int) -> None:
+def test_only_the_last_checkpoints_are_kept_each_with_its_digest(tmp_path: Path, keep: int) -> None:
     folder = CheckpointFolder(tmp_path, keep=keep)
     for number in range(1, 6):
         folder.save(number, state(number))
@@ -77,24 +78,9 @@ def test_the_same_step_may_be_saved_again(tmp_path: Path) -> None:
     assert_same(folder.load_newest(), 6)
 
 
-def test_keeping_none_is_refused(tmp_path: Path) -> None:
+def test_keeping_no_checkpoint_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="keep must be at least 1, got 0"):
         CheckpointFolder(tmp_path, keep=0)
-
-
-def truncate(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:-1000])
-
-
-def flip_a_bit(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def remove_the_digest(file: Path) -> None:
-    """As when the process was killed between the two files."""
-    file.with_suffix(".sha256").unlink()
 
 
 def damage_the_digest(file: Path) -> None:
@@ -102,19 +88,19 @@ def damage_the_digest(file: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [truncate, flip_a_bit, remove_the_digest, damage_the_digest, Path.unlink])
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, damage: Any) -> None:
+def test_the_checkpoint_before_a_damaged_one_is_used_with_a_warning(tmp_path: Path, damage: Any) -> None:
     folder = folder_with(tmp_path, 5, 10)
     newest = tmp_path / "step_000000010.pt"
     damage(newest)
     if newest.exists():
-        with pytest.warns(UserWarning, match=r"step_000000010.pt is damaged; using the one before"):
+        with pytest.warns(UserWarning, match=r"step_000000010.pt is damaged; the one before is used"):
             loaded = folder.load_newest()
     else:
         loaded = folder.load_newest()
     assert_same(loaded, 5)
 
 
-def test_where_all_are_damaged_each_is_named_and_none_is_loaded(tmp_path: Path) -> None:
+def test_each_damaged_checkpoint_is_named_in_a_warning_and_none_is_loaded(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5, 10)
     for file in tmp_path.glob("*.pt"):
         truncate(file)
@@ -126,35 +112,35 @@ def test_where_all_are_damaged_each_is_named_and_none_is_loaded(tmp_path: Path) 
     ]
 
 
-def test_a_damaged_checkpoint_is_replaced_by_the_next_of_its_step(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_replaced_by_a_new_one_of_its_step(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5, 10)
     truncate(tmp_path / "step_000000010.pt")
     folder.save(10, state(10))
     assert_same(folder.load_newest(), 10)
 
 
-def test_a_full_disk_raises_what_to_do_and_leaves_older_checkpoints(tmp_path: Path) -> None:
+def test_the_error_for_a_full_disk_says_what_to_do_and_older_checkpoints_remain(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5, 10)
     (tmp_path / "step_000000015.partial").symlink_to("/dev/full")  # every write fails with ENOSPC
     before = {name: (tmp_path / name).read_bytes() for name in names(tmp_path) if "partial" not in name}
     with pytest.raises(
-        OSError, match=r"step_000000015.pt: No space left on device; make room.* resumes"
+        OSError, match=r"step_000000015.pt: No space left on device; free disk space.* resumes"
     ) as raised:
         folder.save(15, state(15))
     assert raised.value.filename == str(tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in names(tmp_path)} == before
     assert_same(folder.load_newest(), 10)
-    folder.save(15, state(15))  # there is room again
+    folder.save(15, state(15))  # the disk has space again
     assert_same(folder.load_newest(), 15)
 
 
-def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_file_at_the_path_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("")
     with pytest.raises(OSError, match=r"cannot write checkpoint step_000000001.pt: .*checkpoints'"):
         folder_with(tmp_path / "checkpoints", 1)
 
 
-def test_what_a_killed_process_left_half_written_is_never_loaded_and_goes_with_the_next_save(
+def test_a_half_written_file_of_a_killed_process_is_not_loaded_and_the_next_save_removes_it(
     tmp_path: Path,
 ) -> None:
     folder = folder_with(tmp_path, 5)
@@ -165,15 +151,15 @@ def test_what_a_killed_process_left_half_written_is_never_loaded_and_goes_with_t
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_checkpoint_is_loaded_by_its_step_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_checkpoint_is_loaded_by_its_step_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5, 10)
     assert_same(folder.load(5), 5)
     with pytest.raises(FileNotFoundError, match=r"step_000000007\.pt"):
         folder.load(7)
 
 
-def test_nothing_but_tensors_and_plain_values_is_loaded(tmp_path: Path) -> None:
+def test_a_checkpoint_with_other_objects_than_tensors_and_plain_values_is_an_error(tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
-    folder.save(1, {"path": Path("x")})  # a pickled object, with a digest that fits
+    folder.save(1, {"path": Path("x")})  # a pickled object, with the right digest
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         folder.load_newest()

@@ -1,4 +1,4 @@
-"""Precision, compilation and checkpointing of activations: other ways to compute the same training."""
+"""Precision and recomputation of activations: they change a training only by rounding."""
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from lzn.training import (
     ClassifierModel,
     Compute,
     Losses,
+    TrainingCallbacks,
     TrainingSchedule,
     TrainingStep,
     cross_entropy_step,
@@ -61,12 +62,12 @@ def train_generative(compute: Compute) -> Outcome:
     return outcome_of(model, train(model, GENERATION, images_8(), SCHEDULE, seed=0, compute=compute))
 
 
-def assert_close(found: Outcome, expected: Outcome, *, relative: float) -> None:
-    assert found.weights.keys() == expected.weights.keys()
-    for name, tensor in found.weights.items():
+def assert_close(actual: Outcome, expected: Outcome, *, relative: float) -> None:
+    assert actual.weights.keys() == expected.weights.keys()
+    for name, tensor in actual.weights.items():
         torch.testing.assert_close(tensor, expected.weights[name], rtol=relative, atol=relative, msg=name)
-    for (_, values), (_, wanted) in zip(found.curve, expected.curve, strict=True):
-        assert values == pytest.approx(wanted, rel=relative)
+    for (_, values), (_, expected_values) in zip(actual.curve, expected.curve, strict=True):
+        assert values == pytest.approx(expected_values, rel=relative)
 
 
 def augment(images: Tensor, random: BatchRandom) -> Tensor:
@@ -93,13 +94,13 @@ STUDIES = [
 ]
 
 
-def test_checkpointing_activations_changes_nothing_but_the_last_bits() -> None:
+def test_recomputed_activations_change_a_training_only_by_rounding() -> None:
     checkpointed = train_generative(Compute(checkpoint_activations=True))
-    # Adam divides small gradients by their own size, which stretches their rounding over the six steps.
+    # Adam divides small gradients by their size, which amplifies their rounding over the six steps.
     assert_close(checkpointed, train_generative(Compute()), relative=1e-4)
 
 
-def test_a_model_without_blocks_that_recompute_is_refused() -> None:
+def test_a_model_without_blocks_that_can_recompute_is_an_error() -> None:
     with pytest.raises(ValueError, match="ToyModel has no block that can recompute its activations"):
         train(
             toy_model(),
@@ -111,23 +112,23 @@ def test_a_model_without_blocks_that_recompute_is_refused() -> None:
         )
 
 
-def test_another_precision_is_refused() -> None:
-    with pytest.raises(ValueError, match='precision is \'float16\': it must be "float32" or "bfloat16"'):
+def test_another_precision_is_an_error() -> None:
+    with pytest.raises(ValueError, match='precision must be "float32" or "bfloat16", got \'float16\''):
         Compute(precision="float16")  # type: ignore[arg-type]
 
 
-def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_float32() -> None:
-    seen: dict[str, torch.dtype] = {}
+def test_with_bfloat16_only_the_networks_compute_in_bfloat16() -> None:
+    dtypes: dict[str, torch.dtype] = {}
 
     def step(model: nn.Module, batch: Batch, random: BatchRandom) -> Losses:
         losses = GENERATION(model, batch, random)
-        seen["loss"] = losses.total.dtype
+        dtypes["loss"] = losses.total.dtype
         return losses
 
     model = tiny_generative(latents=True)
     for name in ("decoder.down.stem", "encoder.down.stem"):
         model.get_submodule(name).register_forward_hook(
-            lambda module, inputs, output, name=name: seen.__setitem__(name, output.dtype)
+            lambda module, inputs, output, name=name: dtypes.__setitem__(name, output.dtype)
         )
     snapshots: list[dict[str, Tensor]] = []
     schedule = TrainingSchedule(**{**vars(SCHEDULE), "snapshot_steps": (6,)})
@@ -138,9 +139,9 @@ def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_floa
         schedule,
         seed=0,
         compute=BFLOAT16,
-        on_snapshot=lambda _, weights: snapshots.append(dict(weights)),
+        callbacks=TrainingCallbacks(on_snapshot=lambda _, weights: snapshots.append(dict(weights))),
     )
-    assert seen == {
+    assert dtypes == {
         "decoder.down.stem": torch.bfloat16,
         "encoder.down.stem": torch.bfloat16,
         "loss": torch.float32,
@@ -150,7 +151,7 @@ def test_under_bfloat16_networks_compute_in_it_and_everything_that_lasts_is_floa
 
 
 @pytest.mark.parametrize(("model", "step"), STUDIES)
-def test_losses_are_float32_and_near_those_of_full_precision(
+def test_losses_with_bfloat16_are_float32_and_near_those_of_full_precision(
     model: nn.Module, step: TrainingStep[nn.Module]
 ) -> None:
     batch = random_batch()
@@ -160,7 +161,7 @@ def test_losses_are_float32_and_near_those_of_full_precision(
             losses = step(model, batch, BatchRandom(torch.Generator().manual_seed(1), batch.share))
         assert losses.total.dtype == torch.float32
         totals.append(losses.total.item())
-    # 8 bits in each of about ten layers; the alignment's probabilities stretch it.
+    # 8 bits in each of about ten layers; the alignment's probabilities amplify the error.
     assert totals[1] == pytest.approx(totals[0], rel=0.1)
     assert totals[1] != totals[0]
 
@@ -174,8 +175,8 @@ def test_anchors_are_summed_in_float32() -> None:
     assert anchors.shape[1] == LATENT_DIM
 
 
-def test_a_bfloat16_training_follows_that_of_full_precision() -> None:
-    found, expected = train_generative(BFLOAT16), train_generative(Compute())
-    losses = [[values["loss"] for _, values in outcome.curve] for outcome in (found, expected)]
+def test_the_losses_of_a_bfloat16_training_are_near_those_of_full_precision() -> None:
+    actual, expected = train_generative(BFLOAT16), train_generative(Compute())
+    losses = [[values["loss"] for _, values in outcome.curve] for outcome in (actual, expected)]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
-    assert found != expected
+    assert actual != expected

@@ -1,4 +1,4 @@
-"""The moving average against its formula, written out."""
+"""The moving average: its formula, frozen parameters, copies, saving and loading."""
 
 import copy
 
@@ -14,26 +14,26 @@ def small_module(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 4), nn.GroupNorm(2, 4), nn.Linear(4, 2))
 
 
-def walk(module: nn.Module, generator: torch.Generator) -> None:
-    """A stand-in for an optimiser step."""
+def take_random_step(module: nn.Module, generator: torch.Generator) -> None:
+    """Change the parameters at random, like an optimiser step."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.999999])
-def test_averages_follow_the_formula_with_its_warm_up(decay: float) -> None:
+def test_averages_equal_the_formula_with_its_warm_up(decay: float) -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     ema = ExponentialMovingAverage(module, decay=decay)
     expected = {name: p.detach().double() for name, p in module.named_parameters()}
     for k in range(1, 41):
-        walk(module, generator)
+        take_random_step(module, generator)
         ema.update(module)
         d = min(decay, (1 + k) / (10 + k))
         for name, p in module.named_parameters():
             expected[name] = d * expected[name] + (1 - d) * p.detach().double()
     for name, shadow in ema.shadow.items():
-        # 40 updates, each of which rounds to float32.
+        # 40 updates, each with float32 rounding.
         torch.testing.assert_close(shadow.double(), expected[name], rtol=0, atol=40 * 1.2e-7)
 
 
@@ -46,77 +46,77 @@ def test_the_first_update_has_decay_two_elevenths() -> None:
     assert ema.shadow["weight"].item() == pytest.approx(9 / 11, abs=1e-7)
 
 
-def test_averages_of_frozen_parameters_stay_where_they_are_and_others_move_on() -> None:
+def test_only_averages_of_trainable_parameters_change() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     ema = ExponentialMovingAverage(module, decay=0.9)
-    walk(module, generator)
+    take_random_step(module, generator)
     ema.update(module)
     before = {name: shadow.clone() for name, shadow in ema.shadow.items()}
     module[0].requires_grad_(False)
-    walk(module, generator)
+    take_random_step(module, generator)
     ema.update(module)
     moved = {name for name, shadow in ema.shadow.items() if not torch.equal(shadow, before[name])}
     assert moved == {"1.weight", "1.bias", "2.weight", "2.bias"}
 
 
-def test_updates_leave_the_module_alone_and_copies_are_the_averages() -> None:
+def test_updates_do_not_change_the_module_and_copy_to_writes_the_averages() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     ema = ExponentialMovingAverage(module, decay=0.9)
-    walk(module, generator)
+    take_random_step(module, generator)
     before = copy.deepcopy(module.state_dict())
     ema.update(module)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     ema.copy_to(module)
     assert all(torch.equal(ema.shadow[name], p) for name, p in module.named_parameters())
-    walk(module, generator)  # the averages are no views of the parameters
+    take_random_step(module, generator)  # the averages are not views of the parameters
     assert not torch.equal(ema.shadow["0.weight"], module[0].weight)
 
 
-def test_the_averaged_state_is_a_whole_state_dict_of_copies() -> None:
+def test_the_averaged_state_is_a_complete_state_dict_of_copies() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     module.register_buffer("frequencies", torch.tensor([1.0, 2.0]))
     ema = ExponentialMovingAverage(module, decay=0.9)
-    walk(module, generator)
+    take_random_step(module, generator)
     ema.update(module)
     state = ema.averaged_state(module)
     assert list(state) == list(module.state_dict())
     assert torch.equal(state["frequencies"], torch.tensor([1.0, 2.0]))
     assert all(torch.equal(state[name], shadow) for name, shadow in ema.shadow.items())
     before = copy.deepcopy(state)
-    walk(module, generator)
+    take_random_step(module, generator)
     ema.update(module)
     module.frequencies.zero_()
     assert all(torch.equal(state[name], tensor) for name, tensor in before.items())
 
 
-def test_a_restored_average_goes_on_like_the_one_that_was_saved() -> None:
+def test_a_loaded_average_continues_like_the_saved_one() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     first = ExponentialMovingAverage(module, decay=0.999)
     for _ in range(3):
-        walk(module, generator)
+        take_random_step(module, generator)
         first.update(module)
     saved = copy.deepcopy(first.state_dict())
     second = ExponentialMovingAverage(small_module(seed=5), decay=0.999)
     second.load_state_dict(saved)
-    walk(module, generator)
+    take_random_step(module, generator)
     first.update(module)
     second.update(module)
     assert second.num_updates == 4
     assert all(torch.equal(second.shadow[name], shadow) for name, shadow in first.shadow.items())
-    assert not torch.equal(saved["0.weight"], first.shadow["0.weight"])  # the saved state is the caller's
+    assert not torch.equal(saved["0.weight"], first.shadow["0.weight"])  # loading copies
 
 
 @pytest.mark.parametrize("decay", [1.0, -0.1, float("nan")])
-def test_a_decay_out_of_range_is_refused(decay: float) -> None:
+def test_a_decay_out_of_range_is_an_error(decay: float) -> None:
     with pytest.raises(ValueError, match=r"decay must lie in \[0, 1\)"):
         ExponentialMovingAverage(small_module(), decay=decay)
 
 
-def test_what_is_not_accepted_moves_nothing_and_is_no_update() -> None:
+def test_an_update_that_is_not_accepted_changes_nothing_and_is_not_counted() -> None:
     module, generator = small_module(), torch.Generator().manual_seed(1)
     ema, expected = (ExponentialMovingAverage(module, decay=0.999) for _ in range(2))
     for accepted in (True, False, False, True):
-        walk(module, generator)
+        take_random_step(module, generator)
         before = {name: shadow.clone() for name, shadow in ema.shadow.items()}
         ema.update(module, accepted=torch.tensor(accepted))
         if accepted:
@@ -127,7 +127,7 @@ def test_what_is_not_accepted_moves_nothing_and_is_no_update() -> None:
     assert all(torch.equal(ema.shadow[name], shadow) for name, shadow in expected.shadow.items())
 
 
-def test_the_averages_of_a_frozen_module_stay() -> None:
+def test_the_averages_of_a_frozen_module_do_not_change() -> None:
     module = small_module().requires_grad_(False)
     ema = ExponentialMovingAverage(module, decay=0.9)
     ema.update(module)

@@ -1,4 +1,4 @@
-"""1, 2 and 4 processes train the same model: gradients, curves, skipped steps, checkpoints."""
+"""Training with 1, 2, 3 and 4 processes: gradients, curves, skipped steps and checkpoints are the same."""
 
 from itertools import groupby
 from pathlib import Path
@@ -33,30 +33,30 @@ def several_processes(
 
 
 def norms_by_part(tensors: dict[str, Tensor]) -> dict[str, float]:
-    """The norm of all tensors of a part of the model, by its name."""
+    """Return the norm of all tensors of each part of the model, by its name."""
     parts = groupby(sorted(tensors), key=lambda name: name.partition(".")[0])
     return {part: sum(float(tensors[n].double().norm() ** 2) for n in names) ** 0.5 for part, names in parts}
 
 
-def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
-    assert found.keys() == expected.keys()
-    return {name: tensor.double() - expected[name].double() for name, tensor in found.items()}
+def differences(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    assert actual.keys() == expected.keys()
+    return {name: tensor.double() - expected[name].double() for name, tensor in actual.items()}
 
 
-def assert_same_curve(found: Trained, expected: Trained, *, relative: float) -> None:
-    assert [step for step, _ in found.curve] == [step for step, _ in expected.curve]
-    for (_, values), (_, wanted) in zip(found.curve, expected.curve, strict=True):
-        assert values == pytest.approx(wanted, rel=relative)
+def assert_same_curve(actual: Trained, expected: Trained, *, relative: float) -> None:
+    assert [step for step, _ in actual.curve] == [step for step, _ in expected.curve]
+    for (_, values), (_, expected_values) in zip(actual.curve, expected.curve, strict=True):
+        assert values == pytest.approx(expected_values, rel=relative)
 
 
 def assert_same_training(results: list[Trained], expected: Trained, *, relative: float) -> None:
     for result in results:
         assert result.num_skipped_steps == expected.num_skipped_steps
         assert_same_curve(result, expected, relative=relative)
-        wanted = norms_by_part(expected.weights)
+        norms = norms_by_part(expected.weights)
         for part, error in norms_by_part(differences(result.weights, expected.weights)).items():
-            assert error <= relative * wanted[part], part
-        # The replicas do not drift apart: they are the same bit for bit.
+            assert error <= relative * norms[part], part
+        # The replicas are the same bit for bit.
         assert all(torch.equal(results[0].weights[name], value) for name, value in result.weights.items())
 
 
@@ -69,10 +69,10 @@ def test_gradients_and_losses_do_not_depend_on_the_number_of_processes(
     for result in (studies[name]["step"] for studies in several_processes):
         assert_same_curve(result, expected, relative=1e-5)
         for tensor, error in differences(result.gradients, expected.gradients).items():
-            # Relative to the tensor's own norm. Some gradients vanish but for rounding, such as that of what shifts
-            # all anchors together: for those, a millionth of the part's.
-            own = float(expected.gradients[tensor].double().norm())
-            assert float(error.norm()) <= max(1e-5 * own, 1e-6 * norms[tensor.partition(".")[0]]), tensor
+            # Relative to the tensor's norm. Some gradients are zero up to rounding, such as those that shift all
+            # anchors together; their tolerance is a millionth of the norm of the part.
+            norm = float(expected.gradients[tensor].double().norm())
+            assert float(error.norm()) <= max(1e-5 * norm, 1e-6 * norms[tensor.partition(".")[0]]), tensor
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -80,28 +80,28 @@ def test_training_curves_do_not_depend_on_the_number_of_processes(
     name: str, one_process: Studies, several_processes: list[Studies]
 ) -> None:
     results = [studies[name]["training"] for studies in several_processes]
-    # Adam divides small gradients by their own size, which stretches their rounding over the five steps.
+    # Adam divides small gradients by their size, which amplifies their rounding over the five steps.
     assert_same_training(results, one_process[name]["training"], relative=1e-3)
 
 
-def test_a_non_finite_loss_of_one_process_is_skipped_by_all_together(tmp_path: Path) -> None:
+def test_all_processes_skip_a_step_with_a_non_finite_loss_in_one(tmp_path: Path) -> None:
     bad = {4: NAN, 5: float("inf")}
     expected = alone(train_toy, 8, None, None, bad)
     results = run_in_processes(3, train_toy, 8, None, None, bad, folder=tmp_path)
     assert expected.num_skipped_steps == 2
-    # float32 rounding through 13 steps of Adam.
+    # Float32 rounding over 13 steps of Adam.
     assert_same_training(results, expected, relative=1e-4)
 
 
-def test_a_non_finite_gradient_of_one_process_is_skipped_by_all_together(tmp_path: Path) -> None:
+def test_all_processes_skip_a_step_with_a_non_finite_gradient_in_one(tmp_path: Path) -> None:
     expected = alone(train_toy_with_bad_gradient)
     results = run_in_processes(2, train_toy_with_bad_gradient, folder=tmp_path)
     assert expected.num_skipped_steps == 1
-    # float32 rounding through 13 steps of Adam.
+    # Float32 rounding over 13 steps of Adam.
     assert_same_training(results, expected, relative=1e-4)
 
 
-def test_non_finite_anchors_of_one_process_are_skipped_by_all_together(tmp_path: Path) -> None:
+def test_all_processes_skip_a_step_with_non_finite_anchors_in_one(tmp_path: Path) -> None:
     assert run_in_processes(2, train_studies_with_bad_anchors, folder=tmp_path) == [[1, 1]] * 2
 
 
@@ -112,7 +112,7 @@ def toy_alone() -> Trained:
 
 @pytest.fixture
 def stopped_by_two(tmp_path: Path) -> Path:
-    """Checkpoints of two processes, the second of which alone asked to stop."""
+    """Checkpoints of two processes; only ``should_stop`` of the second returned True."""
     messages = run_in_processes(2, train_toy, 8, tmp_path / "checkpoints", 8, {}, folder=tmp_path)
     assert messages == ["stopped after step 8 of 13"] * 2
     return tmp_path / "checkpoints"
@@ -120,16 +120,16 @@ def stopped_by_two(tmp_path: Path) -> Path:
 
 def test_a_checkpoint_of_two_processes_resumes_in_one(stopped_by_two: Path, toy_alone: Trained) -> None:
     resumed = alone(train_toy, 8, stopped_by_two, None, {})
-    # float32 rounding through 13 steps of Adam.
+    # Float32 rounding over 13 steps of Adam.
     assert_same_training([resumed], toy_alone, relative=1e-4)
     assert resumed.reports == ["checkpoint 2", "checkpoint 2", "checkpoint 4"]
 
 
-def test_a_checkpoint_of_two_processes_resumes_in_three_and_the_first_alone_reports(
+def test_a_checkpoint_of_two_processes_resumes_in_three_and_only_the_first_reports(
     stopped_by_two: Path, toy_alone: Trained, tmp_path: Path
 ) -> None:
     resumed = run_in_processes(3, train_toy, 8, stopped_by_two, None, {}, folder=tmp_path)
-    # float32 rounding through 13 steps of Adam.
+    # Float32 rounding over 13 steps of Adam.
     assert_same_training(resumed, toy_alone, relative=1e-4)
     assert [result.reports for result in resumed] == [
         ["checkpoint 2", "checkpoint 2", "checkpoint 4"],
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_two_processes_resumes_in_three_and_the_first_alone_repo
     ]
 
 
-def test_snapshots_are_handed_to_the_first_process_alone(tmp_path: Path) -> None:
+def test_only_the_first_process_gets_snapshots(tmp_path: Path) -> None:
     results = run_in_processes(2, train_toy, 8, None, None, {}, folder=tmp_path)
     assert results[0].reports == ["snapshot 3", "checkpoint 1", "checkpoint 2", "checkpoint 4"]
     assert results[1].reports == []

@@ -1,4 +1,4 @@
-"""Averaged weights on the way: those of a training that ends there, and none is lost by a kill."""
+"""Snapshots of averaged weights: equal to those of a shorter training, and none is lost when a process is killed."""
 
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ from lzn_testing.models.toy_training import (
 )
 from torch import Tensor
 
-from lzn.training import CheckpointFolder, TrainingInterruptedError, train
+from lzn.training import CheckpointFolder, TrainingCallbacks, TrainingInterruptedError, train
 
-AT = (3, 5, 9, 13)  # checkpoints are saved after 5, 10 and 13
-SCHEDULE = toy_schedule(snapshot_steps=AT)
+SNAPSHOT_STEPS = (3, 5, 9, 13)  # checkpoints are saved after 5, 10 and 13
+SCHEDULE = toy_schedule(snapshot_steps=SNAPSHOT_STEPS)
 
 
 class Killed(BaseException):
-    """The process is gone; nothing more is saved."""
+    """Simulates a killed process, which saves nothing more."""
 
 
-class Album:
-    """Keeps snapshots, as files would be: a second one of the same step takes the first one's place."""
+class SnapshotRecorder:
+    """Keeps snapshots by step; like a file, a second one of the same step replaces the first."""
 
     def __init__(self) -> None:
         self.weights: dict[int, dict[str, Tensor]] = {}
@@ -37,7 +37,7 @@ class Album:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, Album)
+            isinstance(other, SnapshotRecorder)
             and self.weights.keys() == other.weights.keys()
             and all(
                 torch.equal(tensor, other.weights[step][name])
@@ -50,33 +50,37 @@ class Album:
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> Album:
-    album = Album()
-    run_toy(schedule=SCHEDULE, on_snapshot=album)
-    return album
+def uninterrupted() -> SnapshotRecorder:
+    recorder = SnapshotRecorder()
+    run_toy(schedule=SCHEDULE, on_snapshot=recorder)
+    return recorder
 
 
-def test_they_are_taken_at_their_steps_and_change_nothing(undisturbed: Album) -> None:
-    assert undisturbed.calls == list(AT)
+def test_snapshots_are_taken_at_their_steps_and_do_not_change_the_training(
+    uninterrupted: SnapshotRecorder,
+) -> None:
+    assert uninterrupted.calls == list(SNAPSHOT_STEPS)
     assert run_toy(schedule=SCHEDULE) == run_toy()
 
 
-@pytest.mark.parametrize("step", AT)
-def test_each_is_what_a_training_of_that_length_leaves_behind(undisturbed: Album, step: int) -> None:
+@pytest.mark.parametrize("step", SNAPSHOT_STEPS)
+def test_a_snapshot_equals_the_result_of_a_training_of_that_length(
+    uninterrupted: SnapshotRecorder, step: int
+) -> None:
     shorter = run_toy(schedule=toy_schedule(num_steps=step))
-    assert undisturbed.weights[step].keys() == shorter.weights.keys()
-    assert all(torch.equal(undisturbed.weights[step][name], p) for name, p in shorter.weights.items())
+    assert uninterrupted.weights[step].keys() == shorter.weights.keys()
+    assert all(torch.equal(uninterrupted.weights[step][name], p) for name, p in shorter.weights.items())
 
 
-def test_buffers_are_part_of_them() -> None:
-    model, album = toy_model(), Album()
+def test_snapshots_contain_buffers() -> None:
+    model, recorder = toy_model(), SnapshotRecorder()
     model.head.register_buffer("frequencies", torch.arange(3.0))
-    train(model, ToyStep(), toy_images(), SCHEDULE, seed=0, on_snapshot=album)
-    assert torch.equal(album.weights[3]["head.frequencies"], torch.arange(3.0))
+    train(model, ToyStep(), toy_images(), SCHEDULE, seed=0, callbacks=TrainingCallbacks(on_snapshot=recorder))
+    assert torch.equal(recorder.weights[3]["head.frequencies"], torch.arange(3.0))
 
 
-def test_the_checkpoint_of_its_step_is_not_yet_saved(tmp_path: Path) -> None:
-    """Otherwise a kill between the two would lose the snapshot: the run would go on after it."""
+def test_a_snapshot_is_taken_before_the_checkpoint_of_its_step_is_saved(tmp_path: Path) -> None:
+    """In the other order, a kill between the two would lose the snapshot, because the resumed run starts after it."""
     folder = CheckpointFolder(tmp_path / "checkpoints")
     newest: dict[int, int] = {}
 
@@ -89,45 +93,51 @@ def test_the_checkpoint_of_its_step_is_not_yet_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("killed_at", [3, 4, 5, 6, 9, 11, 13])
-def test_a_kill_at_any_moment_loses_none(tmp_path: Path, undisturbed: Album, killed_at: int) -> None:
-    folder, album = CheckpointFolder(tmp_path), Album()
+def test_a_kill_at_any_step_loses_no_snapshot(
+    tmp_path: Path, uninterrupted: SnapshotRecorder, killed_at: int
+) -> None:
+    folder, recorder = CheckpointFolder(tmp_path), SnapshotRecorder()
 
     def on_step(step: int) -> None:  # called before the step's snapshot
         if step == killed_at:
             raise Killed
 
     with pytest.raises(Killed):
-        run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=album, on_step=on_step)
-    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=album)
-    assert album == undisturbed
+        run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=recorder, on_step=on_step)
+    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=recorder)
+    assert recorder == uninterrupted
 
 
-@pytest.mark.parametrize("killed_at", AT)
-def test_a_kill_while_one_is_written_repeats_it(tmp_path: Path, undisturbed: Album, killed_at: int) -> None:
-    folder, album = CheckpointFolder(tmp_path), Album()
+@pytest.mark.parametrize("killed_at", SNAPSHOT_STEPS)
+def test_a_snapshot_interrupted_by_a_kill_is_taken_again(
+    tmp_path: Path, uninterrupted: SnapshotRecorder, killed_at: int
+) -> None:
+    folder, recorder = CheckpointFolder(tmp_path), SnapshotRecorder()
 
     def die(step: int, weights: Any) -> None:
         if step == killed_at:
             raise Killed
-        album(step, weights)
+        recorder(step, weights)
 
     with pytest.raises(Killed):
         run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=die)
-    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=album)
-    assert album == undisturbed
+    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=recorder)
+    assert recorder == uninterrupted
 
 
-def test_a_request_to_stop_at_its_step_loses_none(tmp_path: Path, undisturbed: Album) -> None:
-    folder, album, finished = CheckpointFolder(tmp_path), Album(), [0]
+def test_a_stop_at_the_step_of_a_snapshot_loses_no_snapshot(
+    tmp_path: Path, uninterrupted: SnapshotRecorder
+) -> None:
+    folder, recorder, finished = CheckpointFolder(tmp_path), SnapshotRecorder(), [0]
     with pytest.raises(TrainingInterruptedError):
         run_toy(
             schedule=SCHEDULE,
             checkpoints=folder,
-            on_snapshot=album,
+            on_snapshot=recorder,
             on_step=lambda step: finished.__setitem__(0, step),
             should_stop=lambda: finished[0] == 9,
         )
-    assert album.calls == [3, 5, 9]
-    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=album)
-    assert album.calls == list(AT)
-    assert album == undisturbed
+    assert recorder.calls == [3, 5, 9]
+    run_toy(schedule=SCHEDULE, checkpoints=folder, on_snapshot=recorder)
+    assert recorder.calls == list(SNAPSHOT_STEPS)
+    assert recorder == uninterrupted

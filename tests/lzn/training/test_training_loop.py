@@ -1,4 +1,4 @@
-"""The training loop without interruptions: what a step does to parameters, averages and the curve."""
+"""The training loop without interruptions: parameters, averages, curve, skipped steps, randomness."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from lzn.base.randomness import BatchRandom
 from lzn.data import batch_indices, dequantise
 from lzn.flow import compute_latents
-from lzn.training import Batch, Losses, TrainingDivergedError, train
+from lzn.training import Batch, Losses, TrainingCallbacks, TrainingDivergedError, train
 
 NAN = float("nan")
 
 
 class Scalars(nn.Module):
-    """One number in each of two parts."""
+    """A model of two parts with one number each."""
 
     def __init__(self, a: float = 0.0, b: float = 0.0) -> None:
         super().__init__()
@@ -32,25 +32,32 @@ class Scalars(nn.Module):
 
 
 def linear_loss(a: float, b: float) -> Callable[[Scalars, Batch, BatchRandom], Losses]:
-    """A loss of constant gradient (a, b)."""
+    """Return a training step whose loss has the constant gradient (a, b)."""
     return lambda model, batch, random: Losses((a * model.encoder.weight + b * model.head.weight).sum())
 
 
 def parameters_after_each_step(
     step: Callable[[ToyModel, Batch, BatchRandom], Losses], **changes: object
 ) -> tuple[list[dict[str, Tensor]], ToyModel]:
-    """Raw parameters after 0, 1, ... steps, and the model as training leaves it."""
+    """Return the parameters after 0, 1, ... steps, and the trained model."""
     model, seen = toy_model(), []
 
-    def note(_: int) -> None:
+    def record(_: int) -> None:
         seen.append({name: p.detach().clone() for name, p in model.named_parameters()})
 
-    train(model, step, toy_images(), toy_schedule(**changes), seed=0, on_step=note)
+    train(
+        model,
+        step,
+        toy_images(),
+        toy_schedule(**changes),
+        seed=0,
+        callbacks=TrainingCallbacks(on_step=record),
+    )
     return seen, model
 
 
-def test_each_part_moves_by_its_own_learning_rate_with_warm_up() -> None:
-    # Adam's update under a constant gradient is the learning rate itself, but for its epsilon of 1e-8.
+def test_each_part_has_its_learning_rate_with_warm_up() -> None:
+    # Adam's update with a constant gradient is the learning rate, up to its epsilon of 1e-8.
     model, seen = Scalars(), []
     train(
         model,
@@ -58,11 +65,11 @@ def test_each_part_moves_by_its_own_learning_rate_with_warm_up() -> None:
         toy_images(),
         toy_schedule(num_steps=5, warmup_steps=4, learning_rates={"encoder": 0.01, "head": 0.1}),
         seed=0,
-        on_step=lambda _: seen.append(model.numbers),
+        callbacks=TrainingCallbacks(on_step=lambda _: seen.append(model.numbers)),
     )
     moves = [(a - c, b - d) for (a, b), (c, d) in pairwise(seen)]
     factors = [0.25, 0.5, 0.75, 1.0, 1.0]
-    # float32 positions of up to 0.35 are 3e-8 apart.
+    # Float32 numbers around 0.35 have a spacing of 3e-8.
     assert [move[0] for move in moves] == pytest.approx([0.01 * f for f in factors], abs=1e-7)
     assert [move[1] for move in moves] == pytest.approx([0.1 * f for f in factors], abs=1e-7)
 
@@ -71,7 +78,7 @@ def test_each_part_moves_by_its_own_learning_rate_with_warm_up() -> None:
     ("gradient", "limit", "clipped"),
     [((300.0, 400.0), 1.0, (0.6, 0.8)), ((0.3, 0.4), 1.0, (0.3, 0.4)), ((3.0, 4.0), 2.5, (1.5, 2.0))],
 )
-def test_the_norm_over_all_parts_together_is_clipped(
+def test_the_norm_over_all_parts_is_clipped(
     gradient: tuple[float, float], limit: float, clipped: tuple[float, float]
 ) -> None:
     model = Scalars()
@@ -80,12 +87,12 @@ def test_the_norm_over_all_parts_together_is_clipped(
     assert model.encoder.weight.grad is not None
     assert model.head.weight.grad is not None
     used = (model.encoder.weight.grad.item(), model.head.weight.grad.item())
-    # torch divides by the norm plus 1e-6.
+    # PyTorch divides by the norm plus 1e-6.
     assert used == pytest.approx(clipped, rel=2e-6)
 
 
-def test_the_optimiser_sees_clipped_gradients() -> None:
-    """A huge gradient followed by small ones: unclipped, Adam's second moment would hold the small ones up."""
+def test_the_optimiser_gets_clipped_gradients() -> None:
+    """A huge gradient is followed by small ones. Without clipping, its second moment would reduce their updates."""
     model, seen = Scalars(), []
     factors = iter([1000.0, 1.0, 1.0])
 
@@ -93,11 +100,12 @@ def test_the_optimiser_sees_clipped_gradients() -> None:
         return Losses(next(factors) * (0.6 * model.encoder.weight + 0.8 * model.head.weight).sum())
 
     schedule = toy_schedule(num_steps=3, warmup_steps=1, learning_rates={"encoder": 0.1, "head": 0.1})
-    train(model, loss, toy_images(), schedule, seed=0, on_step=lambda _: seen.append(model.numbers))
+    callbacks = TrainingCallbacks(on_step=lambda _: seen.append(model.numbers))
+    train(model, loss, toy_images(), schedule, seed=0, callbacks=callbacks)
     assert [a for a, _ in seen] == pytest.approx([0.0, -0.1, -0.2, -0.3], abs=1e-6)
 
 
-def test_the_loss_falls_and_the_averaged_model_tells_the_classes_apart() -> None:
+def test_the_loss_decreases_and_the_averaged_model_separates_the_classes() -> None:
     model = toy_model()
     result = train(model, ToyStep(), toy_images(), toy_schedule(num_steps=150, log_every=25), seed=0)
     losses = [point.values["loss"] for point in result.curve]
@@ -105,22 +113,22 @@ def test_the_loss_falls_and_the_averaged_model_tells_the_classes_apart() -> None
     model.eval()
     data = toy_images()
     predicted = model.head(model.encoder(dequantise(data.images))).argmax(dim=1)
-    # The classes are 100 grey levels apart in half of the pixels: linearly separable.
+    # The classes differ by 100 levels in half of the pixels, so they are linearly separable.
     assert (predicted.numpy() == data.labels).mean() > 0.95
 
 
-def test_training_leaves_the_averages_of_the_parameters_in_the_model() -> None:
+def test_after_training_the_parameters_of_the_model_are_their_averages() -> None:
     seen, model = parameters_after_each_step(ToyStep())
     expected = {name: value.double() for name, value in seen[0].items()}
     for k, after in enumerate(seen[1:], start=1):
         d = min(0.9, (1 + k) / (10 + k))
         expected = {name: d * expected[name] + (1 - d) * value.double() for name, value in after.items()}
     for name, parameter in model.named_parameters():
-        # 13 updates of numbers below 1, each rounded to float32.
+        # 13 updates of numbers below 1, each with float32 rounding.
         torch.testing.assert_close(parameter.detach().double(), expected[name], rtol=0, atol=13 * 6e-8)
 
 
-def test_curve_points_are_means_over_their_steps_and_the_last_point_is_the_last_step() -> None:
+def test_points_of_the_curve_are_means_over_their_steps_and_the_last_is_at_the_last_step() -> None:
     losses: list[float] = []
 
     def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
@@ -149,7 +157,7 @@ def test_a_step_gets_the_batch_of_its_number() -> None:
         assert batch.labels.tolist() == data.labels[chosen].tolist()
 
 
-def test_flips_mirror_some_images_of_a_batch_and_are_off_by_default() -> None:
+def test_random_flips_flip_some_images_and_are_off_by_default() -> None:
     def batches(**changes: object) -> list[Tensor]:
         seen: list[Tensor] = []
 
@@ -161,63 +169,63 @@ def test_flips_mirror_some_images_of_a_batch_and_are_off_by_default() -> None:
         return seen
 
     plain, flipped = torch.cat(batches()), torch.cat(batches(random_flips=True))
-    is_mirror = (flipped == plain.flip(3)).flatten(1).all(dim=1)
+    is_flipped = (flipped == plain.flip(3)).flatten(1).all(dim=1)
     is_same = (flipped == plain).flatten(1).all(dim=1)
-    assert bool((is_mirror ^ is_same).all())
-    assert bool(is_mirror.any())
+    assert bool((is_flipped ^ is_same).all())
+    assert bool(is_flipped.any())
     assert bool(is_same.any())
 
 
-def test_every_step_has_randomness_of_its_own_that_the_seed_alone_decides() -> None:
-    def draws(seed: int) -> list[tuple[float, float]]:
+def test_every_step_has_other_random_numbers_which_depend_only_on_the_seed() -> None:
+    def numbers(seed: int) -> list[tuple[float, float]]:
         seen: list[tuple[float, float]] = []
 
         def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
-            global_draw = torch.rand(()).item()
-            seen.append((random.uniform()[0].item(), global_draw))
+            global_number = torch.rand(()).item()
+            seen.append((random.uniform()[0].item(), global_number))
             return ToyStep()(model, batch, random)
 
         run_toy(step, seed=seed)
         return seen
 
-    assert draws(0) == draws(0)
-    assert len({number for pair in (*draws(0), *draws(1)) for number in pair}) == 2 * 2 * 13
+    assert numbers(0) == numbers(0)
+    assert len({number for pair in (*numbers(0), *numbers(1)) for number in pair}) == 2 * 2 * 13
 
 
-def test_the_same_training_twice_is_the_same_and_another_seed_is_another() -> None:
+def test_a_training_depends_only_on_its_seed() -> None:
     first = run_toy()
     torch.manual_seed(12345)  # the state of the global generator does not matter
     assert run_toy() == first
     assert run_toy(seed=1) != first
 
 
-def test_on_step_is_told_every_number_of_finished_steps() -> None:
+def test_on_step_is_called_with_every_number_of_finished_steps() -> None:
     steps: list[int] = []
     run_toy(on_step=steps.append)
     assert steps == list(range(14))
 
 
-def test_a_step_with_a_non_finite_loss_leaves_everything_as_it_was_and_is_counted() -> None:
+def test_a_step_with_a_non_finite_loss_changes_no_parameter_and_is_counted() -> None:
     seen, model = parameters_after_each_step(ToyStep({4: NAN, 5: float("inf")}))
     for bad in (4, 5):
         assert all(torch.equal(before, seen[bad + 1][name]) for name, before in seen[bad].items())
     assert any(not torch.equal(before, seen[7][name]) for name, before in seen[6].items())
     outcome = run_toy(ToyStep({4: NAN, 5: float("inf")}))
     assert outcome.num_skipped_steps == 2
-    # The second point (steps 5 to 8) is the mean of the two good ones.
+    # The second point (steps 5 to 8) is the mean of two good steps.
     assert [values["skipped_steps"] for _, values in outcome.curve] == [0, 2, 2, 2]
     assert all(values["loss"] == values["loss"] for _, values in outcome.curve)
     assert all(torch.equal(outcome.weights[name], p) for name, p in model.state_dict().items())
 
 
-def test_averages_do_not_move_in_a_skipped_step() -> None:
+def test_averages_do_not_change_in_a_skipped_step() -> None:
     bad_from_3_on = ToyStep(dict.fromkeys(range(3, 13), NAN))
     stopped_at_3 = run_toy(schedule=toy_schedule(num_steps=3))
     skipping = run_toy(bad_from_3_on, schedule=toy_schedule(max_bad_steps=11))
     assert all(torch.equal(skipping.weights[name], value) for name, value in stopped_at_3.weights.items())
 
 
-def test_a_point_whose_steps_were_all_skipped_is_left_out() -> None:
+def test_a_point_of_the_curve_without_accepted_steps_is_left_out() -> None:
     outcome = run_toy(ToyStep(dict.fromkeys(range(4, 8), NAN)))
     assert [step for step, _ in outcome.curve] == [4, 12, 13]
 
@@ -226,7 +234,7 @@ def test_a_non_finite_gradient_of_a_finite_loss_is_skipped() -> None:
     def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
         losses = good(model, batch, random)
         if good.calls == 5:
-            return Losses(losses.total + (0 * model.head.weight).sum().sqrt())  # 0 / 0 in the derivative
+            return Losses(losses.total + (0 * model.head.weight).sum().sqrt())  # its derivative is 0 / 0
         return losses
 
     good = ToyStep()
@@ -246,7 +254,7 @@ def test_anchors_that_are_not_finite_count_as_a_non_finite_loss() -> None:
     assert run_toy(step).num_skipped_steps == 1
 
 
-def test_other_errors_of_a_step_are_not_swallowed() -> None:
+def test_other_errors_of_a_step_are_raised() -> None:
     def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
         compute_latents(torch.zeros(2, 3), torch.zeros(2, 4))
         raise AssertionError("unreachable")
@@ -255,18 +263,20 @@ def test_other_errors_of_a_step_are_not_swallowed() -> None:
         run_toy(step)
 
 
-def test_too_many_bad_steps_in_a_row_end_the_run_when_values_are_read_next() -> None:
+def test_too_many_bad_steps_in_a_row_end_the_run_at_the_next_reading_of_values() -> None:
     bad = ToyStep(dict.fromkeys((4, 5, 6), NAN))
-    with pytest.raises(TrainingDivergedError, match="3 steps in a row, by step 8; lower the learning rates"):
+    with pytest.raises(
+        TrainingDivergedError, match="3 steps in a row, up to step 8; lower the learning rates"
+    ):
         run_toy(bad, schedule=toy_schedule(max_bad_steps=3))
 
 
-def test_bad_steps_with_good_ones_between_do_not_end_the_run() -> None:
+def test_bad_steps_that_are_not_in_a_row_do_not_end_the_run() -> None:
     bad = ToyStep(dict.fromkeys((1, 2, 4, 5, 7, 8, 10, 11), NAN))
     assert run_toy(bad, schedule=toy_schedule(max_bad_steps=3)).num_skipped_steps == 8
 
 
-def test_a_part_is_frozen_after_its_number_of_steps_and_the_others_go_on() -> None:
+def test_a_part_is_frozen_after_its_number_of_steps_and_the_others_are_trained() -> None:
     seen, model = parameters_after_each_step(ToyStep(), freeze_after={"encoder": 6})
     encoder = [after["encoder.1.weight"] for after in seen]
     head = [after["head.weight"] for after in seen]
@@ -280,11 +290,11 @@ def test_a_part_is_frozen_after_its_number_of_steps_and_the_others_go_on() -> No
     "rates",
     [{"encoder": 1e-2}, {"encoder": 1e-2, "head": 1e-2, "decoder": 1e-2}, {"encoder": 1e-2, "heat": 1e-2}],
 )
-def test_learning_rates_must_name_the_models_parts(rates: dict[str, float]) -> None:
+def test_learning_rates_that_do_not_name_the_parts_of_the_model_are_an_error(rates: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must name the model's parts \['encoder', 'head'\], got"):
         run_toy(schedule=toy_schedule(learning_rates=rates))
 
 
-def test_a_batch_larger_than_the_data_is_refused() -> None:
+def test_a_batch_larger_than_the_data_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"batch_size must lie in \[1, 40\]"):
         run_toy(schedule=toy_schedule(batch_size=41))

@@ -1,4 +1,4 @@
-"""The numbers of a training run and the ranges they have."""
+"""The hyperparameters of a training run: warm-up, due steps, and errors."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import pytest
 from lzn_testing.models.toy_training import toy_schedule
 
 
-def test_the_learning_rate_rises_linearly_from_its_first_share_and_stays() -> None:
+def test_the_learning_rate_rises_linearly_in_the_warm_up_and_then_is_constant() -> None:
     schedule = toy_schedule(warmup_steps=5)
     assert [schedule.warmup_factor(step) for step in range(7)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1, 1, 1])
 
 
-def test_the_papers_warm_up_starts_at_a_5000th() -> None:
+def test_the_warm_up_of_the_paper_starts_at_a_5000th() -> None:
     schedule = toy_schedule(warmup_steps=5000)
     assert schedule.warmup_factor(0) == 1 / 5000
     assert schedule.warmup_factor(4999) == 1.0
 
 
-def test_what_happens_every_few_steps_happens_after_the_last_as_well() -> None:
+def test_a_step_is_due_at_multiples_and_at_the_end() -> None:
     schedule = toy_schedule(num_steps=13)
     assert [step for step in range(1, 14) if schedule.is_due(step, every=5)] == [5, 10, 13]
 
@@ -39,11 +39,14 @@ def test_what_happens_every_few_steps_happens_after_the_last_as_well() -> None:
             {"learning_rates": {"head": float("nan")}},
             "learning_rates.head must be positive and finite, got nan",
         ),
-        ({"snapshot_steps": (0, 5)}, r"snapshot_steps must lie in \[1, 13\], the run's steps, got \[0\]"),
+        ({"snapshot_steps": (0, 5)}, r"snapshot_steps must lie in \[1, num_steps=13\], got \[0\]"),
         ({"snapshot_steps": (13, 14)}, r"got \[14\]"),
-        ({"freeze_after": {"decoder": 3}}, r"freeze_after names \['decoder'\], which have no learning rate"),
+        (
+            {"freeze_after": {"decoder": 3}},
+            r"freeze_after contains \['decoder'\], which have no learning rate",
+        ),
     ],
 )
-def test_a_number_out_of_range_is_named(change: dict[str, Any], complaint: str) -> None:
+def test_the_error_names_a_number_out_of_range(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         toy_schedule(**change)
