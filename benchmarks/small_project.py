@@ -52,7 +52,7 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
         quick = {"kind": "logistic", "max_iterations": 20}
         params["probe"][name] |= {"method": quick, "along_training": quick}
         params["steps"][name] |= {"num_images": 20, "num_steps": [2, 3]}
-        params["settings"][name] |= {"batch_sizes": [100, 360], "alphas": [0.0, 1.0], "label_solver_steps": 5}
+        params["settings"][name] |= {"batch_sizes": [100, 360], "alphas": [0.0, 1.0]}
         params["tsne"][name] |= {"images_per_class": 4, "perplexity": 5.0}
         params["zones"][name]["stability"] = {
             "seed": 0, "latent_solver": euler, "zone_solver": euler, "num_pairs": 2, "samples_per_pair": 10,

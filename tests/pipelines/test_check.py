@@ -32,7 +32,7 @@ def families(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
     return {**GOOD.families.model_dump(), **changes}
 
 
-@pytest.mark.parametrize("file", [FILE, *sorted(FILE.parent.glob("scales/*/params.yaml"))], ids=str)
+@pytest.mark.parametrize("file", [FILE, *sorted(FILE.parent.glob("sizes/*.yaml"))], ids=str)
 def test_the_repositorys_own_files_are_good_and_say_where_they_are(file: Path) -> None:
     params = read_params(file)
     assert params.layout.params_file == file.relative_to(FILE.parent).as_posix()

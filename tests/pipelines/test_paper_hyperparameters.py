@@ -8,7 +8,7 @@ from lzn.runs.configuration import GenerationRun, JointRun, RepresentationRun
 from pipelines.check import read_params
 from pipelines.plan import count_parts
 
-PARAMS = read_params(PROJECT / "scales/paper/params.yaml")
+PARAMS = read_params(PROJECT / "sizes/paper.yaml")
 RUNS = PARAMS.runs
 
 # Name: steps, batch, EMA decay, learning rates.

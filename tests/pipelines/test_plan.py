@@ -16,7 +16,7 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
-    params = read_params(PROJECT / "scales/paper/params.yaml")
+    params = read_params(PROJECT / "sizes/paper.yaml")
     costs = {name: str(estimate_cost(run, params.data[run.data].kind)) for name, run in params.runs.items()}
     assert costs == {
         "cifar10_rf": "≤ 128",
@@ -53,7 +53,7 @@ def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
     assert imagenet.split() == [
         "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "1", "230,400",
     ]  # fmt: skip
-    assert lines[0].endswith(f"{len(read_params(Path('scales/paper/params.yaml')).runs)} runs")
+    assert lines[0].endswith(f"{len(read_params(Path('sizes/paper.yaml')).runs)} runs")
     assert (
         os.linesep.join(lines).count("lsun_bedroom_rf_lzn") == 5
     )  # train, sample, steps, measure, and its row

@@ -13,7 +13,7 @@ from pipelines.resources import Resources, resources_of
 from stages.runtime.provenance import ROOT
 
 FILE = ROOT / "params.yaml"
-FILES = [FILE, *sorted(ROOT.glob("scales/*/params.yaml"))]
+FILES = [FILE, *sorted(ROOT.glob("sizes/*.yaml"))]
 CPU = Resources(pool="cpu")
 
 

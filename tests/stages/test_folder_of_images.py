@@ -63,7 +63,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
             }
         },
         "imports": {"released": released()},
-        "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER, "label_solver_steps": 5}},
+        "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER}},
         "measure": {
             "photos": {
                 "seed": 0,
@@ -72,7 +72,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
             }
         },
         "steps": {
-            "photos": {"seed": 0, "num_images": 8, "batch_size": 5, "num_steps": [1, 2], "label_solver_steps": 5}
+            "photos": {"seed": 0, "num_images": 8, "batch_size": 5, "num_steps": [1, 2]}
         },
         "classify": {},
         "settings": {},

@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from torch import Tensor
 from torch.nn import functional
 
-from lzn.base.sections import ParamsError, validate
+from lzn.base.sections import ParamsError, ParamsFile, validate
 from lzn.released.resnet_names import resnet_names
 from lzn.runs.configuration import RepresentationRun
 from lzn.runs.trained import WEIGHTS, read_trained
@@ -128,9 +128,9 @@ class Project:
             },
             "imports": {},
             "sample": {
-                "photos": {"seed": 0, "num_images": 6, "batch_size": 6, "sampler": EULER, "label_solver_steps": 5}
+                "photos": {"seed": 0, "num_images": 6, "batch_size": 6, "sampler": EULER}
             },
-            "classify": {"photos": {"batch_size": 20, "label_solver_steps": 5, "slice_points": 4}},
+            "classify": {"photos": {"batch_size": 20, "slice_points": 4}},
             "probe": {"photos": PROBE},
         }  # fmt: skip
         self._write_photos()
@@ -138,7 +138,9 @@ class Project:
         prepare(self.call("photos"))
 
     def call(self, item: str) -> StageCall:
-        return StageCall(Path("params.yaml"), item, OutputPaths(SIZE), torch.device("cpu"), seed=0)
+        return StageCall(
+            ParamsFile.read(Path("params.yaml")), item, OutputPaths(SIZE), torch.device("cpu"), seed=0
+        )
 
     def output(self, stage: str, item: str) -> Path:
         return OutputPaths(SIZE).seed_folder(stage, item, 0)
@@ -331,7 +333,7 @@ def test_the_command_says_what_is_wrong_and_fails(project: Project) -> None:
     project.params["imports"] = {"wrong": section_of("joint", sha256="0" * 64)}
     project.write_params()
     failed = subprocess.run(
-        [sys.executable, "-m", "stages.import_run", "--params", "params.yaml", "--run", "wrong"],
+        [sys.executable, "-m", "stages.import_run", "wrong"],
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -106,7 +106,7 @@ def made_alone(stage: str, project: Path, place: Path) -> Path:
     for dependency in load_yaml(str(project / "dvc.lock"))["stages"][stage]["deps"]:
         if (path := dependency["path"]).startswith("outputs/"):
             shutil.copytree(project / path, alone / path)
-    made = run_in(alone, ["python", "-m", f"stages.{stage}", "--params", "params.yaml"])
+    made = run_in(alone, ["python", "-m", f"stages.{stage}"])
     assert made.returncode == 0, made.stderr
     return alone / "outputs/digits" / stage
 

@@ -23,7 +23,7 @@ from lzn_testing.data.data_layouts import (
 from lzn_testing.data.image_files import encode, noise
 from sklearn.model_selection import train_test_split
 
-from lzn.base.sections import ParamsError
+from lzn.base.sections import ParamsError, ParamsFile
 from lzn.data import open_image
 from lzn.data.prepared import DataDescription, read_description, read_split
 from stages.prepare import prepare
@@ -41,7 +41,7 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def run(settings: Mapping[str, Any]) -> DataDescription:
     """Prepare the data set ``x``."""
     Path("params.yaml").write_text(json.dumps({"size": "test", "data": {"x": settings}}))
-    prepare(StageCall(Path("params.yaml"), "x", OutputPaths("test"), torch.device("cpu")))
+    prepare(StageCall(ParamsFile.read(Path("params.yaml")), "x", OutputPaths("test"), torch.device("cpu")))
     return read_description(OUTPUT)
 
 

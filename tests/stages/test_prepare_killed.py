@@ -47,7 +47,7 @@ class Project:
     def start(self, *, alone: bool = False) -> "subprocess.Popen[str]":
         """Start the stage, on one CPU if it is to write without other processes."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "stages.prepare", "--params", "params.yaml", "--run", "photos"],
+            [sys.executable, "-m", "stages.prepare", "photos"],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
             stdout=subprocess.PIPE,

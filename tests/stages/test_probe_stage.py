@@ -83,7 +83,7 @@ def run_stage(folder: Path, uri: str) -> None:
         "MLFLOW_TRACKING_URI": uri,
         "CUDA_VISIBLE_DEVICES": "",
     }
-    command = [sys.executable, "-m", "stages.probe", "--run", "representation"]
+    command = [sys.executable, "-m", "stages.probe", "representation"]
     result = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )

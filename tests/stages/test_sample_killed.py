@@ -43,7 +43,6 @@ sample:
     num_images: 120
     batch_size: 3
     sampler: {kind: euler, num_steps: 40}
-    label_solver_steps: 5
 """
 
 

@@ -15,12 +15,11 @@ SETTINGS: dict[str, Any] = {
     "seed": 0,
     "batch_sizes": [100, 400],
     "alphas": [0.0, 1.0],
-    "label_solver_steps": 20,
 }
 
 
 def write_settings(**changes: Any) -> None:
-    classify_params = {"batch_size": 400, "label_solver_steps": 20, "slice_points": 4}
+    classify_params = {"batch_size": 400, "slice_points": 4}
     write_params(settings={"digits": {**SETTINGS, **changes}}, classify={"digits": classify_params})
 
 

@@ -32,7 +32,7 @@ CLASSIFIER = {
     },
 }  # fmt: skip
 STEPS: dict[str, Any] = {
-    "seed": 0, "num_images": 120, "batch_size": 50, "num_steps": [1, 2, 10], "label_solver_steps": 5,
+    "seed": 0, "num_images": 120, "batch_size": 50, "num_steps": [1, 2, 10]
 }  # fmt: skip
 
 
@@ -93,9 +93,7 @@ def test_rf_and_rf_lzn_start_from_the_same_noise() -> None:
     starts = []
     for run in ("rf", "rf_lzn"):
         trained = read_trained(WORKSPACE.seed_folder("train", run, 0))
-        sampling = Sampling(
-            trained, seed=0, batch_size=50, label_solver_steps=5, shape=(1, 8, 8), device=torch.device("cpu")
-        )
+        sampling = Sampling(trained, seed=0, batch_size=50, shape=(1, 8, 8), device=torch.device("cpu"))
         starts.append(torch.cat(list(sampling.batches(labels, Noise()))))
         drawn = torch.cat(list(sampling.batches(labels, EulerSampler(num_steps=1))))
         assert drawn.shape == starts[-1].shape

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 from lzn_testing import PROJECT
+from lzn_testing.projects.small_runs import RUNS
 from ruamel.yaml import YAML
 
 from lzn.base.files import write_json
-from lzn.base.sections import ParamsError, read_yaml, validate
+from lzn.base.sections import ParamsError, ParamsFile, read_yaml, validate
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
 from stages.classify import classify
@@ -31,19 +32,21 @@ STABILITY: dict[str, Any] = {
 PARAMS: dict[str, Any] = {
     "size": "tiny",
     "data": {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}},
-    "classify": {"digits": {"batch_size": 400, "label_solver_steps": 20, "slice_points": 4}},
+    "classify": {"digits": {"batch_size": 400, "slice_points": 4}},
     "zones": {
         "digits": {
             "encoding_batch_size": 50,
             "stability": STABILITY,
-            "classification": {"batch_size": 400, "label_solver_steps": 20},
+            "classification": {"batch_size": 400},
         }
     },
 }
 
 
 def call(item: str) -> StageCall:
-    return StageCall(Path("params.yaml"), item, OutputPaths("tiny"), torch.device("cpu"), seed=0)
+    return StageCall(
+        ParamsFile.read(Path("params.yaml")), item, OutputPaths("tiny"), torch.device("cpu"), seed=0
+    )
 
 
 def write_params(**stability: Any) -> None:
@@ -70,7 +73,7 @@ def measured(run: str) -> dict[str, dict[str, float]]:
 
 def write_run(name: str) -> None:
     """The repository's run of this name as it is before training, so with anchors of a network that sees images."""
-    section = {**DIGITS["runs"][name], "training": {**DIGITS["runs"][name]["training"], "batch_size": 64}}
+    section = {**RUNS[name], "training": {**RUNS[name]["training"], "batch_size": 64}}
     configuration = TrainedConfiguration(
         name=name,
         size="tiny",

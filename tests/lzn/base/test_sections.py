@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, model_validator
 
-from lzn.base.sections import ParamsError, Section, load_section, read_yaml, validate
+from lzn.base.sections import ParamsError, ParamsFile, Section, read_yaml, validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,8 +198,8 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_section_is_loaded_by_its_path_and_powers_of_ten_are_numbers(file: Path) -> None:
     # In YAML 1.1, 1e-3 is a string; DVC reads YAML 1.2.
-    assert load_section(file, "runs.first", Circle) == Circle(kind="circle", radius=0.001)
-    assert load_section(file, "scale", int) == 3
+    assert ParamsFile.read(file).section("runs.first", Circle) == Circle(kind="circle", radius=0.001)
+    assert ParamsFile.read(file).section("scale", int) == 3
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ def test_a_section_is_loaded_by_its_path_and_powers_of_ten_are_numbers(file: Pat
 )
 def test_a_missing_path_is_named_with_what_is_there(file: Path, path: str, message: str) -> None:
     with pytest.raises(ParamsError) as raised:
-        load_section(file, path, Circle)
+        ParamsFile.read(file).section(path, Circle)
     assert str(raised.value) == f"{file}: {message}"
 
 
 def test_a_mistake_in_a_file_is_named_with_the_file(file: Path) -> None:
     with pytest.raises(ParamsError) as raised:
-        load_section(file, "runs.second", Circle)
+        ParamsFile.read(file).section("runs.second", Circle)
     assert str(raised.value).startswith(f"{file}: runs.second")
 
 

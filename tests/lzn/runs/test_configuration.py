@@ -10,13 +10,17 @@ from lzn_testing import PROJECT
 from torch import nn
 
 from lzn.base.randomness import BatchRandom
-from lzn.base.sections import ParamsError, read_yaml, validate
+from lzn.base.sections import ParamsError, ParamsFile, validate
 from lzn.networks import LatentEncoder, ResNetEncoder
+from lzn.runs.blocks import merge_blocks
 from lzn.runs.configuration import AnyRun, count_parameters
 from lzn.training import Batch
 
-PARAMS = read_yaml(PROJECT / "params.yaml")
-RUNS: dict[str, dict[str, Any]] = PARAMS["runs"]
+PARAMS = ParamsFile.read(PROJECT / "params.yaml")
+RUNS: dict[str, dict[str, Any]] = {
+    name: merge_blocks(PARAMS, f"runs.{name}")[0] for name in PARAMS.value("runs")
+}
+"""Runs by name, merged with the blocks that they name."""
 NUM_CLASSES = 10
 
 

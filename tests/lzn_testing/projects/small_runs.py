@@ -9,8 +9,9 @@ import torch
 from ruamel.yaml import YAML
 
 from lzn.base.files import save_tensors
-from lzn.base.sections import read_yaml, validate
+from lzn.base.sections import ParamsFile, validate
 from lzn.data.prepared import read_split
+from lzn.runs.blocks import merge_blocks
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
 from lzn.training import TrainingCallbacks, train
@@ -19,14 +20,16 @@ from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall
 
-RUNS: Mapping[str, Any] = read_yaml(PROJECT / "params.yaml")["runs"]
+PARAMS = ParamsFile.read(PROJECT / "params.yaml")
+RUNS: Mapping[str, Any] = {name: merge_blocks(PARAMS, f"runs.{name}")[0] for name in PARAMS.value("runs")}
+"""The runs of params.yaml, merged with their blocks."""
 WORKSPACE = OutputPaths("tiny")
 DATA = {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}}
 NUM_TRAIN, NUM_TEST = 179, 1618
 
 
 def call(item: str, *, seed: int | None = 0) -> StageCall:
-    return StageCall(Path("params.yaml"), item, WORKSPACE, torch.device("cpu"), seed=seed)
+    return StageCall(ParamsFile.read(Path("params.yaml")), item, WORKSPACE, torch.device("cpu"), seed=seed)
 
 
 def write_params(**sections: Any) -> None:

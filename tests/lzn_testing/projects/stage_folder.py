@@ -22,9 +22,7 @@ class StageFolder:
 
     def start(self, stage: str, item: str, **settings: str) -> "subprocess.Popen[str]":
         """The stage in one process, if ``settings``, added to the environment, do not say otherwise."""
-        return self.start_python(
-            "-m", f"stages.{stage}", "--params", "params.yaml", "--run", item, **settings
-        )
+        return self.start_python("-m", f"stages.{stage}", item, **settings)
 
     def start_python(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from lzn.base.sections import validate
+from lzn.base.sections import ParamsFile, validate
 from lzn.data.prepared import read_split
 from lzn.inference.loaded_run import LoadedRun, open_seed
 from lzn.runs.configuration import AnyRun
@@ -131,6 +131,7 @@ def _prepared_files() -> dict[str, bytes]:
     """Return the files of the prepared data set by name; the real stage makes them once."""
     with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
         write_params(Path(parent))
-        prepare(StageCall(Path("params.yaml"), "digits", OutputPaths(SIZE), torch.device("cpu")))
+        params = ParamsFile.read(Path("params.yaml"))
+        prepare(StageCall(params, "digits", OutputPaths(SIZE), torch.device("cpu")))
         files = [file for file in Path("outputs").rglob("*") if file.is_file()]
         return {file.as_posix(): file.read_bytes() for file in files}

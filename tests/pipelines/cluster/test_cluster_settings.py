@@ -70,7 +70,7 @@ def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secret
 
 def test_sizes_are_found_by_what_their_parameters_say() -> None:
     assert files_of_size("digits", PROJECT).dvc_file == PROJECT / "dvc.yaml"
-    assert files_of_size("paper", PROJECT).params_file == PROJECT / "scales/paper/params.yaml"
+    assert files_of_size("paper", PROJECT).params_file == PROJECT / "sizes/paper.yaml"
     with pytest.raises(UnknownSizeError, match="no size poster; there is digits, fashion, paper"):
         files_of_size("poster", PROJECT)
 

@@ -18,7 +18,7 @@ run_measuring_stage("measure", lambda call: {"fd": 2.0 + call.known_seed, "share
 def folder(tmp_path_factory: pytest.TempPathFactory) -> TrainFolder:
     folder = TrainFolder(tmp_path_factory.mktemp("measuring") / "two", num_steps=1, seeds=[0, 2])
     folder.run("train", "rf")
-    process = folder.start_python("-c", STAGE, "--run", "rf")
+    process = folder.start_python("-c", STAGE, "rf")
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert output == "rf: fd 3 ± 1.4, share.of_bank 0.5 ± 0\n"
@@ -46,21 +46,21 @@ def test_each_seeds_mlflow_run_has_its_own_numbers_and_its_part_of_the_time(fold
 
 
 def test_a_run_that_is_not_trained_is_named_with_the_command_that_trains_it(folder: TrainFolder) -> None:
-    process = folder.start_python("-c", STAGE, "--run", "joint")
+    process = folder.start_python("-c", STAGE, "joint")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors == "measure: run joint is not trained: run dvc repro train@joint\n"
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(folder: TrainFolder) -> None:
-    process = folder.start_python("-m", "stages.train", "--run", "rf", "--seed", "1")
+    process = folder.start_python("-m", "stages.train", "rf", "--seed", "1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "runs.rf: the run has no seed 1; its seeds are 0, 2" in errors
 
 
 def test_torchrun_by_hand_is_told_to_name_the_seed(folder: TrainFolder) -> None:
-    process = folder.start_python("-m", "stages.train", "--run", "rf", RANK="0", WORLD_SIZE="1")
+    process = folder.start_python("-m", "stages.train", "rf", RANK="0", WORLD_SIZE="1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "run rf has 2 seeds: under torchrun say which, with --seed" in errors

@@ -12,6 +12,7 @@ from lzn_testing.servers.mlflow_runs import free_port, new_database
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
+from lzn.base.sections import ParamsFile
 from stages.report import write_report
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall
@@ -43,7 +44,7 @@ def track(outputs: MadeUpOutputs, folder: Path) -> None:
 
 def make_page(folder: Path) -> Path:
     """What `dvc repro` runs, in the folder of the outputs."""
-    call = StageCall(Path("params.yaml"), None, OutputPaths("tiny"), torch.device("cpu"))
+    call = StageCall(ParamsFile.read(Path("params.yaml")), None, OutputPaths("tiny"), torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         write_tables(call)

@@ -82,7 +82,7 @@ def run_python(*arguments: str, folder: Path, **settings: str) -> "subprocess.Co
 
 def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS.format(num_steps=1, seeds=[0]))
-    ended = run_python("-m", "stages.train", "--run", "rf", folder=tmp_path, LZN_PROCESSES="all")
+    ended = run_python("-m", "stages.train", "rf", folder=tmp_path, LZN_PROCESSES="all")
     assert ended.returncode == 1
     assert ended.stderr.startswith("train: LZN_PROCESSES is 'all': it must be a positive integer")
     assert ended.stderr.count("\n") == 1
