@@ -51,7 +51,8 @@ def method_fingerprint() -> str:
 def git_commit() -> str:
     """The commit that is checked out, with ``-dirty`` where tracked files differ from it, or ``unknown``.
 
-    dvc.lock does not count: a running pipeline writes it.
+    dvc.lock, results/ and params.yaml do not count: a running pipeline writes the first two, and MLflow's runs have all
+    parameters.
     """
     try:
         commit = _git("rev-parse", "HEAD")
@@ -62,6 +63,7 @@ def git_commit() -> str:
             "--",
             ".",
             ":(exclude)dvc.lock",
+            ":(exclude)params.yaml",
             ":(exclude)results",
         )
     except (subprocess.CalledProcessError, FileNotFoundError):

@@ -29,7 +29,6 @@ def with_resources(folder: Path, resources: Any) -> Path:
     [
         ("train@rf", 2),
         ("train@joint", 8),
-        ("scales/x/dvc.yaml:train@joint", 8),
         ("sample@joint", 1),
         ("tables", 0),
     ],
@@ -65,7 +64,7 @@ def test_a_stage_has_gpus_exactly_when_its_pool_has(wrong: dict[str, Any]) -> No
         ),
         (
             {"default": {"pool": "cpu"}, "tables@rf": {"pool": "cpu"}},
-            "resources.tables@rf: no such stage; there is tables alone",
+            "resources.tables@rf: no such stage; there is tables@digits",
         ),
         ({"default": {"pool": "tpu"}}, "resources.default.pool: Input should be 'cpu' or 'gpu' (got 'tpu')"),
         (
@@ -91,14 +90,15 @@ def test_a_file_that_does_not_say_where_a_stage_runs_is_an_error(content: dict[s
 def test_the_stages_that_can_have_resources_are_those_of_the_pipeline(file: Path) -> None:
     params = read_params(file)
     content = read_yaml(file)
-    for name, stage in YAML(typ="safe").load(file.with_name("dvc.yaml"))["stages"].items():
-        instances: Any = {}
-        if "foreach" in stage:
-            instances = content
+    for name, stage in YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"].items():
+        instances: Any = content
+        if isinstance(stage["foreach"], list):
+            instances = [content["size"]]
+        else:
             for key in stage["foreach"].removeprefix("${").removesuffix("}").split("."):
                 instances = instances[key]
         assert params.stages[name] == set(instances)
-    assert set(params.stages) == set(YAML(typ="safe").load(file.with_name("dvc.yaml"))["stages"])
+    assert set(params.stages) == set(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 
 
 def test_small_sizes_need_no_gpu_and_the_papers_trainings_take_a_machine() -> None:
@@ -107,10 +107,10 @@ def test_small_sizes_need_no_gpu_and_the_papers_trainings_take_a_machine() -> No
         names = [
             f"{stage}@{instance}" for stage, all_of in read_params(file).stages.items() for instance in all_of
         ]
-        assigned = {name: resources_of(content, name) for name in [*names, "tables", "report"]}
+        assigned = {name: resources_of(content, name) for name in names}
         if content["size"] != "paper":
             assert set(assigned.values()) == {CPU}
             continue
         assert {item.gpus for name, item in assigned.items() if name.startswith("train@")} == {8}
         on_cpu = {name.partition("@")[0] for name, item in assigned.items() if item == CPU}
-        assert on_cpu == {"prepare", "tables", "report"}
+        assert on_cpu == {"prepare", "tables", "report", "results"}

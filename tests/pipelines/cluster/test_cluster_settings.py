@@ -4,12 +4,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lzn_testing import PROJECT
 from lzn_testing.projects.toy_cluster import ToyCluster
 
-from pipelines.cluster.worker.checkouts import CommitError, checked_out, leave_one_dag, resolve_commit
+from pipelines.cluster.worker.checkouts import CommitError, checked_out, resolve_commit, without_lock
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError, without_credentials
-from pipelines.sizes import UnknownSizeError, dvc_file_of, files_of_size
 
 
 @pytest.mark.parametrize("missing", ["LZN_REPOSITORY", "LZN_DVC_REMOTE"])
@@ -68,50 +66,14 @@ def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secret
     assert "secret" not in str(caught.value)
 
 
-def test_sizes_are_found_by_what_their_parameters_say() -> None:
-    assert files_of_size("digits", PROJECT).dvc_file == PROJECT / "dvc.yaml"
-    assert files_of_size("paper", PROJECT).params_file == PROJECT / "sizes/paper.yaml"
-    with pytest.raises(UnknownSizeError, match="no size poster; there is digits, fashion, paper"):
-        files_of_size("poster", PROJECT)
-
-
-@pytest.mark.parametrize(
-    ("with_lock", "left"),
-    [(False, ["scales/small/dvc.yaml"]), (True, ["scales/small/dvc.lock", "scales/small/dvc.yaml"])],
-)
-def test_a_checkout_is_left_with_one_dag_and_counts_as_unchanged(
-    tmp_path: Path, with_lock: bool, left: list[str]
-) -> None:
+def test_a_checkout_without_dvc_lock_counts_as_unchanged(tmp_path: Path) -> None:
     cluster = ToyCluster.make(tmp_path)
-    for size in ("small", "large"):
-        (cluster.project / "scales" / size).mkdir(parents=True)
-        (cluster.project / "scales" / size / "dvc.yaml").write_text("stages: {}\n")
-        (cluster.project / "scales" / size / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-        (cluster.project / "scales" / size / "params.yaml").write_text(f"size: {size}\n")
+    (cluster.project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     with checked_out(cluster.commit(), cluster.machine()) as folder:
-        leave_one_dag(folder, dvc_file_of("scales/small/dvc.yaml:train@rf"), with_lock=with_lock)
-        assert sorted(str(file.relative_to(folder)) for file in folder.rglob("dvc.[yl]*")) == left
+        without_lock(folder)
+        assert (folder / "dvc.yaml").exists()
+        assert not (folder / "dvc.lock").exists()
         status = subprocess.run(
             ["git", "status", "--porcelain"], cwd=folder, check=True, capture_output=True, text=True
         )
         assert status.stdout == ""
-        assert (folder / "scales" / "large" / "params.yaml").exists()
-
-
-def test_the_dag_of_a_stage_is_told_by_its_address() -> None:
-    assert dvc_file_of("scales/small/dvc.yaml:train@rf") == Path("scales/small/dvc.yaml")
-    assert dvc_file_of("train@rf") == Path("dvc.yaml")
-
-
-@pytest.mark.parametrize(
-    ("size", "targets"),
-    [
-        ("digits", ("train@rf", "measure")),
-        ("fashion", ("scales/fashion/dvc.yaml:train@rf", "scales/fashion/dvc.yaml:measure")),
-    ],
-)
-def test_targets_are_those_of_the_size(
-    size: str, targets: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(PROJECT)
-    assert files_of_size(size).targets(["train@rf", "measure"]) == targets
