@@ -180,7 +180,7 @@ def test_check_reports_sizes_and_mistakes_of_parameter_files(lzn: Any) -> None:
     assert json.loads(out)[0]["size"] == "digits"
     code, _, err = lzn("check", "params.yaml")
     assert code == 1
-    assert "params.yaml: layout: Field required" in err
+    assert "params.yaml: runs.joint.network is missing: name a block of networks" in err
 
 
 def test_the_help_of_every_command_has_an_example(lzn: Any) -> None:
