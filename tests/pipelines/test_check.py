@@ -123,9 +123,11 @@ def test_a_probe_of_a_run_that_is_not_probed_is_found(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_a_file_that_no_stage_writes_is_found(tmp_path: Path) -> None:
-    file = changed(tmp_path, plots={"steps": {"outputs/digits/plots/steps/joint_no_gen.csv": "distance"}})
+    file = changed(
+        tmp_path, plots={"loss": {}, "steps": {"results/digits/steps/joint_no_gen.csv": "distance"}}
+    )
     with pytest.raises(
-        ParamsError, match=r"plots\.steps names outputs/.*joint_no_gen\.csv; there will be outputs/"
+        ParamsError, match=r"plots\.steps names results/.*joint_no_gen\.csv; there will be results/"
     ):
         read_params(file)
 
