@@ -78,7 +78,7 @@ def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
             raise CorruptImageError(f"too many pixels: {error}") from error
         except UnidentifiedImageError as error:
             raise CorruptImageError(
-                f"the file is not an image of a supported format ({', '.join(FORMATS)})"
+                f"not an image of a supported format ({', '.join(FORMATS)})"
             ) from error
         except _DECODING_ERRORS as error:
             raise CorruptImageError(f"cannot be decoded: {error}") from error

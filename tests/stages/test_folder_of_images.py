@@ -5,7 +5,6 @@ Beside the run that is trained on them there is one that is read from a checkpoi
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,6 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
     """A size for the folder ``photos``: one run of RF+LZN, with colours, at 16x16."""
     return {
         "size": "own",
-        "layout": {"root": "../..", "params_file": "scales/own/params.yaml"},
         "hardware": {"num_threads": 1, "num_workers": 1},
         "data": {
             "photos": {"kind": "folder", "root": "data/photos", "image_size": 16, "test_fraction": 0.2, "seed": 0}
@@ -53,15 +51,37 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
                 "data": "photos",
                 "seeds": [0, 1],
                 "conditional": False,
+                "network": "small",
+                "latents": "small",
+                "schedule": "short",
+                "training": {"learning_rates": {"decoder": 1e-3, "encoder": 1e-3}},
+            }
+        },
+        "networks": {
+            "small": {
                 "unet": {
                     "image_size": 16, "image_channels": 3, "base_channels": 8, "channel_multipliers": [1, 2],
                     "blocks_per_level": 1, "attention_resolutions": [8], "family": "ncsnpp",
-                },
+                }
+            },
+            "released": {
+                "unet": {
+                    "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
+                    "blocks_per_level": 1, "attention_resolutions": [8], "dropout": 0.15, "family": "ddpmpp",
+                }
+            },
+        },
+        "latents": {
+            "small": {
                 "latent": {"dim": 8, "alpha": 1.0, "solver": {"kind": "euler", "num_steps": 5}},
                 "latent_blocks": {"channels": 2, "units": 8},
-                "training": training({"decoder": 1e-3, "encoder": 1e-3}),
-            }
+            },
+            "released": {
+                "latent": {"dim": 10, "alpha": 1.0, "solver": {"kind": "dpm", "num_steps": 20}},
+                "latent_blocks": {"channels": 4, "units": 12},
+            },
         },
+        "schedules": {"short": SCHEDULE},
         "imports": {"released": released()},
         "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER}},
         "measure": {
@@ -78,7 +98,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         "settings": {},
         "probe": {},
         "tsne": {},
-        "plots": {"steps": {}},
+        "plots": {"loss": {}, "steps": {}},
         "zones": {"photos": {"encoding_batch_size": 10, "stability": STABILITY}},
         "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}, "released": {"rf_lzn": "released"}}},
         "report": {},
@@ -96,23 +116,17 @@ def released() -> dict[str, Any]:
             "study": "generation",
             "data": "photos",
             "conditional": False,
-            "unet": {
-                "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
-                "blocks_per_level": 1, "attention_resolutions": [8], "dropout": 0.15, "family": "ddpmpp",
-            },
-            "latent": {"dim": 10, "alpha": 1.0, "solver": {"kind": "dpm", "num_steps": 20}},
-            "latent_blocks": {"channels": 4, "units": 12},
-            "training": training({"decoder": 1e-3, "encoder": 1e-3}),
+            "network": "released",
+            "latents": "released",
+            "schedule": "short",
+            "training": {"learning_rates": {"decoder": 1e-3, "encoder": 1e-3}},
         },
     }  # fmt: skip
 
 
-def training(learning_rates: dict[str, float]) -> dict[str, Any]:
-    return {
-        "num_steps": 3, "batch_size": 16, "learning_rates": learning_rates, "warmup_steps": 1, "ema_decay": 0.9,
-        "log_every": 1, "snapshot_steps": [2],
-    }  # fmt: skip
-
+SCHEDULE = {
+    "num_steps": 3, "batch_size": 16, "warmup_steps": 1, "ema_decay": 0.9, "log_every": 1, "snapshot_steps": [2],
+}  # fmt: skip
 
 STABILITY = {
     "seed": 0, "latent_solver": {"kind": "euler", "num_steps": 5}, "zone_solver": {"kind": "euler", "num_steps": 5},
@@ -120,15 +134,12 @@ STABILITY = {
 }  # fmt: skip
 CLASSIFIER = {
     "kind": "classifier", "base_channels": 8, "feature_dim": 4, "seed": 0,
-    "training": {**training({"classifier": 1e-3}), "snapshot_steps": []},
+    "training": {**SCHEDULE, "learning_rates": {"classifier": 1e-3}, "snapshot_steps": []},
 }  # fmt: skip
 
 
 def own_size(project: Path, content: dict[str, Any]) -> None:
-    folder = project / "scales/own"
-    folder.mkdir(parents=True)
-    shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
-    YAML().dump(content, folder / "params.yaml")
+    YAML().dump(content, project / "params.yaml")
 
 
 @pytest.mark.slow
@@ -147,7 +158,7 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
     write_photos(project / "data/photos", classes=classes)
     own_size(project, params(features=features))
 
-    result = run_in(project, ["python", "-m", "dvc", "repro", "scales/own/dvc.yaml"])
+    result = run_in(project, ["python", "-m", "dvc", "repro"])
 
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     outputs = project / "outputs/own"

@@ -103,7 +103,7 @@ def made_alone(stage: str, project: Path, place: Path) -> Path:
     """What a stage makes where it finds nothing but what it names, as on a worker."""
     alone = copy_project(place)
     shutil.copy(project / "params.yaml", alone)
-    for dependency in load_yaml(str(project / "dvc.lock"))["stages"][stage]["deps"]:
+    for dependency in load_yaml(str(project / "dvc.lock"))["stages"][f"{stage}@digits"]["deps"]:
         if (path := dependency["path"]).startswith("outputs/"):
             shutil.copytree(project / path, alone / path)
     made = run_in(alone, ["python", "-m", f"stages.{stage}"])
@@ -145,15 +145,15 @@ def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project
     assert result.returncode == 0, result.stderr[-3000:]
     ran = {line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage")}
     of_the_run = {f"{stage}@rf_conditional" for stage in ("train", "sample", "measure", "steps")}
-    assert ran == of_the_run | {"tables", "report"}
+    assert ran == of_the_run | {"tables@digits", "report@digits", "results@digits"}
 
 
 def test_an_error_in_the_parameters_names_the_key_and_what_is_allowed(project: Path) -> None:
     params = read_params(project)
-    params["runs"]["rf"]["unet"]["dropot"] = 0.1
+    params["networks"]["unet_8"]["unet"]["dropot"] = 0.1
     write_params(project, params)
     result = run_in(project, [*DVC, "repro", "train@rf"])
     assert result.returncode != 0
-    assert "runs.rf.unet.dropot: unknown key" in result.stderr
+    assert "networks.unet_8.unet.dropot: unknown key" in result.stderr
     assert "dropout" in result.stderr
     assert "Traceback" not in result.stderr

@@ -208,7 +208,7 @@ def test_a_corrupt_image_stops_the_stage_and_says_what_can_be_done() -> None:
     lay_out_folder()
     Path("data/tea/7.jpg").write_bytes(b"<html>Not Found</html>")
     message = error_of({**FOLDER, "test_fraction": 0.0})
-    assert "data.x: train image 8, data/tea/7.jpg: no image in a format that is read here" in message
+    assert "data.x: train image 8, data/tea/7.jpg: not an image of a supported format" in message
     assert "let on_corrupt be set_aside" in message
     assert not OUTPUT.exists()
 
@@ -220,7 +220,7 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
     description = run({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
     lines = [line.split("\t") for line in (OUTPUT / "set_aside.txt").read_text().splitlines()]
     assert [line[:2] for line in lines] == [["train", "data/tea/7.jpg"], ["train", "data/tea/8.jpg"]]
-    assert all(line[2].startswith("no image in a format") for line in lines)
+    assert all(line[2].startswith("not an image of a supported format") for line in lines)
     assert description.num_train == 8
     assert "2 images cannot be used and are left out; set_aside.txt lists them" in capsys.readouterr().out
 
@@ -228,7 +228,7 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
 def test_without_one_usable_training_image_there_is_no_data_set() -> None:
     write_files(Path("data"), {"a.jpg": b"", "b.jpg": b""})
     message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
-    assert "no training image can be used; the first, data/a.jpg: no image" in message
+    assert "no training image can be used; the first, data/a.jpg: not an image" in message
 
 
 def test_images_of_another_size_are_refused_where_it_must_be_exact() -> None:
