@@ -77,9 +77,7 @@ def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise CorruptImageError(f"too many pixels: {error}") from error
         except UnidentifiedImageError as error:
-            raise CorruptImageError(
-                f"not an image of a supported format ({', '.join(FORMATS)})"
-            ) from error
+            raise CorruptImageError(f"not an image of a supported format ({', '.join(FORMATS)})") from error
         except _DECODING_ERRORS as error:
             raise CorruptImageError(f"cannot be decoded: {error}") from error
 

@@ -136,7 +136,7 @@ PNG = encode(noise(64, 64), "PNG")
         (
             _png_header(10_000, 10_000),
             "too many pixels",
-        ),  # above the limit of Pillow's warning, below that of its error
+        ),  # above the limit of Pillow's warning, not of its error
         (_png_header(60_000, 60_000), "too many pixels"),
         (encode(Image.new("F", (4, 4)), "TIFF"), "32 bits"),
     ],
