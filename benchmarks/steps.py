@@ -66,9 +66,9 @@ CASES = {
     "digits_1024": Case("params.yaml", "rf_lzn", 1024, 9, 2, 5.0),
     "digits_joint_128": Case("params.yaml", "joint", 128, 25, 4),
     "digits_joint_1024": Case("params.yaml", "joint", 1024, 7, 2),
-    "fashion_128": Case(FASHION, "rf_lzn", 128, 25, 5, 1.5),
-    "fashion_1024": Case(FASHION, "rf_lzn", 1024, 5, 2, 3.0),
-    "fashion_joint_128": Case(FASHION, "joint", 128, 17, 3),
+    "fashion_128": Case(FASHION, "fashion_rf_lzn", 128, 25, 5, 1.5),
+    "fashion_1024": Case(FASHION, "fashion_rf_lzn", 1024, 5, 2, 3.0),
+    "fashion_joint_128": Case(FASHION, "fashion_joint", 128, 17, 3),
     CIFAR10: Case(PAPER, "cifar10_rf_lzn", 8, 3, 2),
 }
 """CIFAR10's batch is tiny: a step of the paper's batch of 2000 takes two cores half an hour."""

@@ -173,7 +173,7 @@ def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Pat
 
 def test_a_mistake_deep_in_a_run_is_named_with_its_whole_path(tmp_path: Path) -> None:
     runs = YAML(typ="safe").load(FILE)["runs"]
-    runs["joint"] = {**runs["joint"], "latent": {**runs["joint"]["latent"], "dim": 0}}
+    runs["joint"] = {**runs["joint"], "latent": {"dim": 0}}
     file = changed(tmp_path, runs=runs)
     with pytest.raises(ParamsError) as raised:
         read_params(file)

@@ -139,7 +139,7 @@ def test_a_run_without_encoder_and_more_samples_than_images_are_errors_in_words(
             {"samples_per_pair": 117},
             "117 samples and the rest of a batch of 64 are more than the 179 anchors",
         ),
-        ({"bank_samples": 180}, r"the subset's size must lie in \[1, 179\], got 180"),
+        ({"bank_samples": 180}, r"num_chosen must lie in \[1, 179\], got 180"),
     ):
         write_params(**numbers)
         with pytest.raises(ParamsError, match=rf"params.yaml: zones.digits.stability: {message}"):

@@ -13,6 +13,7 @@ from pipelines.processes.commands import Limits
 from pipelines.processes.signals import StopRequest
 from pipelines.schedule import StageResult
 
+SIZE = "toy"
 STAGES = {
     "prepare": ("mkdir inputs && cp source inputs/a && wc -c < source > inputs/b", ["source"], ["inputs"]),
     "left": ("cat inputs/a code > made/left", ["code", "inputs"], ["made/left"]),
@@ -63,6 +64,7 @@ class ToyCluster:
             for name, (command, deps, outs) in STAGES.items()
         }
         (cluster.project / "dvc.yaml").write_text(dumps_yaml({"stages": definition}))
+        (cluster.project / "params.yaml").write_text(f"size: {SIZE}\n")
         (cluster.project / ".gitignore").write_text("/inputs/\n/made/\n/joined\n/details\n")
         (cluster.project / "source").write_text("source\n")
         (cluster.project / "code").write_text("code\n")
@@ -99,7 +101,7 @@ class ToyCluster:
     def run(self, stage: str, machine: str = "machine") -> StageResult:
         """Run a stage of the newest commit as a worker on a machine would."""
         return run_remote_stage(
-            RemoteStage(self.head, stage),
+            RemoteStage(self.head, SIZE, stage),
             self.machine(machine),
             limits=Limits(timeout=60, grace=5),
             stop=StopRequest(),
