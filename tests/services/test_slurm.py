@@ -44,7 +44,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     params = read_params(folder)
     run = params["runs"]["rf"]
     run["seeds"] = [0]
-    run["unet"] |= {
+    run["unet"] = {
         "base_channels": 4,
         "channel_multipliers": [1],
         "blocks_per_level": 1,
