@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow test-services test-all lint validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro flow plan dry test test-slow test-browser test-compiler test-services test-all lint validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,6 +11,8 @@ UI_PORT ?= 5000
 RUN ?= joint
 SERVE_PORT ?= 5001
 WORKERS ?= 1
+PROCESSES ?= 4
+PYTEST = pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder tests
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,18 +36,24 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 	python -m pipelines.check params.yaml sizes/*.yaml
 	python -m pipelines.dry params.yaml sizes/*.yaml
 
-test: $(VENV)/installed  ## run the tests
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" --ignore tests/services tests
+test: $(VENV)/installed  ## run the tests that need nothing but Python packages
+	$(PYTEST) -m "not slow and not browser and not compiler and not services"
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow --ignore tests/services tests
+	$(PYTEST) -m "slow and not browser and not compiler and not services"
 
-test-services: $(VENV)/services  ## run the tests against real servers (needs Debian's postgresql, slurm-wlm, munge)
-	pytest -n 2 --dist loadfile --no-loadscope-reorder -m services tests/services
+test-browser: $(VENV)/installed  ## test the report page (apt-get install chromium chromium-driver)
+	$(PYTEST) -m browser
+
+test-compiler: $(VENV)/installed  ## test compiled trainings (apt-get install g++)
+	$(PYTEST) -m compiler
+
+test-services: $(VENV)/services  ## test with real servers (apt-get install postgresql slurm-wlm munge)
+	$(PYTEST) -m services
 	@cat .faults/*.md
 
 test-all: $(VENV)/services  ## run all of these tests at once, as CI does
-	pytest -n 2 --dist loadfile --no-loadscope-reorder tests
+	$(PYTEST)
 	@cat .faults/*.md
 
 lint: $(VENV)/installed  ## style, types and import contracts

@@ -1,4 +1,8 @@
-"""What all tests share."""
+"""What all tests share: which ones begin first, which are left out, one thread."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +22,15 @@ LONGEST = (
     "tests/slow/test_compiled_training.py",
     "tests/stages/serving/test_served_model.py",
 )
-"""Files that take minutes; begun first, so that none of them is what everybody waits for at the end."""
+"""Files that take minutes. They begin first, so that no process ends long after the others."""
+LEFT_OUT = {
+    "services": "make test-services (PostgreSQL, Slurm)",
+    "browser": "make test-browser (Chromium)",
+    "compiler": "make test-compiler (g++)",
+    "slow": "make test-slow",
+}
+"""Markers of tests that `make test` leaves out, and the command that runs them."""
+_left_out: Counter[str] = Counter()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +39,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count the tests that the command line leaves out, by their marker."""
+    for item in items:
+        marker = next((marker for marker in LEFT_OUT if item.get_closest_marker(marker)), None)
+        if marker is not None:
+            _left_out[marker] += 1
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the counts from a process of pytest-xdist to the one that prints the summary."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = dict(_left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the counts of a process of pytest-xdist; all processes collect the same tests."""
+    _left_out.update(Counter(getattr(node, "workeroutput", {}).get("left_out", {})) - _left_out)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say how many tests were left out and how to run them."""
+    if _left_out:
+        counted = [f"{_left_out[marker]} {marker}: {LEFT_OUT[marker]}" for marker in LEFT_OUT if _left_out[marker]]
+        terminalreporter.write_line(f"left out: {'; '.join(counted)}")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
-    """Tests' tensors are small: threads cost more than they bring, and many tests may run beside each other."""
+    """Compute with one thread: the tensors of tests are small, and tests run beside each other."""
     torch.set_num_threads(1)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from lzn.networks.recomputation import RecomputableBlock, recomputable
 from lzn.training import CheckpointFolder, Compute, TrainingCallbacks, TrainingInterruptedError, train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.compiler]
 
 COMPILED = Compute(compile=True)
 

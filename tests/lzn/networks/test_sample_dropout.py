@@ -202,6 +202,7 @@ def test_a_block_that_recomputes_sees_the_same_mask_again() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_compiled_masks_are_the_eager_ones_and_new_keys_compile_nothing_anew() -> None:
     model = nn.Sequential(SampleDropout(P), SampleDropout(P))
     compiled = torch.compile(model, fullgraph=True)

@@ -19,6 +19,8 @@ from stages.runtime.stage_main import StageCall
 from stages.tables import write_tables
 from stages.tracking import RunIdentity, Tracker
 
+pytestmark = pytest.mark.browser
+
 COMMIT = "0123456789abcdef"
 
 
