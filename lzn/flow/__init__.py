@@ -1,11 +1,28 @@
-"""The two atomic operations of the paper: latent computation and latent alignment (section 2.2).
+"""The two atomic operations of the paper (section 2.2): latent computation and latent alignment.
 
-Letters used in this package: ``n`` anchors, ``m`` states, ``q`` latent dimension, ``r`` solver steps,
-``t`` time from the Gaussian prior (0) to the anchors (1), ``tau = 1 - t`` the noise level.
+An encoder maps each sample to an *anchor*. The flow between the Gaussian prior and the anchors divides the latent
+space into *zones*, one per anchor. The operations use the flow in its two directions:
+
+- `latent_computation` (Eq. 1, 4): from the anchors to the prior. `compute_latents` draws a latent from each zone.
+- `latent_alignment` (Eq. 2, 5): from latents to the anchors. `flow_to_anchors` gives end points and the probability of
+  target anchors; `alignment_loss` and `alignment_objective` are the losses; `nearest_anchor` decodes labels.
+
+Both call the files below, listed from the formula upwards; each file imports only from files above it:
+
+- `precision`, `input_checks`: dtypes of the computation; errors for wrong inputs.
+- `assignment`: the assignment probability ``p_j(s, t)`` and the posterior mean ``D(s, t)``, as attention.
+- `multistep`, `solvers`: a solver's step as a linear combination; `Euler`, `DPMSolver`, `Adams` and their grids.
+- `straight_start`: the first steps of latent computation in closed form.
+- `trajectory`: all steps as one differentiable operation with O(m q r) memory.
+- `low_rank`: the same operation, faster for fewer anchors than dimensions (labels).
+- `anchor_bank`: zones among the anchors of a whole data set, for inference (not in the paper).
+
+Letters: ``n`` anchors, ``m`` states, ``q`` latent dimension, ``r`` solver steps, ``t`` time from the prior (0) to the
+anchors (1), ``tau = 1 - t`` noise level, ``g`` its value where latent computation starts, ``s`` state, ``a`` anchor.
 """
 
 from lzn.flow.anchor_bank import AnchorBank
-from lzn.flow.assignment import NonFiniteAnchorsError
+from lzn.flow.input_checks import NonFiniteAnchorsError
 from lzn.flow.latent_alignment import (
     FlowResult,
     alignment_loss,

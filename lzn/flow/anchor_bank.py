@@ -1,11 +1,10 @@
-"""Latents among the anchors of a whole training set, instead of one batch's: the anchor bank (beyond the paper).
+"""The anchor bank: latent zones among the anchors of a whole data set instead of one batch (not in the paper).
 
-A minibatch divides the latent space anew each time, so that one sample's zones in two batches overlap little. A bank
-holds every anchor, and zones are the same whatever is asked together. Its flow is the one of `lzn.flow.assignment`,
-for inference only, so nothing is kept for gradients and the softmax over the n anchors can be taken block by block:
-with the running maximum ``m`` of a state's logits, ``sum_j exp(l_j - m)`` and ``sum_j exp(l_j - m) a_j`` are rescaled
-by ``exp(m - m')`` whenever a block raises the maximum to ``m'``. That is exact, and of n rows only one block meets the
-states at a time.
+Each minibatch divides the latent space anew, so one sample's zones in two batches overlap little. A bank holds every
+anchor, so a zone does not depend on the other samples of a call. Its flow is that of `lzn.flow.assignment`, for
+inference only. Nothing is kept for gradients, so the softmax over the n anchors is taken block by block: with ``m``
+the running maximum of a state's logits ``l_j``, the sums of ``exp(l_j - m)`` and ``exp(l_j - m) a_j`` are rescaled by
+``exp(m - m')`` when a block raises the maximum to ``m'``. The result is exact.
 """
 
 import hashlib
@@ -14,38 +13,29 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import (
-    EARLY_NOISE_LEVEL,
-    check_anchors,
-    check_points,
-    check_weights,
-    in_full_precision,
-    row_blocks,
-    without_subnormals_,
-    working_dtype,
-)
-from lzn.flow.latent_computation import DEFAULT_SOLVER
+from lzn.flow.assignment import row_blocks
+from lzn.flow.input_checks import check_alpha, check_anchors, check_paired, check_points, check_weights
 from lzn.flow.multistep import Denoiser, integrate
-from lzn.flow.solvers import Solver
+from lzn.flow.precision import autocast_disabled, dtype_at, flush_subnormals_, working_dtype
+from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 
 
 class AnchorBank:
-    """The anchors (n, q) of a whole data set and the zones they divide the latent space into.
+    """The anchors (n, q) of a data set, and the zones into which they divide the latent space.
 
-    **Whose zones.** Each sample sees the bank's anchors and its own one. An anchor that equals a row of the bank, value
-    for value in float64, is that row. Any other joins the bank for its own sample alone, with the mean weight of the
-    bank's rows. So sample i's latent is that of ``compute_latents(anchors[i:i+1], noise[i:i+1], all_anchors=keys)``,
-    where ``keys`` are the bank's rows, followed by ``anchors[i:i+1]`` if it is new; the rest of the call's samples
-    have no part in it. Take the anchors of the bank's own samples from the tensor that built it: an encoder's output
-    in another batch differs in the last digits, and counts as a new anchor beside its twin: a zone twice as large.
+    Each sample of a call has its zone among the bank's anchors and its own anchor. An anchor that equals a row of the
+    bank, value for value in float64, is that row. Any other anchor joins the bank for its own sample only, with the
+    mean weight of the bank's rows. So sample i's latent is
+    ``compute_latents(anchors[i:i+1], noise[i:i+1], all_anchors=keys)``, where ``keys`` are the bank's rows, followed by
+    ``anchors[i:i+1]`` if it is new. For samples of the bank, pass rows of the tensor that built it: an encoder's output
+    in another batch differs in the last digits, and would count as a new anchor that doubles the weight of its zone.
 
-    Beyond the anchors, in float64, and a few tensors of the size of the result, memory is 256 times
-    ``anchors_per_block``.
+    Memory is the anchors in float64, a few tensors of the result's size, and 256 x ``anchors_per_block`` numbers.
 
     Args:
         anchors: (n, q).
         weights: relative mass of each anchor, (n,); by default uniform.
-        anchors_per_block: how many of the n anchors meet the states at once.
+        anchors_per_block: number of anchors in one block of logits.
 
     Raises:
         NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
@@ -65,25 +55,25 @@ class AnchorBank:
         self._centre = points.mean(dim=0)
         self._points = points - self._centre
         self._squares = self._points.square().sum(dim=1)
-        # relative to the mean weight, so that an anchor from outside has log-weight 0
+        # Relative to the mean weight: a new anchor has log-weight 0.
         masses = torch.ones_like(self._squares) if weights is None else weights.detach().double()
         self._log_weights = (masses / masses.mean()).log()
         self._anchors_per_block = anchors_per_block
 
     @property
     def num_anchors(self) -> int:
-        """How many anchors the bank holds, n."""
+        """Number n of anchors in the bank."""
         return len(self._points)
 
     @torch.no_grad()
     def latents(
         self, anchors: Tensor, noise: Tensor, *, alpha: float = 1.0, solver: Solver = DEFAULT_SOLVER
     ) -> Tensor:
-        """Draw one latent from the zone of each sample among all of the bank's (Eq. 1 and 4), without gradients.
+        """Draw one latent from the zone of each sample (Eq. 1 and 4), without gradients.
 
         Args:
-            anchors: the samples' own anchors, (m, q), rows of the bank or not.
-            noise: standard normal, (m, q). It decides the precision, as in `compute_latents`.
+            anchors: anchors of the samples, (m, q); rows of the bank or new ones.
+            noise: standard normal, (m, q). Its dtype decides the precision, as in `compute_latents`.
             alpha: concentration of the draw, from 0 (the zone's centre) to 1 (the whole zone).
             solver: `Euler`, `DPMSolver` or `Adams`.
 
@@ -92,11 +82,10 @@ class AnchorBank:
 
         Raises:
             NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
-            ValueError: shapes do not fit, or alpha is outside [0, 1].
+            ValueError: shapes do not match, or alpha is outside [0, 1].
         """
         self._check_pair("noise", noise, anchors)
-        if not 0.0 <= alpha <= 1.0:
-            raise ValueError(f"alpha must lie in [0, 1], got {alpha}")
+        check_alpha(alpha)
         own = anchors.double() - self._centre
         grid = solver.grid_to_latents()
         state = (1.0 - solver.g) * own + (solver.g * alpha) * noise.double()
@@ -106,44 +95,44 @@ class AnchorBank:
 
     @torch.no_grad()
     def in_own_zone(self, latents: Tensor, anchors: Tensor, *, solver: Solver = DEFAULT_SOLVER) -> Tensor:
-        """Whether each latent (m, q) lies in the zone of its sample's anchor (m, q): bool (m,).
+        """Return whether each latent (m, q) lies in the zone of its sample's anchor (m, q): bool (m,).
 
-        The latent flows to the anchors, FM(z; 1), and belongs to the one nearest to where it arrives. Among anchors
-        at the same place, zones are one.
+        The latent is in the zone of the anchor nearest to FM(z; 1). Equal anchors share one zone.
 
         Raises:
             NonFiniteAnchorsError: anchors hold NaN or infinity (a ValueError).
-            ValueError: shapes do not fit.
+            ValueError: shapes do not match.
         """
         self._check_pair("latents", latents, anchors)
         own = anchors.double() - self._centre
         grid = solver.grid_to_anchors()
         state = latents.double() - (1.0 - grid[0]) * self._centre
         denoise = self._denoiser(own, self._are_new(anchors), working_dtype(latents))
-        arrived = self._integrate(state, grid, solver, denoise)
-        nearest = self._points[self._nearest(arrived)]
-        return (arrived - own).square().sum(dim=1) <= (arrived - nearest).square().sum(dim=1)
+        end = self._integrate(state, grid, solver, denoise)
+        nearest = self._points[self._nearest(end)]
+        return (end - own).square().sum(dim=1) <= (end - nearest).square().sum(dim=1)
 
     @staticmethod
     def _integrate(state: Tensor, grid: tuple[float, ...], solver: Solver, denoise: Denoiser) -> Tensor:
-        with in_full_precision(state.device):
+        with autocast_disabled(state.device):
             return integrate(state, solver.steps(grid), denoise).double()
 
     def _denoiser(self, own: Tensor, new: Tensor, dtype: torch.dtype) -> Denoiser:
         def denoise(state: Tensor, tau: float) -> Tensor:
-            at = torch.float64 if tau < EARLY_NOISE_LEVEL else dtype
-            mean = torch.empty_like(state, dtype=at)
+            step_dtype = dtype_at(tau, dtype)
+            mean = torch.empty_like(state, dtype=step_dtype)
             for rows in row_blocks(len(state)):
-                mean[rows] = self._posterior_mean(state[rows].to(at), own[rows].to(at), new[rows], tau)
+                block, block_own = state[rows].to(step_dtype), own[rows].to(step_dtype)
+                mean[rows] = self._posterior_mean(block, block_own, new[rows], tau)
             return mean
 
         return denoise
 
     def _posterior_mean(self, state: Tensor, own: Tensor, new: Tensor, tau: float) -> Tensor:
-        """Posterior mean (b, q) of the anchor of a block of states, by a softmax that runs over the anchors."""
+        """Compute the posterior mean (b, q) of a block of states, by a running softmax over blocks of anchors."""
         scale = (1.0 - tau) / tau**2
         half = 0.5 * (1.0 - tau) * scale
-        # the softmax begins with the own anchor where that is no row of the bank, and with nothing elsewhere
+        # Start with the sample's own anchor if it is new, otherwise with nothing.
         own_logit = scale * (state * own).sum(dim=1) - half * own.square().sum(dim=1)
         peak = torch.where(new, own_logit, torch.finfo(state.dtype).min)
         total = new.to(state.dtype)
@@ -154,24 +143,24 @@ class AnchorBank:
             logits = torch.addmm(bias, state, points.T, alpha=scale)
             raised = torch.maximum(peak, logits.amax(dim=1))
             shrink = (peak - raised).exp_()
-            share = without_subnormals_(logits.sub_(raised[:, None]).exp_())
+            share = flush_subnormals_(logits.sub_(raised[:, None]).exp_())
             total = total * shrink + share.sum(dim=1)
             weighted = weighted.mul_(shrink[:, None]).addmm_(share, points)
             peak = raised
         return weighted / total[:, None]
 
     def _nearest(self, shifted: Tensor) -> Tensor:
-        """Index of the bank's row nearest to each shifted point (m, q), int64 (m,)."""
+        """Return the index of the bank's row nearest to each shifted point (m, q), int64 (m,)."""
         nearest = torch.zeros(len(shifted), dtype=torch.int64, device=shifted.device)
         for rows in row_blocks(len(shifted)):
-            least = shifted.new_full((len(shifted[rows]),), torch.inf)
+            min_distance = shifted.new_full((len(shifted[rows]),), torch.inf)
             for keys in self._key_blocks():
                 distances = torch.cdist(
                     shifted[rows], self._points[keys], compute_mode="donot_use_mm_for_euclid_dist"
                 )
                 closest, index = distances.min(dim=1)
-                nearest[rows] = torch.where(closest < least, index + keys.start, nearest[rows])
-                least = torch.minimum(closest, least)
+                nearest[rows] = torch.where(closest < min_distance, index + keys.start, nearest[rows])
+                min_distance = torch.minimum(closest, min_distance)
         return nearest
 
     def _key_blocks(self) -> Iterator[slice]:
@@ -185,14 +174,10 @@ class AnchorBank:
     def _check_pair(self, name: str, rows: Tensor, anchors: Tensor) -> None:
         check_anchors("anchors", anchors)
         check_points("anchors", anchors, dim=self._points.shape[1])
-        check_points(name, rows, dim=self._points.shape[1])
-        if len(rows) != len(anchors):
-            raise ValueError(
-                f"{name} must have one row for each of the {len(anchors)} anchors, got {len(rows)}"
-            )
+        check_paired(name, rows, anchors)
 
 
 def _fingerprints(points: Tensor) -> list[bytes]:
-    """A digest of each row of float64 points (n, q): equal rows have equal ones."""
-    rows = (points + 0.0).cpu().numpy()  # -0.0 + 0.0 is 0.0
+    """Return a digest of each row of float64 points (n, q); equal rows have equal digests."""
+    rows = (points + 0.0).cpu().numpy()  # -0.0 becomes 0.0
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]

@@ -1,12 +1,11 @@
 """Linear multistep methods of the flow between the Gaussian prior and the anchors (sections 2.2.1 and A).
 
-The velocity is ``V = (D - s) / tau``, with ``D(s, tau)`` the posterior mean of the anchor. What of it is linear in the
-state can be solved exactly, so that every solver here takes steps of the form
+The velocity is ``V = (D - s) / tau``, with ``D(s, tau)`` the posterior mean of the anchor. Its part linear in the state
+is solved exactly, so every solver here takes steps of the form
 
     s_{k+1} = keep_k s_k + sum_i weight_{k,i} D_{k-i}
 
-with coefficients that depend on the grid of noise levels alone. They are all that `lzn.flow.trajectory` needs to know
-of a solver, forwards and backwards.
+with coefficients that depend only on the grid of noise levels. `lzn.flow.trajectory` needs nothing else of a solver.
 """
 
 import math
@@ -20,6 +19,7 @@ Denoiser = Callable[[Tensor, float], Tensor]
 """``denoise(s, tau) -> D(s, tau)``: states (m, q) to posterior means (m, q)."""
 
 MAX_ORDER = 3
+"""Largest number of posterior means in one step."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Step:
 
     Attributes:
         keep: factor of the state.
-        weights: factors of the posterior means at this step and the ones before it, the newest first.
+        weights: factors of the posterior means at this step and at the steps before it, newest first.
     """
 
     tau: float
@@ -37,11 +37,11 @@ class Step:
     weights: tuple[float, ...]
 
     def advance(self, state: Tensor, means: Sequence[Tensor]) -> Tensor:
-        """The next state (m, q), of the posterior means' dtype.
+        """Return the next state (m, q), in the dtype of the posterior means.
 
         Args:
             state: (m, q) at ``tau``.
-            means: posterior means (m, q), the newest first; at least as many as there are ``weights``.
+            means: posterior means (m, q), newest first; at least as many as ``weights``.
         """
         result = self.keep * state.to(means[0].dtype)
         for weight, mean in zip(self.weights, means, strict=False):
@@ -52,13 +52,13 @@ class Step:
 def integrate(
     state: Tensor, steps: Sequence[Step], denoise: Denoiser, *, history: Sequence[Tensor] = ()
 ) -> Tensor:
-    """The state (m, q) after ``steps``, without a graph of its own.
+    """Return the state (m, q) after ``steps``.
 
     Args:
-        state: (m, q) before the first of them.
+        state: (m, q) before the first step.
         steps: the steps to take.
-        denoise: the flow.
-        history: posterior means of the steps before, the newest first.
+        denoise: computes the posterior mean.
+        history: posterior means of earlier steps, newest first.
     """
     means = list(history)
     for step in steps:
@@ -68,13 +68,13 @@ def integrate(
 
 
 def add_grad_of_mean(steps: Sequence[Step], k: int, total: Tensor, grads: Mapping[int, Tensor]) -> Tensor:
-    """The adjoint of `Step.advance`: adds to ``total`` the gradient with respect to ``D_k``, and returns it.
+    """Add the gradient with respect to ``D_k`` to ``total`` and return it: the adjoint of `Step.advance`.
 
     Args:
         steps: all steps.
-        k: number of the posterior mean.
-        total: (m, q), changed.
-        grads: gradients with respect to states after step k, by their numbers; those that are missing are zero.
+        k: index of the posterior mean.
+        total: (m, q), changed in place.
+        grads: gradients with respect to states, keyed by the states' indices; missing ones are zero.
     """
     for i in range(MAX_ORDER):
         if k + i + 1 in grads and i < len(steps[k + i].weights):
@@ -83,15 +83,15 @@ def add_grad_of_mean(steps: Sequence[Step], k: int, total: Tensor, grads: Mappin
 
 
 def euler_steps(grid: Sequence[float]) -> tuple[Step, ...]:
-    """Euler's method: ``s' = s + (tau' - tau) (s - D) / tau``."""
+    """Compute the steps of Euler's method: ``s' = s + (tau' - tau) (s - D) / tau``."""
     return tuple(Step(tau, after, after / tau, (1.0 - after / tau,)) for tau, after in pairwise(grid))
 
 
 def adams_steps(grid: Sequence[float]) -> tuple[Step, ...]:
-    """Adams and Bashforth's method of order 3, with order 1 and 2 to begin with.
+    """Compute the steps of the Adams-Bashforth method of order 3; the first two steps are of order 1 and 2.
 
-    In ``u = 1 / tau`` and ``y = s / tau`` the flow is ``dy/du = D``, whose integral over a step is that of the
-    parabola through the last three posterior means. A step to ``tau = 0``, where u has no bound, is of order 1.
+    With ``u = 1 / tau`` and ``y = s / tau`` the flow is ``dy/du = D``. Over a step, the parabola through the last three
+    posterior means approximates ``D``. A step to ``tau = 0``, where u is infinite, is of order 1.
     """
     steps = []
     for k, (tau, after) in enumerate(pairwise(grid)):
@@ -105,7 +105,7 @@ def adams_steps(grid: Sequence[float]) -> tuple[Step, ...]:
 
 
 def _parabola_weights(h: float, past: Sequence[float]) -> tuple[float, ...]:
-    """Integrals from 0 to h of the Lagrange polynomials of the nodes 0 and ``past`` (at most two)."""
+    """Compute the integrals from 0 to h of the Lagrange polynomials of the nodes 0 and ``past`` (at most two)."""
     if not past:
         return (h,)
     if len(past) == 1:
@@ -118,9 +118,9 @@ def _parabola_weights(h: float, past: Sequence[float]) -> tuple[float, ...]:
 
 
 def dpm_steps(grid: Sequence[float]) -> tuple[Step, ...]:
-    """DPM-Solver++ of order 3 in its multistep form, as in the public implementation (arXiv:2211.01095).
+    """Compute the steps of multistep DPM-Solver++ of order 3, as in its public implementation (arXiv:2211.01095).
 
-    The first two steps have orders 1 and 2; with fewer than 10 steps the order drops again over the last two.
+    The first two steps are of order 1 and 2; with fewer than 10 steps, the last two are of order 2 and 1.
     """
     num_steps = len(grid) - 1
     steps = []
@@ -132,7 +132,7 @@ def dpm_steps(grid: Sequence[float]) -> tuple[Step, ...]:
 
 
 def _dpm_weights(past: Sequence[float], tau_next: float) -> tuple[float, ...]:
-    """Weights of the posterior means at the values ``past`` of lambda, the newest first, in a step to ``tau_next``."""
+    """Compute the weights of the posterior means at the ``past`` values of lambda, newest first."""
     h = _half_log_snr(tau_next) - past[0]
     alpha = 1.0 - tau_next
     phi_1 = math.expm1(-h)
@@ -145,11 +145,12 @@ def _dpm_weights(past: Sequence[float], tau_next: float) -> tuple[float, ...]:
     r_1 = (past[1] - past[2]) / h
     phi_2 = phi_1 / h + 1.0
     phi_3 = phi_2 / h - 0.5
-    # of the divided differences (D_0 - D_1) / r_0 and (D_1 - D_2) / r_1
+    # factors of the divided differences (D_0 - D_1) / r_0 and (D_1 - D_2) / r_1
     bend = alpha * (phi_2 * r_0 - phi_3) / (r_0 + r_1)
     slope_0, slope_1 = (alpha * phi_2 + bend) / r_0, -bend / r_1
     return -alpha * phi_1 + slope_0, slope_1 - slope_0, -slope_1
 
 
 def _half_log_snr(tau: float) -> float:
+    """Compute lambda = log(alpha / sigma), with alpha = 1 - tau and sigma = tau."""
     return math.log((1.0 - tau) / tau)

@@ -1,4 +1,4 @@
-"""The anchor bank computes the latents of `compute_latents` among all of its anchors, in blocks."""
+"""The anchor bank's latents, computed block by block, equal those of `compute_latents`."""
 
 import pytest
 import torch
@@ -14,13 +14,13 @@ by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
 by_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 N, M, Q = 60, 9, 6
 
-# Sums over blocks are rounded differently. Rounding at the noise level g is multiplied by up to 1/g = 1e4; float32
-# begins at tau = 0.3, and the states' paths part by a few times there.
+# Sums over blocks are rounded differently. Rounding in float64 at noise level g is multiplied by up to 1/g = 1e4;
+# rounding in float32, from tau = 0.3 on, by a few times.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
-def one_by_one(bank: Tensor, weights: Tensor, own: Tensor, noise: Tensor, solver: Solver) -> Tensor:
-    """Each sample on its own: `compute_latents` among the bank's rows and the sample's anchor, of mean weight."""
+def latents_one_by_one(bank: Tensor, weights: Tensor, own: Tensor, noise: Tensor, solver: Solver) -> Tensor:
+    """Compute each sample's latent among the bank's rows and the sample's anchor, of mean weight."""
     masses = torch.cat([weights, weights.mean()[None]])
     rows = [
         compute_latents(a, eps, all_anchors=torch.cat([bank, a]), weights=masses, solver=solver, alpha=0.7)
@@ -32,7 +32,7 @@ def one_by_one(bank: Tensor, weights: Tensor, own: Tensor, noise: Tensor, solver
 @by_dtype
 @pytest.mark.parametrize("anchors_per_block", [1, 7, N, 1000])
 @by_solver
-def test_rows_of_the_bank_have_latents_among_all_its_anchors(
+def test_latents_of_the_banks_rows_equal_those_of_compute_latents(
     solver: Solver, anchors_per_block: int, dtype: torch.dtype
 ):
     anchors, noise = normal(1, N, Q).to(dtype), normal(2, M, Q).to(dtype)
@@ -44,31 +44,31 @@ def test_rows_of_the_bank_have_latents_among_all_its_anchors(
 
 
 @by_solver
-def test_latents_are_those_of_the_formulas_term_by_term(solver: Solver):
+def test_latents_equal_the_formula(solver: Solver):
     anchors, noise, weights = normal(3, N, Q), normal(4, M, Q), positive(5, N)
     latents = AnchorBank(anchors, weights=weights, anchors_per_block=11).latents(
         anchors[:M], noise, solver=solver
     )
     expected = literal_flow.latents(anchors[:M], noise, solver, all_anchors=anchors, weights=weights)
-    # The literal logits are differences of numbers of size |a|^2 / g^2 = 1e9, rounded at 1e-7 of the state's g.
+    # The formula's logits are differences of numbers of size |a|^2 / g^2 = 1e9, rounded at 1e-7.
     assert relative_error(latents, expected) < 1e-8
 
 
 @by_dtype
 @pytest.mark.parametrize("weighted", [False, True], ids=["uniform", "weighted"])
 @by_solver
-def test_a_new_anchor_joins_the_bank_for_its_own_sample_alone(
+def test_a_new_anchor_joins_the_bank_only_for_its_own_sample(
     solver: Solver, weighted: bool, dtype: torch.dtype
 ):
     anchors, own, noise = normal(6, N, Q).to(dtype), normal(7, M, Q).to(dtype), normal(8, M, Q).to(dtype)
     weights = positive(9, N).to(dtype) if weighted else torch.ones(N)
     bank = AnchorBank(anchors, weights=weights if weighted else None, anchors_per_block=16)
     latents = bank.latents(own, noise, solver=solver, alpha=0.7)
-    expected = one_by_one(anchors, weights, own, noise, solver)
+    expected = latents_one_by_one(anchors, weights, own, noise, solver)
     assert relative_error(latents, expected) < TOLERANCE[dtype]
 
 
-def test_rows_of_the_bank_and_new_anchors_mix_in_one_call():
+def test_one_call_can_mix_rows_of_the_bank_and_new_anchors():
     anchors, new, noise = normal(10, N, Q), normal(11, M, Q), normal(12, 2 * M, Q)
     bank = AnchorBank(anchors)
     together = bank.latents(torch.cat([anchors[:M], new]), noise)
@@ -76,7 +76,7 @@ def test_rows_of_the_bank_and_new_anchors_mix_in_one_call():
     assert relative_error(together[M:], bank.latents(new, noise[M:])) < 1e-10
 
 
-def test_more_states_than_a_block_holds():
+def test_more_states_than_one_block_give_the_same_latents():
     m = ROWS_PER_BLOCK + 40
     anchors, noise = normal(13, m, Q), normal(14, m, Q)
     assert (
@@ -87,7 +87,7 @@ def test_more_states_than_a_block_holds():
 @pytest.mark.parametrize("scale", [0.01, 5.0])
 @by_dtype
 @by_solver
-def test_anchors_far_from_the_origin_and_tight_or_wide(solver: Solver, dtype: torch.dtype, scale: float):
+def test_anchors_far_from_the_origin_give_the_same_latents(solver: Solver, dtype: torch.dtype, scale: float):
     anchors = (100.0 + scale * normal(15, N, Q)).to(dtype)
     noise = normal(16, M, Q).to(dtype)
     expected = compute_latents(anchors[:M], noise, all_anchors=anchors, solver=solver)
@@ -96,21 +96,21 @@ def test_anchors_far_from_the_origin_and_tight_or_wide(solver: Solver, dtype: to
 
 
 @by_solver
-def test_a_duplicate_anchor_shares_its_zone_with_its_twin(solver: Solver):
+def test_duplicate_anchors_act_as_one_anchor_of_twice_the_weight(solver: Solver):
     anchors, noise = normal(17, N, Q), normal(18, M, Q)
     twice = torch.cat([anchors, anchors[:M]])
     latents = AnchorBank(twice, anchors_per_block=8).latents(anchors[:M], noise, solver=solver)
     expected = compute_latents(anchors[:M], noise, all_anchors=twice, solver=solver)
     assert relative_error(latents, expected) < 1e-10
-    once = 2 * (torch.arange(N) < M).double() + (torch.arange(N) >= M).double()
-    merged = AnchorBank(anchors, weights=once).latents(anchors[:M], noise, solver=solver)
+    weights = 2 * (torch.arange(N) < M).double() + (torch.arange(N) >= M).double()
+    merged = AnchorBank(anchors, weights=weights).latents(anchors[:M], noise, solver=solver)
     assert relative_error(latents, merged) < 1e-10
 
 
-def test_an_anchor_of_weight_zero_is_no_ones_but_still_a_row_of_the_bank():
+def test_an_anchor_of_weight_zero_is_still_a_row_of_the_bank():
     anchors, noise = normal(19, N, Q), normal(20, M, Q)
     weights = torch.ones(N)
-    weights[:20] = 0.0  # whole blocks of nothing
+    weights[:20] = 0.0  # all anchors of the first four blocks
     bank = AnchorBank(anchors, weights=weights, anchors_per_block=5)
     expected = compute_latents(anchors[:M], noise, all_anchors=anchors, weights=weights)
     assert relative_error(bank.latents(anchors[:M], noise), expected) < 1e-10
@@ -127,18 +127,18 @@ def test_a_row_is_recognised_across_dtypes_and_signs_of_zero():
 
 def test_a_bank_of_one_anchor_returns_the_noise():
     noise = normal(23, 1, Q)
-    # One anchor's flow is straight: (1 - g) a + g eps at noise level g, eps at noise level 1.
+    # With one anchor the flow is straight: (1 - g) a + g eps at noise level g, eps at noise level 1.
     assert relative_error(AnchorBank(normal(24, 1, Q)).latents(normal(24, 1, Q), noise), noise) < 1e-10
 
 
-def test_no_gradients_are_kept():
+def test_latents_have_no_gradient():
     anchors, noise = leaf(normal(27, N, Q)), leaf(normal(28, M, Q))
     bank = AnchorBank(anchors)
     latents = bank.latents(anchors[:M], noise)
     assert not latents.requires_grad
 
 
-def test_autocast_changes_nothing():
+def test_latents_do_not_depend_on_autocast():
     anchors, noise = normal(29, N, Q).float(), normal(30, M, Q).float()
     bank = AnchorBank(anchors)
     plain = bank.latents(anchors[:M], noise)
@@ -146,7 +146,7 @@ def test_autocast_changes_nothing():
         assert torch.equal(bank.latents(anchors[:M], noise), plain)
 
 
-def test_errors_say_what_to_do():
+def test_errors_name_the_invalid_input():
     anchors, noise = normal(33, N, Q), normal(34, M, Q)
     bank = AnchorBank(anchors)
     assert bank.num_anchors == N

@@ -1,4 +1,4 @@
-"""The anchor bank says in whose zone a latent lies, and neither question needs memory for states times anchors."""
+"""The anchor bank finds the zone of a latent, and allocates no tensor of states times anchors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ N, Q = 60, 6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_zones_are_those_of_the_flow_to_all_anchors(dtype: torch.dtype):
+def test_zones_equal_those_of_the_flow_to_all_anchors(dtype: torch.dtype):
     solver = Euler(num_steps=20)
     anchors, latents = (10.0 + 2.0 * normal(35, N, Q)).to(dtype), normal(36, 300, Q).to(dtype)
     owner = nearest_anchor(flow_to_anchors(latents, anchors, solver=solver).points, anchors)
@@ -26,28 +26,27 @@ def test_zones_are_those_of_the_flow_to_all_anchors(dtype: torch.dtype):
     assert not bool(bank.in_own_zone(latents, anchors[(owner + 1) % N], solver=solver).any())
 
 
-def test_a_new_anchor_takes_its_zone_from_the_banks():
-    """On a line: of anchors at -2 and 2, a third at 0 takes the middle third of the normal distribution."""
+def test_a_new_anchor_has_a_zone_between_the_banks_zones():
+    """In one dimension, a third anchor at 0 between -2 and 2 has the middle third of the normal distribution."""
     bank = AnchorBank(torch.tensor([[-2.0], [2.0]], dtype=torch.float64))
-    latents = torch.tensor(
-        [[-0.44], [-0.42], [0.0], [0.42], [0.44]], dtype=torch.float64
-    )  # ends: -0.4307, 0.4307
+    # The zone's boundaries are -0.4307 and 0.4307.
+    latents = torch.tensor([[-0.44], [-0.42], [0.0], [0.42], [0.44]], dtype=torch.float64)
     inside = bank.in_own_zone(latents, torch.zeros_like(latents), solver=Euler(num_steps=500))
     assert inside.tolist() == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_latents_lie_in_their_own_zone_and_not_in_the_next_ones(dtype: torch.dtype):
+def test_zone_centres_lie_in_their_own_zone_and_in_no_other(dtype: torch.dtype):
     solver = Euler(num_steps=500, g=1e-4)
     anchors = 3.0 * normal(31, N, Q).to(dtype)
     bank = AnchorBank(anchors, anchors_per_block=7)
     latents = bank.latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=solver)
-    # Zones' centres are away from all boundaries, by more than the steps' error.
+    # Centres of zones are farther from all boundaries than the solver's error.
     assert bool(bank.in_own_zone(latents, anchors, solver=solver).all())
     assert not bool(bank.in_own_zone(latents, anchors.roll(1, dims=0), solver=solver).any())
 
 
-def test_a_latent_in_the_zone_of_a_duplicate_lies_in_both_twins_zone():
+def test_duplicate_anchors_share_one_zone():
     solver = Euler(num_steps=200, g=1e-4)
     anchors = 3.0 * normal(32, 12, Q)
     bank = AnchorBank(torch.cat([anchors, anchors]))
@@ -56,8 +55,8 @@ def test_a_latent_in_the_zone_of_a_duplicate_lies_in_both_twins_zone():
     )
 
 
-class ShapeWatch(TorchDispatchMode):
-    """The largest number of elements of any tensor made inside."""
+class LargestTensor(TorchDispatchMode):
+    """Record the largest number of elements of any tensor created inside."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,17 +72,17 @@ class ShapeWatch(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("ask", ["latents", "zones"])
-def test_no_tensor_is_larger_than_a_block(ask: str):
+@pytest.mark.parametrize("method", ["latents", "zones"])
+def test_no_tensor_is_larger_than_a_block(method: str):
     n, m, q, anchors_per_block = 3000, 300, 4, 64
     anchors, noise = normal(25, n, q).float(), normal(26, m, q).float()
     bank = AnchorBank(anchors, anchors_per_block=anchors_per_block)
-    with ShapeWatch() as watch:
-        if ask == "latents":
+    with LargestTensor() as record:
+        if method == "latents":
             bank.latents(anchors[:m], noise)
         else:
             bank.in_own_zone(noise, anchors[:m])
     block = ROWS_PER_BLOCK * anchors_per_block
-    assert block <= watch.largest  # the watch sees the blocks
-    assert watch.largest <= max(block, n * q)  # and nothing else but the bank itself
-    assert watch.largest < m * n / 10
+    assert block <= record.largest  # the blocks are recorded
+    assert record.largest <= max(block, n * q)  # the bank itself is (n, q)
+    assert record.largest < m * n / 10

@@ -1,4 +1,4 @@
-"""Inputs that do not fit are refused with a ValueError that names them."""
+"""Invalid inputs raise a ValueError that names the input."""
 
 import math
 from typing import Any
@@ -46,7 +46,7 @@ BAD_TARGETS = [
     [
         ({"anchors": ANCHORS[0]}, r"anchors must be a floating-point tensor \(rows, q\)"),
         ({"anchors": ANCHORS.long()}, "anchors must be a floating-point tensor"),
-        ({"anchors": ANCHORS[:0]}, "anchors must be a floating-point tensor .* with rows"),
+        ({"anchors": ANCHORS[:0]}, "anchors must be a floating-point tensor .* with at least one row"),
         ({"noise": NOISE[:, :2]}, "noise must have 3 columns"),
         ({"noise": NOISE[:4]}, "noise must have one row for each of the 5 anchors, got 4"),
         ({"noise": NOISE.long()}, "noise must be a floating-point tensor"),
@@ -59,7 +59,7 @@ BAD_TARGETS = [
         *(({"weights": weights}, message) for weights, message in BAD_WEIGHTS),
     ],
 )
-def test_compute_latents_names_the_input_that_does_not_fit(changes: dict[str, Any], message: str):
+def test_compute_latents_names_the_invalid_input(changes: dict[str, Any], message: str):
     arguments: dict[str, Any] = {"anchors": ANCHORS, "noise": NOISE, **changes}
     with pytest.raises(ValueError, match=f"^{message}"):
         compute_latents(arguments.pop("anchors"), arguments.pop("noise"), **arguments)
@@ -75,7 +75,7 @@ def test_compute_latents_names_the_input_that_does_not_fit(changes: dict[str, An
         *(({"targets": targets}, message) for targets, message in BAD_TARGETS),
     ],
 )
-def test_flow_to_anchors_names_the_input_that_does_not_fit(changes: dict[str, Any], message: str):
+def test_flow_to_anchors_names_the_invalid_input(changes: dict[str, Any], message: str):
     arguments: dict[str, Any] = {"latents": LATENTS, "anchors": ANCHORS, **changes}
     with pytest.raises(ValueError, match=f"^{message}"):
         flow_to_anchors(arguments.pop("latents"), arguments.pop("anchors"), **arguments)
@@ -92,7 +92,7 @@ def test_flow_to_anchors_names_the_input_that_does_not_fit(changes: dict[str, An
         ({"num_skipped_steps": -1}, r"num_skipped_steps must lie in \[0, 10\), got -1"),
     ],
 )
-def test_alignment_loss_names_the_input_that_does_not_fit(changes: dict[str, Any], message: str, log: bool):
+def test_alignment_loss_names_the_invalid_input(changes: dict[str, Any], message: str, log: bool):
     arguments: dict[str, Any] = {
         "latents": LATENTS,
         "anchors": ANCHORS,
@@ -105,7 +105,7 @@ def test_alignment_loss_names_the_input_that_does_not_fit(changes: dict[str, Any
         alignment_loss(latents, anchors, targets, solver=Euler(num_steps=10), log=log, **arguments)
 
 
-def test_logarithm_of_a_target_without_weight_is_refused():
+def test_the_logarithm_for_a_target_of_weight_zero_raises():
     weights = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0])
     with pytest.raises(ValueError, match="target anchor has weight zero"):
         alignment_loss(
@@ -113,13 +113,13 @@ def test_logarithm_of_a_target_without_weight_is_refused():
         )
 
 
-def test_objective_without_a_step_is_refused():
+def test_an_objective_without_steps_raises():
     with pytest.raises(ValueError, match="num_skipped_steps"):
         alignment_objective(torch.zeros(0, 3), num_skipped_steps=0, log=True)
 
 
 @pytest.mark.parametrize("anchors", [WITH_NAN, WITH_INFINITY], ids=["NaN", "infinity"])
-def test_anchors_that_are_not_finite_have_an_error_of_their_own(anchors: Tensor):
+def test_non_finite_anchors_raise_their_own_error(anchors: Tensor):
     assert issubclass(NonFiniteAnchorsError, ValueError)
     with pytest.raises(NonFiniteAnchorsError, match=r"^anchors hold NaN or infinity"):
         compute_latents(anchors, NOISE)
@@ -131,7 +131,7 @@ def test_anchors_that_are_not_finite_have_an_error_of_their_own(anchors: Tensor)
         nearest_anchor(LATENTS, anchors)
 
 
-def test_nearest_anchor_names_the_input_that_does_not_fit():
+def test_nearest_anchor_names_the_invalid_input():
     with pytest.raises(ValueError, match=r"^points must have 3 columns"):
         nearest_anchor(LATENTS[:, :2], ANCHORS)
     with pytest.raises(ValueError, match=r"^points must be a floating-point tensor"):
@@ -139,7 +139,7 @@ def test_nearest_anchor_names_the_input_that_does_not_fit():
 
 
 @pytest.mark.parametrize("solver", [Euler, DPMSolver])
-def test_solvers_refuse_settings_without_a_grid(solver: type[Euler | DPMSolver]):
+def test_solvers_without_a_valid_grid_raise(solver: type[Euler | DPMSolver]):
     with pytest.raises(ValueError, match="num_steps must be at least 1, got 0"):
         solver(num_steps=0)
     for g in (0.0, -1e-3, 1.0, math.nan):
@@ -147,8 +147,8 @@ def test_solvers_refuse_settings_without_a_grid(solver: type[Euler | DPMSolver])
             solver(g=g)
 
 
-def test_dpm_solver_refuses_to_end_before_it_starts():
-    # It runs from g to 1 - g.
+def test_a_dpm_solver_that_ends_before_it_starts_raises():
+    # Its grid is from g to 1 - g.
     with pytest.raises(ValueError, match=r"g must lie strictly between 0 and 0\.5, got 0\.5"):
         DPMSolver(g=0.5)
     assert Euler(g=0.5).g == 0.5

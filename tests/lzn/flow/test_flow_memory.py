@@ -1,4 +1,4 @@
-"""The flow never holds an (n, n, q) tensor, and keeps O(n q r) numbers for the backward pass."""
+"""The flow never allocates an (n, n, q) tensor, and saves O(n q r) numbers for the backward pass."""
 
 import weakref
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SOLVERS = [Euler(num_steps=R, g=1e-4), DPMSolver(num_steps=R, g=1e-3)]
 
 
 class MemoryMeter(TorchDispatchMode):
-    """Bytes that tensors made inside hold, now and at most, and the largest single one."""
+    """Measure the peak memory of tensors created inside, in bytes, and the largest single tensor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ def alignment(solver: Solver, dtype: torch.dtype, n: int = N) -> Tensor:
     return alignment_loss(z, anchors, torch.arange(n), solver=solver, num_skipped_steps=4, log=True)
 
 
-WHAT = [latents, alignment]
+OPERATIONS = [latents, alignment]
 
 
 def saved_bytes(compute: Callable[[], Tensor]) -> tuple[int, int]:
-    """Bytes that the graph keeps for the backward pass, all together and in its largest tensor."""
+    """Return the bytes that the graph saves for the backward pass: their sum, and those of the largest tensor."""
     sizes: dict[int, int] = {}
 
     def remember(tensor: Tensor) -> Tensor:
@@ -70,13 +70,13 @@ def saved_bytes(compute: Callable[[], Tensor]) -> tuple[int, int]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor):
-        loss = compute()  # kept, so that no address is used twice
+        loss = compute()  # the reference keeps addresses from being reused
     assert loss.requires_grad
     return sum(sizes.values()), max(sizes.values())
 
 
 @pytest.mark.parametrize(
-    ("what", "solver", "dtype"),
+    ("operation", "solver", "dtype"),
     [
         (latents, SOLVERS[0], torch.float32),
         (latents, SOLVERS[1], torch.float64),
@@ -84,13 +84,13 @@ def saved_bytes(compute: Callable[[], Tensor]) -> tuple[int, int]:
     ],
     ids=["latents euler float32", "latents dpm float64", "alignment euler float64"],
 )
-def test_peak_memory_is_a_few_blocks_and_the_trajectory(
-    what: Callable[[Solver, torch.dtype], Tensor], solver: Solver, dtype: torch.dtype
+def test_peak_memory_is_four_blocks_and_the_trajectory(
+    operation: Callable[[Solver, torch.dtype], Tensor], solver: Solver, dtype: torch.dtype
 ):
     block = ROWS_PER_BLOCK * N * FLOAT64
     with MemoryMeter() as meter:
-        what(solver, dtype).backward()
-    # At any time four blocks of logits and their derivatives, and a state and its anchors for each step.
+        operation(solver, dtype).backward()
+    # At most four blocks of logits and their derivatives, and two (n, q) tensors per step.
     assert meter.peak < 4 * block + 2 * N * Q * (R + 5) * FLOAT64
     assert meter.peak < N * N * Q * FLOAT64 / 10
     assert meter.largest <= block
@@ -98,25 +98,25 @@ def test_peak_memory_is_a_few_blocks_and_the_trajectory(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
-@pytest.mark.parametrize("what", WHAT)
-def test_a_state_and_its_anchors_are_kept_for_each_step(
-    what: Callable[[Solver, torch.dtype, int], Tensor], solver: Solver, dtype: torch.dtype
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_at_most_two_n_q_tensors_are_saved_per_step(
+    operation: Callable[[Solver, torch.dtype, int], Tensor], solver: Solver, dtype: torch.dtype
 ):
     n = 128
-    total, largest = saved_bytes(lambda: what(solver, dtype, n))
+    total, largest = saved_bytes(lambda: operation(solver, dtype, n))
     state = n * Q * FLOAT64
     assert largest <= state
     assert total < (2 * R + 4) * state
 
 
-@pytest.mark.parametrize("what", WHAT)
-def test_what_is_kept_grows_linearly_with_the_number_of_samples(what: Callable[..., Tensor]):
-    small, _ = saved_bytes(lambda: what(SOLVERS[0], torch.float32, 256))
-    large, _ = saved_bytes(lambda: what(SOLVERS[0], torch.float32, 512))
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_saved_memory_grows_linearly_with_the_number_of_samples(operation: Callable[..., Tensor]):
+    small, _ = saved_bytes(lambda: operation(SOLVERS[0], torch.float32, 256))
+    large, _ = saved_bytes(lambda: operation(SOLVERS[0], torch.float32, 512))
     assert large == pytest.approx(2 * small, rel=0.01)
 
 
-def test_meter_sees_an_n_n_q_tensor():
+def test_the_meter_detects_an_n_n_q_tensor():
     x = torch.zeros(64, 8)
     with MemoryMeter() as meter:
         (x[:, None] - x[None]).square().sum(dim=2)

@@ -1,4 +1,4 @@
-"""Our flow gives what the released implementation gives: values, losses, predictions and gradients."""
+"""The flow equals the released implementation: values, losses, predictions and gradients."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ DTYPES = [torch.float32, torch.float64]
 EULER = Euler(num_steps=20, g=1e-4)
 LABEL_EULER = Euler(num_steps=100, g=1e-4)
 
-# What the project promises. The reference is float64, itself rounded to about 1e-11 by the first step's factor 1/g.
+# The project's tolerances. The float64 reference has rounding errors of about 1e-11, from the first step's factor 1/g.
 VALUE = {torch.float32: 1e-4, torch.float64: 1e-9}
 GRADIENT = {torch.float32: 1e-3, torch.float64: 1e-9}
 
@@ -38,7 +38,9 @@ def load(file: str) -> dict[str, Tensor]:
     ("kind", "solver"), [("euler", EULER), ("dpm", DPMSolver(num_steps=20, g=1e-3))], ids=["euler", "dpm"]
 )
 @pytest.mark.parametrize("file", FILES)
-def test_latents_and_their_gradient(file: str, kind: str, solver: Solver, dtype: torch.dtype):
+def test_latents_and_their_gradient_equal_the_release(
+    file: str, kind: str, solver: Solver, dtype: torch.dtype
+):
     given = load(file)
     anchors = leaf(given["anchors"], dtype)
     z = compute_latents(anchors, given["noise"].to(dtype), solver=solver)
@@ -51,18 +53,20 @@ def test_latents_and_their_gradient(file: str, kind: str, solver: Solver, dtype:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("kind", "alpha", "log"), [("align_log", 0.45, True), ("align", 1.0, False)])
 @pytest.mark.parametrize("file", FILES)
-def test_alignment_of_two_views(file: str, kind: str, alpha: float, log: bool, dtype: torch.dtype):
+def test_alignment_of_two_views_equals_the_release(
+    file: str, kind: str, alpha: float, log: bool, dtype: torch.dtype
+):
     given = load(file)
     view_1, view_2 = leaf(given["anchors"], dtype), leaf(given["anchors_view2"], dtype)
-    itself = torch.arange(len(view_1))
+    targets = torch.arange(len(view_1))
     z = compute_latents(view_1, given["noise"].to(dtype), alpha=alpha, solver=EULER)
-    loss = alignment_loss(z, view_2, itself, solver=EULER, num_skipped_steps=4, log=log)
+    loss = alignment_loss(z, view_2, targets, solver=EULER, num_skipped_steps=4, log=log)
     loss.backward()
-    arrival = flow_to_anchors(z, view_2, targets=itself, solver=EULER)
+    result = flow_to_anchors(z, view_2, targets=targets, solver=EULER)
     assert relative_error(loss, given[f"{kind}_loss"]) < VALUE[dtype]
-    probability = largest_probability(arrival.target_log_probability, 4)
+    probability = largest_probability(result.target_log_probability, 4)
     assert relative_error(probability, given[f"{kind}_max_prob"]) < VALUE[dtype]
-    assert relative_error(arrival.points, given[f"{kind}_final"]) < VALUE[dtype]
+    assert relative_error(result.points, given[f"{kind}_final"]) < VALUE[dtype]
     assert relative_error(gradient(view_1), given[f"{kind}_grad_view1"]) < GRADIENT[dtype]
     assert relative_error(gradient(view_2), given[f"{kind}_grad_view2"]) < GRADIENT[dtype]
 
@@ -70,7 +74,7 @@ def test_alignment_of_two_views(file: str, kind: str, alpha: float, log: bool, d
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", ["label", "label_uniform"])
 @pytest.mark.parametrize("file", FILES)
-def test_alignment_with_labels(file: str, kind: str, dtype: torch.dtype):
+def test_alignment_with_labels_equals_the_release(file: str, kind: str, dtype: torch.dtype):
     given = load(file)
     z, label_anchors = leaf(given["label_latents"], dtype), leaf(given["label_anchors"], dtype)
     weights = given["class_weights"].to(dtype) if kind == "label" else None
@@ -79,12 +83,12 @@ def test_alignment_with_labels(file: str, kind: str, dtype: torch.dtype):
         z, label_anchors, labels, weights=weights, solver=LABEL_EULER, num_skipped_steps=20, log=False
     )
     loss.backward()
-    arrival = flow_to_anchors(z, label_anchors, weights=weights, targets=labels, solver=LABEL_EULER)
-    probability = largest_probability(arrival.target_log_probability, 20)
+    result = flow_to_anchors(z, label_anchors, weights=weights, targets=labels, solver=LABEL_EULER)
+    probability = largest_probability(result.target_log_probability, 20)
     assert relative_error(loss, given[f"{kind}_loss"]) < VALUE[dtype]
     assert relative_error(probability, given[f"{kind}_max_prob"]) < VALUE[dtype]
-    assert relative_error(arrival.points, given[f"{kind}_final"]) < VALUE[dtype]
-    assert torch.equal(nearest_anchor(arrival.points, label_anchors), given[f"{kind}_pred"])
+    assert relative_error(result.points, given[f"{kind}_final"]) < VALUE[dtype]
+    assert torch.equal(nearest_anchor(result.points, label_anchors), given[f"{kind}_pred"])
     assert relative_error(gradient(z), given[f"{kind}_grad_latents"]) < GRADIENT[dtype]
     assert relative_error(gradient(label_anchors), given[f"{kind}_grad_label_anchors"]) < GRADIENT[dtype]
 

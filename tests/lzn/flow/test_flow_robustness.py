@@ -1,4 +1,4 @@
-"""Extreme anchors, mixed precision, and what autograd is told."""
+"""Extreme anchors, mixed precision, and autograd."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, 
 from torch import Tensor
 
 from lzn.flow import DPMSolver, Euler, Solver, alignment_loss, compute_latents, flow_to_anchors
-from lzn.flow.assignment import without_subnormals_
+from lzn.flow.precision import flush_subnormals_
 
 SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
@@ -19,7 +19,7 @@ by_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
 @dataclass(frozen=True)
 class Case:
-    """Anchors (n, q), weights (n,) or None, and how far float32 may be from the formulas in values and gradients."""
+    """Anchors (n, q), weights (n,) or None, and tolerances of float32 for values and gradients."""
 
     anchors: Tensor
     weights: Tensor | None
@@ -27,7 +27,7 @@ class Case:
     gradient: float
 
 
-def with_zeros(n: int) -> Tensor:
+def weights_with_zeros(n: int) -> Tensor:
     weights = positive(0, n)
     weights[::3] = 0
     return weights
@@ -38,17 +38,17 @@ CASES = {
     "all equal": Case(normal(2, 1, 6).repeat(24, 1), None, 1e-5, 1e-5),
     "tight and far from the origin": Case(1e3 + 1e-2 * normal(3, 24, 6), None, 1e-5, 1e-5),
     "near-duplicates": Case(normal(4, 6, 6).repeat(4, 1) + 1e-4 * normal(5, 24, 6), None, 1e-5, 1e-5),
-    # At tau >= 0.3 states of size 1e3 are float32, so latents of size 1 are rounded to 1e-4.
+    # At tau >= 0.3 states of size 1e3 are float32, which rounds latents of size 1 to 1e-4.
     "norm 1e3": Case(1e3 / math.sqrt(6) * normal(6, 24, 6), None, 1e-3, 1e-3),
     "one anchor": Case(normal(7, 1, 6), None, 1e-5, 1e-5),
-    # A sample without weight starts at a distance from all others that steps multiply by 1/g.
-    "weights with zeros": Case(normal(8, 24, 6), with_zeros(24), 1e-4, 1e-3),
+    # A sample of weight zero starts away from all other anchors; steps multiply the distance by 1/g.
+    "weights with zeros": Case(normal(8, 24, 6), weights_with_zeros(24), 1e-4, 1e-3),
 }
 by_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
 
 def batch_latents(case: Case, solver: Solver, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Latents of the case's anchors and the gradient of their product with fixed numbers."""
+    """Compute latents of the case's anchors, and the gradient of their inner product with fixed numbers."""
     anchors = leaf(case.anchors, dtype)
     z = compute_latents(anchors, normal(9, *anchors.shape).to(dtype), weights=case.weights, solver=solver)
     (z * normal(10, *anchors.shape)).sum().backward()
@@ -66,15 +66,15 @@ def test_latents_of_extreme_anchors_are_finite(case: Case, solver: Solver, dtype
 
 @by_solver
 @by_case
-def test_float32_latents_of_extreme_anchors_are_right(case: Case, solver: Solver):
+def test_float32_latents_of_extreme_anchors_equal_the_formula(case: Case, solver: Solver):
     anchors, noise = leaf(case.anchors.float()), normal(9, *case.anchors.shape).float().double()
     expected = literal_flow.latents(anchors, noise, solver, weights=case.weights)
     (expected * normal(10, *anchors.shape)).sum().backward()
     z, grad = batch_latents(case, solver, torch.float32)
-    # Row by row: samples without weight have latents 1/g times as large as the others'.
+    # Relative per row: samples of weight zero have latents 1/g times as large as the others.
     length = expected.detach().norm(dim=1, keepdim=True)
     assert relative_error(z / length, expected / length) < case.value
-    # Where zones do not touch (norm 1e3, one anchor) gradients are zero up to rounding: the absolute part.
+    # The absolute part: for zones without neighbours (norm 1e3, one anchor) gradients are zero up to rounding.
     error = float((grad - gradient(anchors)).norm())
     assert error < case.gradient * float(gradient(anchors).norm()) + 1e-5
 
@@ -86,7 +86,7 @@ def test_float32_latents_of_extreme_anchors_are_right(case: Case, solver: Solver
 def test_alignment_with_extreme_anchors_is_finite(case: Case, solver: Solver, log: bool, dtype: torch.dtype):
     latents, anchors = leaf(normal(11, 9, 6), dtype), leaf(case.anchors, dtype)
     n = len(anchors)
-    # With the logarithm, targets have weight: the others are refused.
+    # No target has weight zero: with the logarithm that raises an error.
     targets = (3 * torch.arange(9) + 1) % n if n > 1 else torch.zeros(9, dtype=torch.int64)
     loss = alignment_loss(
         latents, anchors, targets, weights=case.weights, solver=solver, num_skipped_steps=4, log=log
@@ -97,7 +97,7 @@ def test_alignment_with_extreme_anchors_is_finite(case: Case, solver: Solver, lo
     assert gradient(anchors).isfinite().all()
 
 
-def test_target_of_weight_zero_has_no_probability_and_no_gradient():
+def test_a_target_of_weight_zero_has_probability_zero_and_no_gradient():
     latents, anchors = leaf(normal(12, 4, 3)), leaf(normal(13, 5, 3))
     weights = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0])
     loss = alignment_loss(
@@ -111,7 +111,7 @@ def test_target_of_weight_zero_has_no_probability_and_no_gradient():
 
 
 @by_solver
-def test_autocast_around_the_flow_changes_nothing(solver: Solver):
+def test_the_flow_does_not_depend_on_autocast(solver: Solver):
     targets = torch.arange(10)
 
     def loss_and_gradient(enabled: bool) -> tuple[Tensor, Tensor]:
@@ -122,7 +122,7 @@ def test_autocast_around_the_flow_changes_nothing(solver: Solver):
             loss.backward()
         return loss.detach(), gradient(anchors)
 
-    # The same operations in the same order: equal, not close.
+    # The same operations in the same order: bit for bit.
     for inside, outside in zip(loss_and_gradient(True), loss_and_gradient(False), strict=True):
         assert torch.equal(inside, outside)
 
@@ -137,12 +137,12 @@ def test_half_precision_inputs_are_computed_in_float32(solver: Solver, low: torc
     z.square().sum().backward()
     assert gradient(anchors).dtype == low
     assert gradient(anchors).isfinite().all()
-    arrival = flow_to_anchors(noise, anchors, targets=torch.arange(10), solver=solver)
-    assert arrival.target_log_probability is not None
-    assert arrival.points.dtype == arrival.target_log_probability.dtype == torch.float32
+    result = flow_to_anchors(noise, anchors, targets=torch.arange(10), solver=solver)
+    assert result.target_log_probability is not None
+    assert result.points.dtype == result.target_log_probability.dtype == torch.float32
 
 
-def test_precision_follows_noise_and_latents_not_anchors():
+def test_the_dtype_of_noise_or_latents_decides_the_precision():
     anchors, noise = normal(18, 10, 4), normal(19, 10, 4)
     assert compute_latents(anchors, noise.float()).dtype == torch.float32
     assert compute_latents(anchors.float(), noise).dtype == torch.float64
@@ -150,7 +150,7 @@ def test_precision_follows_noise_and_latents_not_anchors():
     assert flow_to_anchors(noise, anchors.float()).points.dtype == torch.float64
 
 
-def test_inputs_are_left_as_they_are():
+def test_inputs_are_not_changed():
     anchors, noise, weights = normal(20, 10, 4), normal(21, 10, 4), positive(22, 10)
     copies = anchors.clone(), noise.clone(), weights.clone()
     leaf_anchors = anchors.requires_grad_()
@@ -160,7 +160,7 @@ def test_inputs_are_left_as_they_are():
         assert torch.equal(given, copy)
 
 
-def test_second_derivatives_are_refused_rather_than_wrong():
+def test_a_second_derivative_raises():
     anchors = leaf(normal(23, 5, 3))
     z = compute_latents(anchors, normal(24, 5, 3))
     with pytest.raises(RuntimeError, match="first derivatives"):
@@ -168,9 +168,9 @@ def test_second_derivatives_are_refused_rather_than_wrong():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_probabilities_that_slow_processors_down_are_zero_and_others_stay(dtype: torch.dtype):
+def test_subnormal_probabilities_are_set_to_zero_and_others_are_unchanged(dtype: torch.dtype):
     smallest_normal = torch.finfo(dtype).tiny
     before = torch.tensor([1.0, 1e-20, smallest_normal, smallest_normal / 8, 0.0], dtype=dtype)
-    after = without_subnormals_(before.clone())
+    after = flush_subnormals_(before.clone())
     assert after[:2].tolist() == before[:2].tolist()
     assert after[2:].tolist() == [0.0, 0.0, 0.0]

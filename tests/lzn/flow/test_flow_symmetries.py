@@ -1,4 +1,4 @@
-"""What must not change the flow, or must change it in a known way."""
+"""Changes of the input that leave the flow unchanged, or change it in a known way."""
 
 import math
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from lzn.flow import DPMSolver, Euler, Solver, compute_latents, flow_to_anchors
 from lzn.flow.assignment import AnchorSet
 
-# Each claim holds exactly for the solver's own steps. In float64 the first step multiplies the rounding of sums
-# taken in another order (1e-16 of the anchors' size, up to 30 after a shift) by 1/g = 100, and anchors that lie
-# close together by some hundreds more: 1e-9 leaves a margin of 10 and more.
+# Each claim holds exactly for the solver's steps, up to rounding. In float64 the first step multiplies rounding (1e-16
+# of the anchors' size, up to 30 after a shift) by 1/g = 100; anchors close together multiply it by some hundreds more.
+# 1e-9 leaves a margin of at least 10.
 EXACT = 1e-9
 SOLVERS = [Euler(num_steps=12, g=0.01), DPMSolver(num_steps=12, g=0.01)]
 
@@ -37,27 +37,27 @@ def random_rotation(seed: int, q: int) -> Tensor:
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers)
-def test_order_of_anchors_does_not_matter(seed: int, n: int, q: int, solver: Solver):
+def test_the_order_of_anchors_has_no_effect(seed: int, n: int, q: int, solver: Solver):
     anchors, noise, weights = normal(seed, n, q), normal(seed + 1, n, q), positive(seed, n)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     z = compute_latents(anchors, noise, weights=weights, solver=solver)
     shuffled = compute_latents(anchors[order], noise[order], weights=weights[order], solver=solver)
     assert relative_error(shuffled, z[order]) < EXACT
 
-    arrival = flow_to_anchors(noise, anchors, weights=weights, targets=order, solver=solver)
+    result = flow_to_anchors(noise, anchors, weights=weights, targets=order, solver=solver)
     # Anchor order[i] is now anchor i, so the target order[i] is now i.
     moved = flow_to_anchors(
         noise, anchors[order], weights=weights[order], targets=torch.arange(n), solver=solver
     )
-    assert arrival.target_log_probability is not None
+    assert result.target_log_probability is not None
     assert moved.target_log_probability is not None
-    assert relative_error(moved.points, arrival.points) < EXACT
-    assert relative_error(moved.target_log_probability, arrival.target_log_probability) < EXACT
+    assert relative_error(moved.points, result.points) < EXACT
+    assert relative_error(moved.target_log_probability, result.target_log_probability) < EXACT
 
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers)
-def test_latent_depends_on_its_own_noise_alone(seed: int, n: int, q: int, solver: Solver):
+def test_a_latent_depends_only_on_its_own_noise(seed: int, n: int, q: int, solver: Solver):
     anchors, noise = normal(seed, n, q), normal(seed + 1, n, q)
     together = compute_latents(anchors, noise, solver=solver)
     alone = compute_latents(anchors[1:2], noise[1:2], all_anchors=anchors, solver=solver)
@@ -66,7 +66,7 @@ def test_latent_depends_on_its_own_noise_alone(seed: int, n: int, q: int, solver
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers, length=st.floats(0, 30))
-def test_moving_all_anchors_leaves_latents_and_moves_arrivals(
+def test_shifting_all_anchors_shifts_states_by_t_times_the_shift(
     seed: int, n: int, q: int, solver: Solver, length: float
 ):
     """A shift by c moves the state at time t by t c, at each step of each solver."""
@@ -83,8 +83,8 @@ def test_moving_all_anchors_leaves_latents_and_moves_arrivals(
     assert relative_error(moved, points + (1 - grid[-1]) * shift) < EXACT
 
 
-def test_latents_solved_with_euler_do_not_know_where_the_anchors_are():
-    # Euler ends at t = 0, where a shift is nothing: the case of the test above that case study 2 relies on.
+def test_latents_of_euler_do_not_depend_on_the_mean_anchor():
+    # Euler ends at t = 0, where a shift has no effect. Case study 2 needs this.
     anchors, noise = normal(1, 8, 3), normal(2, 8, 3)
     z = compute_latents(anchors, noise, solver=SOLVERS[0])
     assert relative_error(compute_latents(anchors + 100.0, noise, solver=SOLVERS[0]), z) < EXACT
@@ -93,7 +93,7 @@ def test_latents_solved_with_euler_do_not_know_where_the_anchors_are():
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions)
 def test_gradients_of_anchors_sum_to_zero(seed: int, n: int, q: int):
-    """Because a common shift changes no latent that is solved up to t = 0."""
+    """A common shift of the anchors does not change latents at t = 0."""
     anchors, noise, cotangent = leaf(normal(seed, n, q)), normal(seed + 1, n, q), normal(seed + 2, n, q)
     (compute_latents(anchors, noise, solver=SOLVERS[0]) * cotangent).sum().backward()
     assert gradient(anchors).sum(dim=0).norm() < EXACT * (1 + gradient(anchors).norm())
@@ -101,7 +101,7 @@ def test_gradients_of_anchors_sum_to_zero(seed: int, n: int, q: int):
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers)
-def test_rotated_anchors_give_rotated_latents_and_arrivals(seed: int, n: int, q: int, solver: Solver):
+def test_rotated_anchors_give_rotated_latents_and_end_points(seed: int, n: int, q: int, solver: Solver):
     anchors, noise, rotation = normal(seed, n, q), normal(seed + 1, n, q), random_rotation(seed + 2, q)
     targets = torch.arange(n)
     z = compute_latents(anchors, noise, solver=solver)
@@ -111,19 +111,19 @@ def test_rotated_anchors_give_rotated_latents_and_arrivals(seed: int, n: int, q:
     )
 
     points = flow_to_anchors(noise, anchors, solver=solver).points
-    turned = flow_to_anchors(noise @ rotation, anchors @ rotation, solver=solver).points
-    assert relative_error(turned, points @ rotation) < EXACT
+    rotated = flow_to_anchors(noise @ rotation, anchors @ rotation, solver=solver).points
+    assert relative_error(rotated, points @ rotation) < EXACT
     log_probability = target_log_probability(noise, anchors, targets, solver)
-    turned_log = target_log_probability(noise @ rotation, anchors @ rotation, targets, solver)
-    assert relative_error(turned_log, log_probability) < EXACT
+    rotated_log = target_log_probability(noise @ rotation, anchors @ rotation, targets, solver)
+    assert relative_error(rotated_log, log_probability) < EXACT
 
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, scale=st.floats(0.1, 10), tau=st.floats(0.05, 0.95))
-def test_scaled_anchors_are_the_same_mixture_at_another_time(
+def test_scaled_anchors_have_the_same_assignments_at_another_time(
     seed: int, n: int, q: int, scale: float, tau: float
 ):
-    """s / t = a + (tau / t) eps: anchors c times as large look alike where tau / t is c times as large."""
+    """s / t = a + (tau / t) eps, so anchors scaled by c have the same assignments where tau / t is scaled by c."""
     odds = scale * tau / (1 - tau)
     other_tau = odds / (1 + odds)
     anchors, states, targets = normal(seed, n, q), normal(seed + 1, n, q), torch.arange(n)
@@ -137,14 +137,14 @@ def test_scaled_anchors_are_the_same_mixture_at_another_time(
     assert actual.target_log_probability is not None
     assert expected.target_log_probability is not None
     assert relative_error(actual.mean, scale * expected.mean) < EXACT
-    # Absolute, because a logarithm may be close to 0; logits reach (20 / 0.05)^2.
+    # Also absolute, because a logarithm can be close to 0; logits reach (20 / 0.05)^2.
     torch.testing.assert_close(
         actual.target_log_probability, expected.target_log_probability, rtol=EXACT, atol=EXACT
     )
 
 
-def test_scaling_anchors_and_the_odds_of_g_leaves_latents():
-    """The flow itself has this symmetry; Euler's steps lie elsewhere, so it appears as they become many."""
+def test_scaling_anchors_and_the_odds_of_g_does_not_change_latents():
+    """The exact flow has this symmetry. Euler has it in the limit of many steps."""
     anchors, noise, scale, g = normal(3, 6, 2), normal(4, 6, 2), 2.0, 0.2
     odds = scale * g / (1 - g)
     large_g = odds / (1 + odds)
@@ -154,14 +154,14 @@ def test_scaling_anchors_and_the_odds_of_g_leaves_latents():
         large = compute_latents(scale * anchors, noise, solver=Euler(num_steps, large_g))
         return relative_error(large, z)
 
-    # Errors of order 1: four times the steps, a quarter of the gap, up to the next order.
+    # Errors are of order 1: four times the steps give a quarter of the gap, up to the next order.
     assert gap(400) < 0.01
     assert gap(1600) == pytest.approx(gap(400) / 4, rel=0.1)
 
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers)
-def test_equal_anchors_are_one_anchor_of_their_joint_weight(seed: int, n: int, q: int, solver: Solver):
+def test_equal_anchors_act_as_one_anchor_of_their_total_weight(seed: int, n: int, q: int, solver: Solver):
     counts = torch.randint(1, 4, (n,), generator=torch.Generator().manual_seed(seed))
     copies = torch.arange(n).repeat_interleave(counts)
     noise, cotangent = normal(seed + 1, n, q), normal(seed + 2, n, q)
@@ -179,7 +179,7 @@ def test_equal_anchors_are_one_anchor_of_their_joint_weight(seed: int, n: int, q
 
 @property_test
 @given(seed=seeds, n=sizes, q=dimensions, solver=solvers)
-def test_anchors_of_weight_zero_are_absent(seed: int, n: int, q: int, solver: Solver):
+def test_anchors_of_weight_zero_have_no_effect(seed: int, n: int, q: int, solver: Solver):
     anchors, noise, weights = leaf(normal(seed, n + 2, q)), normal(seed + 1, n, q), positive(seed, n + 2)
     weights[n:] = 0
     present = anchors.detach()[:n]
@@ -195,8 +195,8 @@ def test_weights_are_relative(seed: int, n: int, q: int, solver: Solver, factor:
     anchors, noise, weights = normal(seed, n, q), normal(seed + 1, n, q), positive(seed, n)
     z = compute_latents(anchors, noise, weights=weights, solver=solver)
     assert relative_error(compute_latents(anchors, noise, weights=factor * weights, solver=solver), z) < EXACT
-    even = compute_latents(anchors, noise, weights=torch.full((n,), factor), solver=solver)
-    assert relative_error(even, compute_latents(anchors, noise, solver=solver)) < EXACT
+    uniform = compute_latents(anchors, noise, weights=torch.full((n,), factor), solver=solver)
+    assert relative_error(uniform, compute_latents(anchors, noise, solver=solver)) < EXACT
 
 
 @property_test
@@ -210,8 +210,8 @@ def test_probabilities_of_all_targets_sum_to_one_at_each_step(seed: int, n: int,
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
-def test_first_probability_of_the_flow_to_anchors_is_the_weight(solver: Solver):
-    # Euler starts at t = 0, where a state says nothing about its anchor; DPM-Solver++ at t = g = 0.01.
+def test_the_first_probability_towards_anchors_is_the_weight(solver: Solver):
+    # Euler starts at t = 0, where the assignment does not depend on the state; DPM-Solver++ at t = g = 0.01.
     latents, anchors, weights = normal(5, 4, 3), normal(6, 4, 3), positive(7, 4)
     flow = flow_to_anchors(latents, anchors, weights=weights, targets=torch.arange(4), solver=solver)
     assert flow.target_log_probability is not None
@@ -222,10 +222,10 @@ def test_first_probability_of_the_flow_to_anchors_is_the_weight(solver: Solver):
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
-def test_alpha_shrinks_the_noise(solver: Solver):
+def test_alpha_scales_the_noise(solver: Solver):
     anchors, noise = normal(8, 7, 3), normal(9, 7, 3)
-    shrunk = compute_latents(anchors, noise, alpha=0.45, solver=solver)
-    assert relative_error(shrunk, compute_latents(anchors, 0.45 * noise, solver=solver)) < EXACT
+    scaled = compute_latents(anchors, noise, alpha=0.45, solver=solver)
+    assert relative_error(scaled, compute_latents(anchors, 0.45 * noise, solver=solver)) < EXACT
     centre = compute_latents(anchors, noise, alpha=0.0, solver=solver)
     assert torch.equal(centre, compute_latents(anchors, -2 * noise, alpha=0.0, solver=solver))
     assert math.isfinite(float(centre.sum()))

@@ -1,4 +1,4 @@
-"""Autocast does not reach into the flow: values and gradients are those of full precision, to the last bit."""
+"""Autocast has no effect inside the flow: values and gradients equal those of full precision, bit for bit."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def latents(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     return compute_latents(points, noise, weights=WEIGHTS, solver=solver)
 
 
-def arrivals(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
+def end_points(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     return flow_to_anchors(noise, points, weights=WEIGHTS, solver=solver).points
 
 
@@ -40,7 +40,7 @@ def plain_alignment(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     return alignment_loss(noise, points, TARGETS, solver=solver, num_skipped_steps=2, log=False)
 
 
-FLOWS = [latents, arrivals, log_alignment, plain_alignment]
+FLOWS = [latents, end_points, log_alignment, plain_alignment]
 SOLVERS = [Euler(num_steps=10), DPMSolver(num_steps=12)]
 
 
@@ -52,7 +52,7 @@ def random_points(seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def results(
     flow: Flow, solver: Solver, *, autocast: bool, backward_inside: bool = False, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, and gradients of a weighted sum of its entries."""
+    """Compute the value of ``flow``, and the gradients of its sum of squares."""
     points, noise = random_points(0, dtype), random_points(1)
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         value = flow(points, noise, solver)
@@ -68,7 +68,7 @@ def results(
 @pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("backward_inside", [False, True], ids=["backward_outside", "backward_inside"])
-def test_values_and_gradients_of_float32_anchors_are_equal(
+def test_autocast_changes_no_value_or_gradient_of_float32_anchors(
     flow: Flow, solver: Solver, backward_inside: bool
 ) -> None:
     expected = results(flow, solver, autocast=False, dtype=torch.float32)
@@ -77,8 +77,8 @@ def test_values_and_gradients_of_float32_anchors_are_equal(
 
 
 @pytest.mark.parametrize("flow", FLOWS)
-def test_bfloat16_anchors_flow_like_the_float32_numbers_that_they_are(flow: Flow) -> None:
-    """As a network under autocast makes them; only the gradient that goes back to it is rounded."""
+def test_bfloat16_anchors_give_the_values_of_equal_float32_anchors(flow: Flow) -> None:
+    """A network under autocast outputs bfloat16 anchors; only their gradient is rounded."""
     rounded = random_points(0).detach().bfloat16()
     exact = rounded.float().requires_grad_()
     value = flow(exact, random_points(1), SOLVERS[0])
@@ -87,22 +87,22 @@ def test_bfloat16_anchors_flow_like_the_float32_numbers_that_they_are(flow: Flow
     assert torch.equal(found, value)
     assert found.dtype == torch.float32
     assert gradient.dtype == torch.bfloat16
-    # One rounding to 8 bits.
+    # One rounding to bfloat16.
     torch.testing.assert_close(gradient.float(), exact.grad, rtol=2**-8, atol=0)
 
 
-def test_bfloat16_latents_arrive_in_float32() -> None:
-    latents_of_8_bits = random_points(1).detach().bfloat16()
+def test_bfloat16_latents_give_float32_results() -> None:
+    bfloat16_latents = random_points(1).detach().bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
-        arrival = flow_to_anchors(latents_of_8_bits, random_points(0), targets=TARGETS)
-    expected = flow_to_anchors(latents_of_8_bits.float(), random_points(0), targets=TARGETS)
-    assert torch.equal(arrival.points, expected.points)
-    assert arrival.points.dtype == torch.float32
-    assert arrival.target_log_probability is not None
-    assert arrival.target_log_probability.dtype == torch.float32
+        result = flow_to_anchors(bfloat16_latents, random_points(0), targets=TARGETS)
+    expected = flow_to_anchors(bfloat16_latents.float(), random_points(0), targets=TARGETS)
+    assert torch.equal(result.points, expected.points)
+    assert result.points.dtype == torch.float32
+    assert result.target_log_probability is not None
+    assert result.target_log_probability.dtype == torch.float32
 
 
-def test_objective_and_nearest_anchors_are_equal() -> None:
+def test_autocast_does_not_change_the_objective_or_nearest_anchors() -> None:
     log_probability = -random_points(3).detach().square()
     points, anchors = random_points(4).detach(), random_points(5).detach()
     expected = [alignment_objective(log_probability, num_skipped_steps=2, log=log) for log in (False, True)]

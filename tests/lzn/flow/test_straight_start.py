@@ -1,4 +1,4 @@
-"""The closed form of the flow's first steps: as far as it goes, it is what the steps compute."""
+"""The closed form of the first steps equals what the steps compute, and ends in time."""
 
 import pytest
 import torch
@@ -21,10 +21,10 @@ by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm
 def start_of(
     anchors: Tensor, solver: Solver, *, own: Tensor | None = None, weights: Tensor | None = None
 ) -> StraightStart:
-    zones = AnchorSet.build(anchors, weights, torch.float64)
-    own = None if own is None else own - zones.centre
+    anchor_set = AnchorSet.build(anchors, weights, torch.float64)
+    own = None if own is None else own - anchor_set.centre
     noise = normal(1, *(anchors if own is None else own).shape)
-    return find_straight_start(zones, own, noise, solver.steps(solver.grid_to_latents()))
+    return find_straight_start(anchor_set, own, noise, solver.steps(solver.grid_to_latents()))
 
 
 def latents_and_gradient(anchors: Tensor, solver: Solver, **options: Tensor) -> tuple[Tensor, Tensor]:
@@ -36,39 +36,39 @@ def latents_and_gradient(anchors: Tensor, solver: Solver, **options: Tensor) -> 
 
 @by_solver
 @pytest.mark.parametrize("weighted", [False, True], ids=["uniform", "weighted"])
-def test_latents_and_gradients_are_those_of_all_steps(
+def test_latents_and_gradients_equal_those_of_all_steps(
     solver: Solver, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anchors = 2 * normal(0, 40, 30)
     options = {"weights": positive(3, 40)} if weighted else {}
     assert 2 < start_of(anchors, solver, **options).num_steps < solver.num_steps
-    short, short_gradient = latents_and_gradient(anchors, solver, **options)
-    monkeypatch.setattr(straight_start, "SURE_GAP", torch.inf)
+    closed_form, closed_form_gradient = latents_and_gradient(anchors, solver, **options)
+    monkeypatch.setattr(straight_start, "MIN_LOGIT_GAP", torch.inf)
     assert start_of(anchors, solver).num_steps == 0
-    whole, whole_gradient = latents_and_gradient(anchors, solver, **options)
-    # Early steps divide by tau >= 1e-4: float64 keeps 1e-11 of the values.
-    assert relative_error(short, whole) < 1e-10
-    assert relative_error(short_gradient, whole_gradient) < 1e-9
+    all_steps, all_steps_gradient = latents_and_gradient(anchors, solver, **options)
+    # Early steps divide by tau >= 1e-4, so float64 has errors of about 1e-11.
+    assert relative_error(closed_form, all_steps) < 1e-10
+    assert relative_error(closed_form_gradient, all_steps_gradient) < 1e-9
 
 
-def test_one_anchor_goes_straight_all_the_way() -> None:
+def test_with_one_anchor_all_steps_are_straight() -> None:
     for solver in SOLVERS:
         assert start_of(normal(0, 1, 5), solver).num_steps == solver.num_steps
 
 
 @by_solver
-def test_duplicates_share_a_zone_and_never_go_straight(solver: Solver) -> None:
+def test_with_duplicate_anchors_no_step_is_straight(solver: Solver) -> None:
     assert start_of(normal(0, 6, 5).repeat(2, 1), solver).num_steps == 0
 
 
 @by_solver
-def test_the_straight_part_ends_with_the_pair_that_is_closest(solver: Solver) -> None:
+def test_a_close_pair_of_anchors_ends_the_straight_part_earlier(solver: Solver) -> None:
     apart = 3 * normal(0, 12, 40)
     close = torch.cat([apart, apart[:1] + 0.02 * normal(4, 1, 40)])
     assert start_of(close, solver).num_steps < start_of(apart, solver).num_steps
 
 
-def test_a_block_of_rows_later_than_the_first_can_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_straight_part_depends_on_all_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     from lzn.flow import assignment  # noqa: PLC0415 - patched here only
 
     close = 3 * normal(0, 12, 40)
@@ -81,18 +81,17 @@ def test_a_block_of_rows_later_than_the_first_can_end_it(monkeypatch: pytest.Mon
 
 
 @by_solver
-def test_states_belong_to_the_nearest_of_all_anchors_when_their_own_is_none_of_them(solver: Solver) -> None:
+def test_states_with_other_own_anchors_belong_to_the_nearest_of_all_anchors(solver: Solver) -> None:
     anchors = 3 * normal(0, 12, 40)
     own = anchors[[4, 4, 7]] + 1e-6 * normal(5, 3, 40)
     found = start_of(anchors, solver, own=own)
-    # An anchor g-close to another's start is no different from it, as far as the others are concerned.
     assert found.num_steps > 0
     assert found.nearest.tolist() == [4, 4, 7]
 
 
-def test_anchors_without_weight_take_no_part() -> None:
+def test_anchors_of_weight_zero_do_not_end_the_straight_part() -> None:
     anchors = 3 * normal(0, 12, 40)
-    anchors[3] = anchors[2] + 0.02 * normal(4, 40)  # would end the straight part early
+    anchors[3] = anchors[2] + 0.02 * normal(4, 40)  # with weight it would end the straight part
     weights = torch.ones(12, dtype=torch.float64)
     weights[3] = 0.0
     others = torch.cat([anchors[:3], anchors[4:]])

@@ -1,13 +1,13 @@
-"""The flow towards a few anchors, in as many coordinates: labels have c anchors in q >> c dimensions (section 5).
+"""The flow towards fewer anchors than dimensions, in n coordinates: labels have c anchors, c << q (section 5).
 
-States that set out from ``S_0`` (m, q) stay in ``S_k = kept_k S_0 + B_k^T A``, where the rows of ``A`` are the n
-anchors and ``B_k`` (n, m) mixes them. Assignments see them through inner products with the anchors alone,
+States that start at ``S_0`` (m, q) remain of the form ``S_k = kept_k S_0 + B_k^T A``, where the rows of ``A`` are the n
+anchors and ``B_k`` (n, m) are mixture weights. Assignments need only the inner products of states and anchors,
 
     A S_k^T = kept_k X_0 + G B_k,   X_0 = A S_0^T  (n, m),   G = A A^T  (n, n)
 
-so a step costs one product of (n, n) with (n, m) instead of two of (m, q) with (q, n), backwards two instead of five,
-and the q dimensions are met at the beginning and at the end only. It is exact, and cheap enough for float64 throughout.
-Anchors come first in every array here, so that a softmax over a few of them runs over many states at once.
+so a step costs one product of (n, n) with (n, m) instead of two of (m, q) with (q, n), and its backward pass two
+instead of five. Arrays with q columns appear only at the beginning and at the end. The result is exact, and everything
+is float64. Anchors are the first axis of arrays here, so that a softmax over few anchors runs over many states at once.
 """
 
 import math
@@ -22,29 +22,31 @@ from torch import Tensor
 
 from lzn.flow.assignment import AnchorSet, logit_factors
 from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
-from lzn.flow.trajectory import Trajectory
+from lzn.flow.trajectory import Trajectory, refuse_second_derivative
 
 
 def integrate_flow_low_rank(
-    zones: AnchorSet, state: Tensor, steps: Sequence[Step], *, targets: Tensor | None = None
+    anchor_set: AnchorSet, state: Tensor, steps: Sequence[Step], *, targets: Tensor | None = None
 ) -> Trajectory:
-    """`lzn.flow.trajectory.integrate_flow`, for fewer anchors than dimensions.
+    """Compute what `lzn.flow.trajectory.integrate_flow` does, faster for fewer anchors than dimensions.
 
     Args:
-        zones: the anchors.
+        anchor_set: the anchors.
         state: shifted states (m, q), float64.
         steps: the solver's steps.
         targets: index of each state's target anchor, int64 (m,).
     """
-    gram = zones.points @ zones.points.T
-    inner = zones.points @ state.T
-    mixture, log_probability = _Mix.apply(inner, gram, zones.log_weights, tuple(steps), targets)
-    end = torch.addmm(state, mixture.T, zones.points, beta=math.prod(step.keep for step in steps))
-    return Trajectory(end, None if targets is None else log_probability.to(zones.working_dtype))
+    gram = anchor_set.points @ anchor_set.points.T
+    inner = anchor_set.points @ state.T
+    mixture, log_probability = _IntegrateLowRank.apply(
+        inner, gram, anchor_set.log_weights, tuple(steps), targets
+    )
+    end = torch.addmm(state, mixture.T, anchor_set.points, beta=math.prod(step.keep for step in steps))
+    return Trajectory(end, None if targets is None else log_probability.to(anchor_set.working_dtype))
 
 
-class _Mix(torch.autograd.Function):
-    """From inner products X_0 (n, m) and G (n, n) to the mixture B_r (n, m) and the log-probabilities (r, m)."""
+class _IntegrateLowRank(torch.autograd.Function):
+    """From inner products X_0 (n, m) and G (n, n) to mixture weights B_r (n, m) and log-probabilities (r, m)."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd functions take their arguments by position
@@ -80,8 +82,7 @@ class _Mix(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # create_graph=True would leave this part out of a second derivative
-            raise RuntimeError("the flow has first derivatives only: call backward without create_graph")
+        refuse_second_derivative()
         grad_mixture, grad_log_probabilities = grads
         gram, targets, mixtures, probabilities = ctx.saved_tensors
         steps: tuple[Step, ...] = ctx.steps
@@ -90,13 +91,17 @@ class _Mix(torch.autograd.Function):
             chosen = targets.expand(len(steps), 1, -1)
             grad_logits.addcmul_(probabilities, grad_log_probabilities[:, None], value=-1.0)
             grad_logits.scatter_add_(1, chosen, grad_log_probabilities[:, None])
-        later = {len(steps): grad_mixture}  # gradients of the mixtures
+        mixture_grads = {len(steps): grad_mixture}  # by the mixtures' numbers
         for k in reversed(range(len(steps))):
-            grad = add_grad_of_mean(steps, k, torch.zeros_like(grad_mixture), later).mul_(probabilities[k])
+            grad = add_grad_of_mean(steps, k, torch.zeros_like(grad_mixture), mixture_grads).mul_(
+                probabilities[k]
+            )
             grad_logits[k] += grad.addcmul_(probabilities[k], grad.sum(dim=0, keepdim=True), value=-1.0)
             scale, _ = logit_factors(steps[k].tau)
-            later[k] = torch.addmm(later[k + 1], gram, grad_logits[k], beta=steps[k].keep, alpha=scale)
-            later.pop(k + MAX_ORDER, None)
+            mixture_grads[k] = torch.addmm(
+                mixture_grads[k + 1], gram, grad_logits[k], beta=steps[k].keep, alpha=scale
+            )
+            mixture_grads.pop(k + MAX_ORDER, None)
         factors = _factors(steps, gram.device)
         grad_inner = torch.tensordot(factors.scale * factors.kept, grad_logits, dims=1)
         grad_bias = grad_logits.sum(dim=2)
@@ -107,14 +112,14 @@ class _Mix(torch.autograd.Function):
 
 
 class _Factors(NamedTuple):
-    """Of each step: the logits' two factors, and how much of ``S_0`` is left before it; (r,) each, float64."""
+    """For each step: the two factors of its logits, and the factor of ``S_0`` before it; each (r,), float64."""
 
     scale: Tensor
     half: Tensor
     kept: Tensor
 
 
-@lru_cache(maxsize=16)  # copying them to an accelerator would wait for it in every training step
+@lru_cache(maxsize=16)  # without the cache, the copy would synchronise the device in every training step
 def _factors(steps: tuple[Step, ...], device: torch.device) -> _Factors:
     scales, halves = zip(*(logit_factors(step.tau) for step in steps), strict=True)
     kept = accumulate((step.keep for step in steps[:-1]), mul, initial=1.0)

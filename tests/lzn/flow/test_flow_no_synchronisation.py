@@ -1,6 +1,6 @@
-"""On an accelerator the flow asks for no value, so that the processor can queue what comes after it.
+"""On devices other than the CPU the flow reads no value, so it does not synchronise the device.
 
-Tensors of the meta device have no values at all: whoever asks for one gets an error.
+The tests use the meta device, whose tensors have no values: reading one raises an error.
 """
 
 import pytest
@@ -14,22 +14,26 @@ SOLVERS = [Euler(num_steps=20), DPMSolver(num_steps=20), Adams(num_steps=10)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "adams"])
 
 
-def valueless(*shape: int) -> Tensor:
+def meta_tensor(*shape: int) -> Tensor:
     return torch.empty(*shape, device="meta", requires_grad=True)
 
 
-def test_the_check_is_one() -> None:
+def test_reading_a_value_of_the_meta_device_raises() -> None:
     with pytest.raises(RuntimeError):
-        bool(valueless(1) > 0)
+        bool(meta_tensor(1) > 0)
 
 
 @by_solver
 @pytest.mark.parametrize("gathered", [False, True], ids=["batch", "gathered"])
-def test_latents(solver: Solver, gathered: bool) -> None:
-    anchors, everyone = valueless(6, 4), valueless(9, 4)
+def test_latents_read_no_value(solver: Solver, gathered: bool) -> None:
+    anchors, all_anchors = meta_tensor(6, 4), meta_tensor(9, 4)
     weights = torch.ones(9 if gathered else 6, device="meta")
     z = compute_latents(
-        anchors, valueless(6, 4), all_anchors=everyone if gathered else None, weights=weights, solver=solver
+        anchors,
+        meta_tensor(6, 4),
+        all_anchors=all_anchors if gathered else None,
+        weights=weights,
+        solver=solver,
     )
     z.sum().backward()
     assert gradient(anchors).shape == (6, 4)
@@ -37,8 +41,8 @@ def test_latents(solver: Solver, gathered: bool) -> None:
 
 @by_solver
 @pytest.mark.parametrize("num_anchors", [3, 40], ids=["few anchors", "many anchors"])
-def test_alignment(solver: Solver, num_anchors: int) -> None:
-    latents, anchors = valueless(50, 8), valueless(num_anchors, 8)
+def test_alignment_reads_no_value(solver: Solver, num_anchors: int) -> None:
+    latents, anchors = meta_tensor(50, 8), meta_tensor(num_anchors, 8)
     targets = torch.empty(50, dtype=torch.int64, device="meta")
     weights = torch.ones(num_anchors, device="meta")
     loss = alignment_loss(
