@@ -1,1 +1,12 @@
-"""Numbers of a run: means and deviations over its seeds, on disk and in MLflow."""
+"""Numbers of a run with each seed, their means and standard deviations, on disk and in MLflow.
+
+Read in this order:
+
+- `quantity`: a number with its value for each seed; means, deviations, confidence intervals, differences.
+- `seed_files`: reads the numbers that a stage wrote for each seed of a run as quantities.
+- `seed_statistics`: runs a stage that measures a run: one call for each seed, then the statistics over seeds.
+- `plot_rows`: CSV files for the plots of DVC.
+
+The stages `measure`, `steps`, `classify`, `settings`, `probe`, `tsne` and `zones` call `seed_statistics`;
+`stages.reporting` reads their files with `seed_files`.
+"""

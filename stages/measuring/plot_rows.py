@@ -1,4 +1,4 @@
-"""Tables from which DVC draws: a header, then rows of numbers."""
+"""CSV files for the plots of DVC."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from stages.measuring.quantity import Quantity
 
 
 def write_plot_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a CSV file with one line for each of ``rows``; what is None stays empty."""
+    """Write a CSV file with a header and one line for each row; None becomes an empty cell."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -17,5 +17,5 @@ def write_plot_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[
 
 
 def mean_and_std(quantity: Quantity) -> tuple[float, float | None]:
-    """The two columns of a number over seeds; with one seed there is no deviation."""
+    """Return the mean and the standard deviation, which is None with one seed, as two cells."""
     return quantity.mean, quantity.std

@@ -1,16 +1,19 @@
-"""A number that involves chance: its values by seed, their mean, and how far they scatter."""
+"""A number measured with each seed: its mean, standard deviation and confidence interval."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from scipy.special import stdtrit
 
+from lzn.base.nested import flatten
+from lzn.base.number_format import with_deviation
+
 
 @dataclass(frozen=True)
 class Quantity:
-    """What was measured with each seed."""
+    """The value measured with each seed; at least one."""
 
     by_seed: Mapping[int, float]
 
@@ -19,7 +22,7 @@ class Quantity:
 
     @property
     def values(self) -> Sequence[float]:
-        """The values, in order of their seeds."""
+        """The values in the order of their seeds."""
         return [self.by_seed[seed] for seed in sorted(self.by_seed)]
 
     @property
@@ -29,15 +32,20 @@ class Quantity:
 
     @property
     def std(self) -> float | None:
-        """Sample standard deviation over seeds (divided by n - 1); None with one seed, which shows no scatter."""
+        """Sample standard deviation over seeds (divided by n - 1); None with one seed."""
         if len(self.values) < 2:
             return None
         return math.sqrt(
             math.fsum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1)
         )
 
+    @property
+    def text(self) -> str:
+        """Mean and standard deviation, such as ``12.1 ± 0.8``."""
+        return with_deviation(self.mean, self.std)
+
     def interval(self, *, confidence: float = 0.95) -> tuple[float, float] | None:
-        """Student's confidence interval of the mean; None with one seed."""
+        """Return Student's confidence interval of the mean; None with one seed."""
         if self.std is None:
             return None
         count = len(self.values)
@@ -46,27 +54,41 @@ class Quantity:
         return self.mean - reach, self.mean + reach
 
     def times(self, factor: float) -> Self:
-        """In other units: percent instead of shares, for one."""
+        """Return the quantity in another unit, for example percent: each value times ``factor``."""
         return type(self)({seed: factor * value for seed, value in self.by_seed.items()})
 
     def minus(self, other: "Quantity") -> "Quantity | None":
-        """Differences seed by seed, of the seeds that both have: runs of one seed share batches and noise.
+        """Return the differences seed by seed; None if no seed is in both.
 
-        None where they have no seed in common.
+        Runs with the same seed see the same batches and noise, so their differences vary less than their values.
         """
-        common = self.by_seed.keys() & other.by_seed.keys()
-        return (
-            Quantity({seed: self.by_seed[seed] - other.by_seed[seed] for seed in common}) if common else None
-        )
+        return seed_by_seed(lambda values: values[0] - values[1], [self, other])
+
+
+def seed_by_seed(
+    function: Callable[[Sequence[float]], float], quantities: Sequence[Quantity]
+) -> Quantity | None:
+    """Apply ``function`` to the values of each seed that all ``quantities`` have; None if there is no such seed."""
+    if not quantities:
+        return None
+    common = sorted(set.intersection(*(set(one.by_seed) for one in quantities)))
+    values = {seed: function([one.by_seed[seed] for one in quantities]) for seed in common}
+    return Quantity(values) if values else None
+
+
+def mean_of(quantities: Sequence[Quantity]) -> Quantity | None:
+    """Return the mean of several quantities, seed by seed; None if no seed is in all of them."""
+    return seed_by_seed(lambda values: math.fsum(values) / len(values), quantities)
 
 
 Nested = Mapping[str, "float | Nested"]
-"""What a stage measures with one seed: numbers under dotted names, one level a dot."""
+"""Numbers of one seed in nested mappings by name."""
 NestedQuantities = Mapping[str, "Quantity | NestedQuantities"]
+"""The same names with a quantity in place of each number."""
 
 
 def combine_seeds(by_seed: Mapping[int, Nested]) -> dict[str, "Quantity | NestedQuantities"]:
-    """The same names with quantities for numbers; a name that only some seeds have keeps those seeds."""
+    """Combine the numbers of several seeds; a name that only some seeds have becomes a quantity of those seeds."""
     names = dict.fromkeys(name for measured in by_seed.values() for name in measured)
     combined: dict[str, Quantity | NestedQuantities] = {}
     for name in names:
@@ -77,19 +99,13 @@ def combine_seeds(by_seed: Mapping[int, Nested]) -> dict[str, "Quantity | Nested
     return combined
 
 
-def flatten_quantities(nested: NestedQuantities, prefix: str = "") -> dict[str, Quantity]:
-    """By dotted names."""
-    flat: dict[str, Quantity] = {}
-    for name, value in nested.items():
-        if isinstance(value, Quantity):
-            flat[prefix + name] = value
-        else:
-            flat |= flatten_quantities(value, f"{prefix}{name}.")
-    return flat
+def flatten_quantities(nested: NestedQuantities) -> dict[str, Quantity]:
+    """Return the quantities by dotted names."""
+    return flatten(nested)
 
 
 def means_and_deviations(nested: NestedQuantities) -> dict[str, object]:
-    """For people and ``dvc metrics``: each quantity as its mean and, with several seeds, standard deviation."""
+    """Return each quantity as its mean and, with several seeds, standard deviation; for ``dvc metrics``."""
     content: dict[str, object] = {}
     for name, value in nested.items():
         if not isinstance(value, Quantity):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lzn.base.number_format import signed, with_deviation
 from stages.measuring.quantity import Quantity
-from stages.reporting.number_format import signed, with_deviation
 from stages.reporting.verdict import Better, Verdict, gain, judge
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
 from stages.reporting.claims.claim import Claim, Statement, share_of_gains
 from stages.reporting.claims.measured import find, gains_along_steps, gains_in_metrics, unit
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.tables.gap import NO_GAP, our_gaps, paper_gap
 from stages.reporting.tables.names import COLUMNS, DATA_SETS, NEEDS_CLIP, NEEDS_INCEPTION

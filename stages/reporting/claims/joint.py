@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
 from stages.reporting.claims.claim import Claim, Statement, arrow
 from stages.reporting.claims.generation import (
@@ -12,7 +13,6 @@ from stages.reporting.claims.generation import (
     steps_claim,
 )
 from stages.reporting.claims.measured import find, unit
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.tables.numbers import paper_numbers
 from stages.reporting.tables.params import TablesParams

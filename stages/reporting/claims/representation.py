@@ -3,10 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity, flatten_quantities
 from stages.reporting.claims.claim import Claim, Statement
 from stages.reporting.claims.generation import NOT_SET
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training, inner
 from stages.reporting.tables.numbers import paper_numbers

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterable
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity, flatten_quantities
 from stages.reporting.claims.claim import Claim, Statement
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.tables.numbers import paper_numbers
 

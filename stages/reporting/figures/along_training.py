@@ -1,7 +1,7 @@
 """Figure 20: accuracy of the linear probe along training."""
 
+from lzn.base.number_format import with_deviation
 from stages.reporting.figures.style import LZN, ReportFigure, panels
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training
 

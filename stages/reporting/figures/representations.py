@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity, flatten_quantities
 from stages.reporting.figures.style import BASELINE, INK, LOOKS, LZN, ReportFigure, panels
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.tables.names import REPRESENTATIONS
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lzn.base.number_format import with_deviation
 from stages.reporting.figures.style import ReportFigure, panels
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_by_setting
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import flatten_quantities
 from stages.reporting.figures.style import BASELINE, LOOKS, LZN, ReportFigure, panels
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 
 KINDS = {

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
 from stages.reporting.figures.style import ReportFigure, look_of, panels, plain_log_labels
-from stages.reporting.number_format import with_deviation
 from stages.reporting.results import Results
 from stages.reporting.sweeps import distances_by_steps
 from stages.reporting.tables.names import DATA_SETS, METHODS, own_column

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from stages.reporting.number_format import duration
+from lzn.base.number_format import duration
 from stages.reporting.results import Results
 from stages.tracking import Lookup, TrackedRun, look_up
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Self
 
+from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
-from stages.reporting.number_format import with_deviation
 from stages.reporting.verdict import Better, Verdict, gain, judge
 
 Source = Literal["paper", "ours"]

@@ -1,11 +1,18 @@
-"""Numbers over seeds: means, deviations, intervals, paired differences."""
+"""Numbers over seeds: means, standard deviations, confidence intervals, paired differences."""
 
 import math
 
 import pytest
 from scipy import stats
 
-from stages.measuring.quantity import Quantity, combine_seeds, flatten_quantities, means_and_deviations
+from stages.measuring.quantity import (
+    Quantity,
+    combine_seeds,
+    flatten_quantities,
+    mean_of,
+    means_and_deviations,
+    seed_by_seed,
+)
 
 
 def test_mean_and_deviation_are_those_of_the_sample() -> None:
@@ -14,14 +21,14 @@ def test_mean_and_deviation_are_those_of_the_sample() -> None:
     assert quantity.std == pytest.approx(math.sqrt(7.0))  # (4 + 1 + 9) / 2
 
 
-def test_the_interval_is_students() -> None:
+def test_the_confidence_interval_is_student_s() -> None:
     values = [1.0, 2.0, 6.0, 3.5]
     low, high = Quantity(dict(enumerate(values))).interval(confidence=0.9) or (0.0, 0.0)
     expected = stats.t.interval(0.9, df=3, loc=3.125, scale=stats.sem(values))
     assert (low, high) == pytest.approx(expected)
 
 
-def test_one_seed_shows_no_scatter() -> None:
+def test_one_seed_has_no_deviation_and_no_interval() -> None:
     assert Quantity({3: 5.0}).std is None
     assert Quantity({3: 5.0}).interval() is None
 
@@ -33,7 +40,18 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert Quantity({0: 5.0}).minus(Quantity({1: 5.0})) is None
 
 
-def test_nested_measurements_of_seeds_become_nested_quantities() -> None:
+def test_functions_are_applied_to_the_seeds_that_all_quantities_have() -> None:
+    first, second = Quantity({0: 1.0, 1: 5.0}), Quantity({1: 2.0, 0: 4.0, 2: 100.0})
+    smallest, mean = seed_by_seed(min, [first, second]), mean_of([first, second])
+    assert smallest is not None
+    assert mean is not None
+    assert smallest.by_seed == {0: 1.0, 1: 2.0}
+    assert mean.by_seed == {0: 2.5, 1: 3.5}
+    assert mean_of([Quantity({0: 1.0}), Quantity({1: 1.0})]) is None
+    assert mean_of([]) is None
+
+
+def test_nested_numbers_of_seeds_become_nested_quantities() -> None:
     combined = combine_seeds(
         {0: {"fd": 1.0, "zones": {"share": 0.5}}, 1: {"fd": 3.0, "zones": {"share": 0.7, "new": 1}}}
     )

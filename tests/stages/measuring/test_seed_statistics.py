@@ -1,4 +1,4 @@
-"""A measuring stage over two seeds: its files, its numbers in MLflow, and what it says of a run that is not there."""
+"""A stage that measures a run of two seeds: its files, its numbers in MLflow, and its errors."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ from lzn_testing.projects.train_folder import TrainFolder
 from lzn_testing.servers.mlflow_runs import runs_of
 
 STAGE = """
-import sys
 from stages.measuring.seed_statistics import run_measuring_stage
 run_measuring_stage("measure", lambda call: {"fd": 2.0 + call.known_seed, "share": {"of_bank": 0.5}})
 """
@@ -21,11 +20,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> TrainFolder:
     process = folder.start_python("-c", STAGE, "rf")
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert output == "rf: fd 3 ± 1.4, share.of_bank 0.5 ± 0\n"
+    assert output == "rf: fd 3.0 ± 1.4, share.of_bank 0.5 ± 0\n"
     return folder
 
 
-def test_each_seeds_numbers_and_their_mean_and_deviation_are_on_disk(folder: TrainFolder) -> None:
+def test_the_numbers_of_each_seed_and_their_means_and_deviations_are_written(folder: TrainFolder) -> None:
     outputs = folder.folder / "outputs/tiny"
     assert json.loads((outputs / "metrics/measure/rf/seed_2.json").read_text()) == {
         "fd": 4.0,
@@ -36,7 +35,9 @@ def test_each_seeds_numbers_and_their_mean_and_deviation_are_on_disk(folder: Tra
     assert summary["share"]["of_bank"] == {"mean": 0.5, "std": 0.0}
 
 
-def test_each_seeds_mlflow_run_has_its_own_numbers_and_its_part_of_the_time(folder: TrainFolder) -> None:
+def test_the_mlflow_run_of_each_seed_has_its_numbers_and_an_equal_share_of_the_time(
+    folder: TrainFolder,
+) -> None:
     metrics = {run.info.run_name: run.data.metrics for run in runs_of(folder.uri, "lzn-tiny")}
     assert {name: found["measure.fd"] for name, found in metrics.items()} == {
         "rf, seed 0": 2.0,
@@ -45,21 +46,21 @@ def test_each_seeds_mlflow_run_has_its_own_numbers_and_its_part_of_the_time(fold
     assert all(0 < found["seconds.measure"] < 120 for found in metrics.values())
 
 
-def test_a_run_that_is_not_trained_is_named_with_the_command_that_trains_it(folder: TrainFolder) -> None:
+def test_an_untrained_run_is_an_error_that_names_the_command_that_trains_it(folder: TrainFolder) -> None:
     process = folder.start_python("-c", STAGE, "joint")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors == "measure: run joint is not trained: run dvc repro train@joint\n"
 
 
-def test_a_seed_that_the_run_does_not_have_is_refused(folder: TrainFolder) -> None:
+def test_a_seed_that_the_run_does_not_have_is_an_error(folder: TrainFolder) -> None:
     process = folder.start_python("-m", "stages.train", "rf", "--seed", "1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "runs.rf: the run has no seed 1; its seeds are 0, 2" in errors
 
 
-def test_torchrun_by_hand_is_told_to_name_the_seed(folder: TrainFolder) -> None:
+def test_torchrun_without_a_seed_is_an_error_that_asks_for_the_seed(folder: TrainFolder) -> None:
     process = folder.start_python("-m", "stages.train", "rf", RANK="0", WORLD_SIZE="1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1

@@ -5,7 +5,6 @@ import json
 import pytest
 
 from stages.measuring.quantity import Quantity
-from stages.reporting.number_format import duration, with_deviation
 from stages.reporting.tables.formats import table_to_columns, table_to_markdown, tables_to_json
 from stages.reporting.tables.table import Cell, Column, Relation, Row, Table
 
@@ -32,26 +31,6 @@ PAPER = [
     row("RF+LZN", Cell(2.59), Cell(0.59), group="paper", compared_to="RF"),
 ]
 TABLE = Table("table1", "Table 1", COLUMNS, [*PAPER, BASELINE, BETTER], ["A remark."])
-
-
-@pytest.mark.parametrize(
-    ("mean", "std", "text"),
-    [
-        (12.0621, 0.84, "12.1 ± 0.8"),
-        (12.0621, 0.15, "12.06 ± 0.15"),
-        (0.08806, 0.0123, "0.088 ± 0.012"),
-        (1234.5, 56.0, "1234 ± 56"),
-        (93.05, 0.0, "93.05 ± 0"),
-        (42.5531914893617, 5e-15, "42.55 ± 0"),
-        (2.59, None, "2.59"),
-    ],
-)
-def test_a_mean_is_written_as_far_as_its_deviation_goes(mean: float, std: float | None, text: str) -> None:
-    assert with_deviation(mean, std) == text
-
-
-def test_durations_are_in_the_unit_that_people_would_use() -> None:
-    assert [duration(value) for value in (45.2, 700, 3.4 * 3600)] == ["45 s", "12 min", "3.4 h"]
 
 
 def test_the_best_of_a_group_is_that_of_its_own_source() -> None:
