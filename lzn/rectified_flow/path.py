@@ -1,4 +1,4 @@
-"""Rectified flow: straight paths from noise (t = 0) to images (t = 1), and the loss that learns them.
+"""Straight paths from noise (t = 0) to images (t = 1), and the loss that learns their velocity.
 
 Source: Liu et al. 2023, "Flow Straight and Fast", as used by the paper in section 3 and appendix C.
 
@@ -15,11 +15,11 @@ Velocity = Callable[[Tensor, Tensor], Tensor]
 """dx/dt as a function of the state x (b, ...) and the times t (b,); the result has the shape of x."""
 
 T_MIN = 1e-3
-"""Earliest time the decoder is trained and sampled at (appendix C)."""
+"""Smallest time at which the decoder is trained and sampled (appendix C)."""
 
 
 def interpolate(images: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-    """x_t = (1 - t) eps + t x, one time per sample.
+    """Compute x_t = (1 - t) eps + t x, with one time per sample.
 
     Args:
         images: x, (b, ...), in [-1, 1].
@@ -27,7 +27,7 @@ def interpolate(images: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         t: times, (b,), in [0, 1].
 
     Raises:
-        ValueError: shapes do not fit together.
+        ValueError: shapes do not match.
     """
     _require_same_shape("noise", noise, images)
     if t.shape != images.shape[:1]:
@@ -39,7 +39,7 @@ def interpolate(images: Tensor, noise: Tensor, t: Tensor) -> Tensor:
 
 
 def target_velocity(images: Tensor, noise: Tensor) -> Tensor:
-    """The velocity x - eps of the straight path from `noise` to `images`; all three have one shape.
+    """Return the velocity x - eps of the straight path from `noise` to `images`, of the same shape.
 
     Raises:
         ValueError: shapes differ.
@@ -49,7 +49,7 @@ def target_velocity(images: Tensor, noise: Tensor) -> Tensor:
 
 
 def sample_times(random: BatchRandom, *, t_min: float = T_MIN) -> Tensor:
-    """Training times, (b,) float32 on the device of the random: Uniform(t_min, 1).
+    """Draw training times from Uniform(t_min, 1): (b,) float32 on the device of `random`.
 
     Raises:
         ValueError: `t_min` lies outside [0, 1).
@@ -60,7 +60,7 @@ def sample_times(random: BatchRandom, *, t_min: float = T_MIN) -> Tensor:
 
 
 def rectified_flow_loss(velocity: Tensor, images: Tensor, noise: Tensor) -> Tensor:
-    """Mean over images and pixels of (v - (x - eps))^2, a scalar.
+    """Compute the mean over images and pixels of (v - (x - eps))^2, a scalar.
 
     Args:
         velocity: the decoder's prediction v at (x_t, t), the shape of `images`.
@@ -68,7 +68,7 @@ def rectified_flow_loss(velocity: Tensor, images: Tensor, noise: Tensor) -> Tens
         noise: eps, the shape of `images`.
 
     Raises:
-        ValueError: shapes differ (broadcasting would silently train on the wrong target).
+        ValueError: shapes differ. (Broadcasting would give a wrong target.)
     """
     _require_same_shape("velocity", velocity, images)
     return (velocity - target_velocity(images, noise)).square().mean()

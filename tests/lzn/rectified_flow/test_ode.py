@@ -1,3 +1,5 @@
+"""The ODE solvers: order of convergence, tolerance, inverse, and errors."""
+
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -23,7 +25,7 @@ def decay(x: Tensor, t: Tensor) -> Tensor:
     return -x
 
 
-def test_reported_evaluations_are_the_calls_of_the_velocity():
+def test_the_number_of_evaluations_is_the_number_of_calls_of_the_velocity():
     calls = []
 
     def counted(x: Tensor, t: Tensor) -> Tensor:
@@ -34,7 +36,7 @@ def test_reported_evaluations_are_the_calls_of_the_velocity():
     solution = integrate_rk45(counted, x, t_start=0.0, t_end=1.0)
     assert solution.num_evaluations == len(calls)
     assert all(t.shape == (4,) and t.dtype == x.dtype and t.unique().numel() == 1 for t in calls)
-    # No evaluation leaves the interval: networks are not trained outside it.
+    # All times are inside the interval: networks are not trained outside it.
     assert min(t.min() for t in calls) >= 0
     assert max(t.max() for t in calls) <= 1
 
@@ -50,19 +52,19 @@ def test_euler_converges_with_order_one():
         error_at_one(lambda x, n=n: integrate_euler(rotation, x, t_start=0, t_end=1, num_steps=n).x)
         for n in (200, 400, 800)
     ]
-    # Halving the step halves the error, up to the next term of the expansion, of relative size 3 / n.
+    # Halving the step halves the error, up to a term of relative size 3 / n.
     for coarse, fine in pairwise(errors):
         assert math.log2(coarse / fine) == pytest.approx(1, abs=0.03)
 
 
-def test_rk45_error_follows_its_tolerance():
+def test_the_error_of_rk45_decreases_with_the_tolerance():
     errors = {
         tolerance: error_at_one(
             lambda x, tol=tolerance: integrate_rk45(rotation, x, t_start=0, t_end=1, rtol=tol, atol=tol).x
         )
         for tolerance in (1e-4, 1e-6, 1e-8, 1e-10)
     }
-    # The tolerance bounds a step's error of order 4, and there are 4 to 90 steps; what is kept is of order 5.
+    # The tolerance bounds the order 4 error of each of 4 to 90 steps. The solution is of order 5.
     assert all(error < 10 * tolerance for tolerance, error in errors.items())
     assert errors[1e-10] < 1e-4 * errors[1e-4]
 
@@ -104,9 +106,9 @@ def test_rk45_forward_then_inverse_returns_to_the_start(seed: int, tolerance: fl
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         return torch.tanh(x @ matrix) + t[:, None]
 
-    there = sampler.integrate(velocity, x, t_start=1e-3, t_end=1.0).x
-    back = sampler.integrate(velocity, there, t_start=1.0, t_end=1e-3).x
-    # A few dozen steps of the tolerance times |x|, amplified by at most exp(|matrix|), about 50 here.
+    end = sampler.integrate(velocity, x, t_start=1e-3, t_end=1.0).x
+    back = sampler.integrate(velocity, end, t_start=1.0, t_end=1e-3).x
+    # The tolerance times |x| times a few dozen steps, amplified by at most exp(|matrix|), about 50 here.
     assert (back - x).abs().max() < 1000 * tolerance
 
 
@@ -115,14 +117,14 @@ def test_euler_inverse_approaches_the_start_with_more_steps():
 
     def gap(num_steps: int) -> float:
         sampler = EulerSampler(num_steps=num_steps)
-        there = sampler.integrate(rotation, x, t_start=0.0, t_end=1.0).x
-        return float((sampler.integrate(rotation, there, t_start=1.0, t_end=0.0).x - x).norm())
+        end = sampler.integrate(rotation, x, t_start=0.0, t_end=1.0).x
+        return float((sampler.integrate(rotation, end, t_start=1.0, t_end=0.0).x - x).norm())
 
     # A step forward and back multiplies by 1 + (3 h)^2, so the gap is 9 / n |x| and the ratio 10.
     assert gap(1000) / gap(10_000) == pytest.approx(10, rel=0.01)
 
 
-def test_one_step_size_is_shared_by_the_whole_batch():
+def test_the_whole_batch_has_one_step_size():
     slow = torch.tensor([[0.1, 0.0]], dtype=torch.float64)
     fast = torch.tensor([[50.0, 0.0]], dtype=torch.float64)
 
@@ -134,7 +136,7 @@ def test_one_step_size_is_shared_by_the_whole_batch():
     assert together.num_evaluations > alone.num_evaluations
 
 
-def test_float32_needs_the_evaluations_of_float64_at_the_papers_tolerance():
+def test_float32_needs_as_many_evaluations_as_float64_at_the_papers_tolerance():
     x = torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
@@ -143,17 +145,17 @@ def test_float32_needs_the_evaluations_of_float64_at_the_papers_tolerance():
     double = integrate_rk45(velocity, x, t_start=1e-3, t_end=1.0)
     single = integrate_rk45(velocity, x.float(), t_start=1e-3, t_end=1.0)
     assert single.num_evaluations == double.num_evaluations
-    # Steps agree to 1e-3, so the two differ by a fraction of the tolerance 1e-5.
+    # Step sizes agree to 1e-3, so the results differ by a fraction of the tolerance 1e-5.
     torch.testing.assert_close(single.x.double(), double.x, rtol=0, atol=1e-5)
 
 
-def test_float64_state_around_a_float32_network_stays_float64():
+def test_a_float64_state_stays_float64_with_a_float32_network():
     x = torch.ones(2, 2, dtype=torch.float64)
     solution = integrate_rk45(lambda x, t: decay(x.float(), t), x, t_start=0.0, t_end=1.0)
     assert solution.x.dtype == torch.float64
 
 
-def test_equal_start_and_end_leave_the_state_as_it_is():
+def test_equal_start_and_end_times_return_the_state_unchanged():
     x = torch.ones(2, 2)
     solution = integrate_rk45(decay, x, t_start=0.5, t_end=0.5)
     assert torch.equal(solution.x, x)
@@ -161,15 +163,15 @@ def test_equal_start_and_end_leave_the_state_as_it_is():
 
 
 @pytest.mark.parametrize("sampler", [EulerSampler(num_steps=5), RK45Sampler()])
-def test_velocity_that_turns_nan_on_the_way_is_reported(sampler: Sampler):
+def test_a_velocity_that_becomes_nan_raises(sampler: Sampler):
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         return torch.where(t[:, None] < 0.5, x, math.nan)
 
-    with pytest.raises(OdeError, match="velocity gives NaN"):
+    with pytest.raises(OdeError, match="velocity is NaN"):
         sampler.integrate(velocity, torch.ones(2, 2), t_start=0.0, t_end=1.0)
 
 
-def test_velocity_that_is_nan_at_the_start_is_reported_at_once():
+def test_a_velocity_that_is_nan_at_the_start_raises_after_one_evaluation():
     calls = []
 
     def velocity(x: Tensor, t: Tensor) -> Tensor:
@@ -181,7 +183,7 @@ def test_velocity_that_is_nan_at_the_start_is_reported_at_once():
     assert len(calls) == 1
 
 
-def test_one_bad_sample_in_the_batch_is_enough_to_fail():
+def test_one_non_finite_sample_in_the_batch_raises():
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         v = torch.ones_like(x)
         v[3] = math.inf
@@ -191,17 +193,17 @@ def test_one_bad_sample_in_the_batch_is_enough_to_fail():
         integrate_rk45(velocity, torch.ones(8, 2), t_start=0.0, t_end=1.0)
 
 
-def test_step_that_overshoots_the_domain_is_repeated_smaller():
+def test_a_step_outside_the_domain_is_repeated_with_a_smaller_size():
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         return -torch.sqrt(x)  # NaN below 0
 
     x = torch.tensor([[1.0]], dtype=torch.float64)
     solution = integrate_rk45(velocity, x, t_start=0.0, t_end=1.99, rtol=1e-8, atol=1e-8)
-    # x = (1 - t / 2)^2, near the singular point: a hundred steps' tolerance.
+    # x = (1 - t / 2)^2, near its singular point: the tolerance times a hundred steps.
     assert solution.x.item() == pytest.approx((1 - 1.99 / 2) ** 2, abs=1e-6)
 
 
-def test_blow_up_before_the_end_is_reported():
+def test_a_solution_that_diverges_before_the_end_raises():
     def velocity(x: Tensor, t: Tensor) -> Tensor:
         return x**2  # x = 1 / (1 - t): infinite at t = 1
 
@@ -209,14 +211,14 @@ def test_blow_up_before_the_end_is_reported():
         integrate_rk45(velocity, torch.ones(1, 1, dtype=torch.float64), t_start=0.0, t_end=2.0)
 
 
-def test_too_many_evaluations_are_refused():
+def test_too_many_evaluations_raise():
     sampler = RK45Sampler(rtol=1e-10, atol=1e-10, max_evaluations=50)
     x = torch.ones(1, 2, dtype=torch.float64)
     with pytest.raises(OdeError, match="after 50 evaluations"):
         sampler.integrate(rotation, x, t_start=0.0, t_end=10.0)
 
 
-def test_arguments_out_of_range_are_refused():
+def test_arguments_out_of_range_raise():
     x = torch.ones(1, 2)
     with pytest.raises(ValueError, match="num_steps"):
         EulerSampler(num_steps=0)

@@ -1,3 +1,5 @@
+"""RK45 needs as many evaluations as `scipy.integrate.solve_ivp`, and has the same solution."""
+
 import math
 
 import numpy as np
@@ -33,7 +35,7 @@ def scipy_solution(
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-8])
 @pytest.mark.parametrize("interval", [(1e-3, 1.0), (1.0, 1e-3), (0.0, 5.0)])
 @pytest.mark.parametrize("name", PROBLEMS)
-def test_rk45_takes_the_evaluations_of_scipy_and_gives_its_solution(
+def test_rk45_has_the_evaluations_and_the_solution_of_scipy(
     name: str, interval: tuple[float, float], tolerance: float
 ):
     expected, num_evaluations = scipy_solution(PROBLEMS[name], *interval, tolerance)
@@ -46,7 +48,7 @@ def test_rk45_takes_the_evaluations_of_scipy_and_gives_its_solution(
         atol=tolerance,
     )
     assert solution.num_evaluations == num_evaluations
-    # Same steps up to rounding, which these problems amplify by less than 1e4.
+    # The steps are equal up to rounding, which these problems amplify by less than 1e4.
     np.testing.assert_allclose(solution.x.numpy(), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -57,7 +59,7 @@ def test_rk45_takes_the_evaluations_of_scipy_and_gives_its_solution(
     scale=st.floats(0.01, 10),
     backwards=st.booleans(),
 )
-def test_rk45_takes_the_evaluations_of_scipy_on_random_linear_systems(
+def test_rk45_has_the_evaluations_of_scipy_on_random_linear_systems(
     seed: int, size: int, scale: float, backwards: bool
 ):
     generator = torch.Generator().manual_seed(seed)
@@ -68,5 +70,5 @@ def test_rk45_takes_the_evaluations_of_scipy_on_random_linear_systems(
     expected, num_evaluations = scipy_solution(problem, t_start, t_end, 1e-6)
     solution = integrate_rk45(problem.velocity, x, t_start=t_start, t_end=t_end, rtol=1e-6, atol=1e-6)
     assert solution.num_evaluations == num_evaluations
-    # Solutions grow to exp(15 |eigenvalue|): relative to the largest element.
+    # Solutions grow exponentially, so the tolerance is relative to the largest element.
     np.testing.assert_allclose(solution.x.numpy(), expected, rtol=0, atol=1e-10 * np.abs(expected).max())

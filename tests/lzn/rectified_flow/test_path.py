@@ -1,3 +1,5 @@
+"""The straight path from noise to images, its velocity, the loss and the training times."""
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ def test_path_starts_at_the_noise_and_ends_at_the_images():
     assert torch.equal(interpolate(images, noise, torch.ones(5, dtype=torch.float64)), images)
 
 
-def test_every_image_has_its_own_time():
+def test_each_image_has_its_own_time():
     images, noise = images_and_noise(1)
     t = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0], dtype=torch.float64)
     x_t = interpolate(images, noise, t)
@@ -35,7 +37,7 @@ def test_every_image_has_its_own_time():
 
 @settings(max_examples=30, derandomize=True)
 @given(seed=st.integers(0, 1000), t=st.floats(0, 1), s=st.floats(0, 1))
-def test_following_the_target_velocity_stays_on_the_path(seed: int, t: float, s: float):
+def test_a_step_with_the_target_velocity_stays_on_the_path(seed: int, t: float, s: float):
     images, noise = images_and_noise(seed)
     x_t = interpolate(images, noise, torch.full((5,), t, dtype=torch.float64))
     x_s = interpolate(images, noise, torch.full((5,), s, dtype=torch.float64))
@@ -44,11 +46,11 @@ def test_following_the_target_velocity_stays_on_the_path(seed: int, t: float, s:
     torch.testing.assert_close(moved, x_s, rtol=0, atol=1e-14)
 
 
-def test_loss_is_zero_for_the_target_and_the_squared_offset_beside_it():
+def test_the_loss_is_the_squared_offset_from_the_target():
     images, noise = images_and_noise(4)
     target = target_velocity(images, noise)
     assert rectified_flow_loss(target, images, noise).item() == 0
-    # (v + 0.5 - v)^2 is 0.25 up to the rounding of v + 0.5.
+    # (v + 0.5 - v)^2 is 0.25 up to rounding of v + 0.5.
     assert rectified_flow_loss(target + 0.5, images, noise).item() == pytest.approx(0.25, rel=1e-14)
 
 
@@ -73,13 +75,13 @@ def test_times_are_uniform_between_t_min_and_one():
     t = sample_times(BatchRandom.for_whole_batch(20_000, seeded(8)), t_min=0.2)
     assert t.min() >= 0.2
     assert t.max() <= 1.0
-    # Kolmogorov-Smirnov: the gap of n uniform draws exceeds 1.95 / sqrt(n) for one seed in 1000.
+    # Kolmogorov-Smirnov: the gap of n uniform samples exceeds 1.95 / sqrt(n) for one seed in 1000.
     uniform = ((t.double() - 0.2) / 0.8).sort().values
     gap = (uniform - torch.arange(1, 20_001, dtype=torch.float64) / 20_000).abs().max()
     assert gap < 1.95 / 20_000**0.5
 
 
-def test_times_are_decided_by_the_generator_alone():
+def test_times_depend_only_on_the_generator():
     torch.manual_seed(1)
     first = sample_times(BatchRandom.for_whole_batch(7, seeded(9)))
     torch.manual_seed(2)
@@ -88,12 +90,12 @@ def test_times_are_decided_by_the_generator_alone():
 
 
 @pytest.mark.parametrize("t_min", [-0.1, 1.0, float("nan")])
-def test_t_min_outside_its_range_is_refused(t_min: float):
+def test_a_t_min_out_of_range_raises(t_min: float):
     with pytest.raises(ValueError, match="t_min"):
         sample_times(BatchRandom.for_whole_batch(3, seeded(0)), t_min=t_min)
 
 
-def test_shapes_that_would_broadcast_are_refused():
+def test_shapes_that_would_broadcast_raise():
     images, noise = images_and_noise(10)
     with pytest.raises(ValueError, match="noise"):
         interpolate(images, noise[:1], torch.zeros(5))
