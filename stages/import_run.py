@@ -18,7 +18,6 @@ from lzn.studies import GenerativeModel, JointModel, RepresentationModel
 from stages.runtime.provenance import code_fingerprint, git_commit, method_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
-from stages.tracking.flat_params import flatten
 from stages.tracking.seed_identity import identity_of
 from stages.training.downloads import DownloadError, download, file_sha256
 
@@ -145,7 +144,7 @@ def _track(
     settings: dict[str, Any] = params.model_dump(mode="json", include={"ema"})
     parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
     with Tracker.open(identity_of(configuration), tags=tags) as tracker:
-        tracker.log_params(flatten(settings | params.run.model_dump(mode="json", exclude={"seeds"})) | parts)
+        tracker.log_params(settings | params.run.model_dump(mode="json", exclude={"seeds"}) | parts)
         tracker.finish()
 
 

@@ -1,14 +1,23 @@
-"""MLflow tracking: every run of the pipeline is one MLflow run, to which all of its stages add.
+"""MLflow tracking: one MLflow run for each trained seed, to which all stages of the pipeline add.
 
 with Tracker.open(RunIdentity("lzn-digits", "rf_lzn", key), tags={"stage": "train"}) as tracker:
     tracker.log_params({"learning_rate": 1e-3})
     tracker.log_metrics([MetricRow(step=1, timestamp_ms=..., values={"loss": 0.7})])
     tracker.finish()
+
+A stage calls `tracker`, which appends `records` to the `outbox` on disk; `delivery` sends them with `run_writer`, which
+knows MLflow's calls. `server` connects to the server or database, `environment` sets the client's environment
+variables. `seed_identity` names the MLflow run of a trained seed, `leftovers` sends what ended stages left in the
+outbox. Reading is separate: `lookup` finds runs with `stored_runs` and returns them as `tracked_run`.
+
+Importing MLflow takes 2.3 s, and MLflow reads the environment when it is imported. So only `delivery`, `run_writer`,
+`server` and `stored_runs` import it, and others import these in functions, after `set_client_defaults`.
 """
 
-from stages.tracking.entries import MetricRow, RunIdentity, Scalar
 from stages.tracking.leftovers import send_leftovers
-from stages.tracking.lookup import Lookup, TrackedRun, look_up
+from stages.tracking.lookup import Lookup, look_up
+from stages.tracking.records import MetricRow, RunIdentity, Scalar
+from stages.tracking.tracked_run import TrackedRun
 from stages.tracking.tracker import Tracker
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Empties outboxes into MLflow when it answers, and bears with it when it does not."""
+"""Sends the records of outboxes to MLflow; while the server is unavailable they stay and are sent later."""
 
 import os
 import socket
@@ -12,24 +12,24 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
-from stages.tracking.entries import Metrics, RunIdentity
 from stages.tracking.environment import tracking_uri
 from stages.tracking.outbox import Outbox, Pending, keys_with_pending_records
+from stages.tracking.records import Metrics, RunIdentity
 from stages.tracking.run_writer import KEY_TAG, RunWriter
 
 HOST_TAG = "lzn.host"
 PROCESS_TAG = "lzn.pid"
 
-# An attempt that failed after d seconds is not repeated for 20 d, so that a silent server slows a training by
-# 5 % at most; at the end of a stage, where no later attempt follows, for d.
-_PATIENCE = 20.0
-_PATIENCE_AT_END = 1.0
-# How long to wait for another process that is sending records of the same run.
+# After an attempt that failed in d seconds, the next one is made 20 d later, so that a server that does not respond
+# slows a training by 5 % at most; at the end of a stage, which has no later attempt, d later.
+_RETRY_PAUSE = 20.0
+_RETRY_PAUSE_AT_END = 1.0
+# How long to wait for another process that sends records of the same run.
 _LOCK_TIMEOUT_S = 60.0
 
 
 class Delivery:
-    """Sends the records below ``root``. Trouble with the server is said on stderr once, and never raised."""
+    """Sends the records below ``root``. Failures of the server are reported on stderr once and never raised."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -41,19 +41,18 @@ class Delivery:
         self._warned = False
 
     def deliver(self, key: str, *, at_end: bool = False) -> None:
-        """Sends all that waits in the outbox of the run ``key``, in order, as far as the server takes it."""
-        self._attempt(
-            [key], lock_timeout_s=_LOCK_TIMEOUT_S, patience=_PATIENCE_AT_END if at_end else _PATIENCE
-        )
+        """Send the records in the outbox of the run ``key`` in order, until the server fails."""
+        pause = _RETRY_PAUSE_AT_END if at_end else _RETRY_PAUSE
+        self._attempt([key], lock_timeout_s=_LOCK_TIMEOUT_S, pause=pause)
 
     def deliver_leftovers(self, *, except_key: str) -> None:
-        """Sends what other processes left behind, unless they are at it."""
+        """Send the records that other processes left in their outboxes, except where one is sending now."""
         keys = [key for key in keys_with_pending_records(self._root) if key != except_key]
-        self._attempt(keys, lock_timeout_s=0, patience=_PATIENCE)
+        self._attempt(keys, lock_timeout_s=0, pause=_RETRY_PAUSE)
 
     def end_abandoned_runs(self, identity: RunIdentity) -> None:
-        """Marks KILLED the experiment's RUNNING runs whose process was on this machine and is gone."""
-        if self._must_wait(_PATIENCE):
+        """Set the status KILLED for RUNNING runs of the experiment whose process on this machine no longer exists."""
+        if self._must_wait(_RETRY_PAUSE):
             return
         try:
             with server.quiet_retries():
@@ -72,8 +71,8 @@ class Delivery:
             if tags.get(KEY_TAG) != identity.key and not _is_alive(tags.get(PROCESS_TAG, "")):
                 client.set_terminated(run.info.run_id, status="KILLED")
 
-    def _attempt(self, keys: Iterable[str], *, lock_timeout_s: float, patience: float) -> None:
-        if self._must_wait(patience):
+    def _attempt(self, keys: Iterable[str], *, lock_timeout_s: float, pause: float) -> None:
+        if self._must_wait(pause):
             return
         began = time.monotonic()
         try:
@@ -81,26 +80,26 @@ class Delivery:
                 for key in keys:
                     self._deliver_run(key, lock_timeout_s=lock_timeout_s)
         except server.FAILURES as error:
-            self._writers.clear()  # the run may be another one when the server is back
+            self._writers.clear()  # when the server is back, the run may have another id
             self._failed_at = time.monotonic()
             self._failure_cost_s = self._failed_at - began
             self._warn(error)
 
-    def _must_wait(self, patience: float) -> bool:
-        return time.monotonic() < self._failed_at + patience * self._failure_cost_s
+    def _must_wait(self, pause: float) -> bool:
+        return time.monotonic() < self._failed_at + pause * self._failure_cost_s
 
     def _deliver_run(self, key: str, *, lock_timeout_s: float) -> None:
         outbox = Outbox(self._root, key=key)
         try:
             outbox.lock.acquire(timeout=lock_timeout_s)
         except Timeout:
-            return  # the other process sends our records with its own
+            return  # the other process sends the records of this one too
         try:
-            self._empty(outbox)
+            self._send_all(outbox)
         finally:
             outbox.lock.release()
 
-    def _empty(self, outbox: Outbox) -> None:
+    def _send_all(self, outbox: Outbox) -> None:
         pending = outbox.read()
         done = 0
         try:
@@ -109,30 +108,30 @@ class Delivery:
                 done += len(group)
         finally:
             if done:
-                outbox.strike(pending[:done], left=pending[done:])
+                outbox.remove(pending[:done], left=pending[done:])
 
     def _send(self, group: Sequence[Pending], outbox: Outbox) -> None:
         writer = self._writer(group[0].identity)
         try:
-            writer.send([pending.entry for pending in group], files=outbox.files)
+            writer.send([pending.record for pending in group], files=outbox.files)
         except MlflowException as error:
             if not server.is_refused(error):
                 raise
-            # One of several may be to blame, or the run was deleted and must be found anew.
+            # One record of the group is invalid, or the run was deleted: find the run again, send each record alone.
             del self._writers[outbox.key]
             for pending in group:
-                self._send_or_set_aside(pending, outbox)
+                self._send_or_keep_refused(pending, outbox)
 
-    def _send_or_set_aside(self, pending: Pending, outbox: Outbox) -> None:
+    def _send_or_keep_refused(self, pending: Pending, outbox: Outbox) -> None:
         writer = self._writer(pending.identity)
         try:
-            writer.send([pending.entry], files=outbox.files)
+            writer.send([pending.record], files=outbox.files)
         except MlflowException as error:
             if not server.is_refused(error):
                 raise
-            kept, why = outbox.set_aside(pending), server.reason(error, uri=self._uri)
+            kept, why = outbox.keep_refused(pending), server.reason(error, uri=self._uri)
             name = pending.identity.name
-            print(f"MLflow refuses a record of run {name}, which is kept in {kept} ({why})", file=sys.stderr)
+            print(f"MLflow refuses a record of run {name}; it is kept in {kept} ({why})", file=sys.stderr)
 
     def _writer(self, identity: RunIdentity) -> RunWriter:
         if identity.key not in self._writers:
@@ -151,20 +150,20 @@ class Delivery:
             return
         self._warned = True
         print(
-            f"MLflow at {server.printable(self._uri)} does not take the tracking data; the stage goes on. "
-            f"The data are kept in {self._root} and sent when MLflow answers again. "
+            f"MLflow at {server.printable(self._uri)} does not accept tracking data; the stage continues. "
+            f"The data are kept in {self._root} and sent when MLflow is available again. "
             f"({server.reason(error, uri=self._uri)})",
             file=sys.stderr,
         )
 
 
 def process_tags() -> dict[str, str]:
-    """Tags by which a later process can tell that this one is gone."""
+    """Return tags from which a later process can see whether this one still exists."""
     return {HOST_TAG: socket.gethostname(), PROCESS_TAG: str(os.getpid())}
 
 
 def _is_alive(pid: str) -> bool:
-    """False only when no process here has the number ``pid``; a number in use again counts as alive."""
+    """Return False only if no process on this machine has the number ``pid``."""
     if not pid.isdecimal():
         return True
     try:
@@ -177,11 +176,11 @@ def _is_alive(pid: str) -> bool:
 
 
 def _groups(pending: Sequence[Pending]) -> list[list[Pending]]:
-    """Neighbouring metrics together, since they fit into one request; everything else alone."""
+    """Group consecutive metrics, which are sent in one request; other records are groups of one."""
     groups: list[list[Pending]] = []
-    for record in pending:
-        if groups and isinstance(record.entry, Metrics) and isinstance(groups[-1][0].entry, Metrics):
-            groups[-1].append(record)
+    for one in pending:
+        if groups and isinstance(one.record, Metrics) and isinstance(groups[-1][0].record, Metrics):
+            groups[-1].append(one)
         else:
-            groups.append([record])
+            groups.append([one])
     return groups

@@ -1,8 +1,8 @@
-"""What MLflow's client is told through the environment, before it is imported."""
+"""Environment variables for MLflow's client; they must be set before MLflow is imported."""
 
 import os
 
-# MLflow's own defaults make an unreachable server cost minutes, and announce every new database.
+# With MLflow's own defaults an unreachable server costs minutes, and each new database prints messages.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -13,13 +13,13 @@ DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 
 
 def set_client_defaults() -> None:
-    """Patience of seconds, no chatter, no telemetry; what the user has set stays."""
+    """Set timeouts of seconds, few messages and no telemetry, except where the user has set the variable."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    # Not a matter of taste: at a run's end MLflow prints the tracking URI, password and all.
+    # Always: otherwise MLflow prints the tracking URI with its password when a run ends.
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 
 def tracking_uri() -> str:
-    """``MLFLOW_TRACKING_URI``, or SQLite in the current directory."""
+    """Return ``MLFLOW_TRACKING_URI``, or SQLite in the current folder if it is not set."""
     return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI

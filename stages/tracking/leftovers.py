@@ -1,4 +1,4 @@
-"""What stages could not send to MLflow before they ended: for whoever comes after them."""
+"""Sends the records that stages could not send to MLflow before they ended."""
 
 from pathlib import Path
 
@@ -7,12 +7,11 @@ from stages.tracking.outbox import keys_with_pending_records
 
 
 def send_leftovers(root: Path) -> int:
-    """Send what waits in the outboxes below ``root``; returns how many runs have something waiting still."""
+    """Send the records in the outboxes below ``root``; return how many runs still have unsent records."""
     if not keys_with_pending_records(root):
         return 0
     set_client_defaults()
-    # Importing MLflow takes 2.3 s, and it reads the environment then.
-    from stages.tracking.delivery import Delivery  # noqa: PLC0415
+    from stages.tracking.delivery import Delivery  # noqa: PLC0415 - imports MLflow
 
     Delivery(root).deliver_leftovers(except_key="")
     return len(keys_with_pending_records(root))

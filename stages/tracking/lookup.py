@@ -1,64 +1,51 @@
-"""What MLflow knows of runs: read only, for a page that tells of them."""
+"""Looks up runs in MLflow, read only; for the report page."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from stages.tracking.environment import set_client_defaults, tracking_uri
+from stages.tracking.tracked_run import TrackedRun
 
 LOCAL_UI = "http://127.0.0.1:5000"
-"""Where `make ui` serves a database's runs."""
-
-
-@dataclass(frozen=True)
-class TrackedRun:
-    """A run in MLflow; times in seconds since the epoch, the end None while it runs."""
-
-    run_id: str
-    experiment_id: str
-    name: str
-    started_at: float
-    ended_at: float | None
-    tags: Mapping[str, str]
-    metrics: Mapping[str, float]
+"""Address at which `make ui` shows the runs of a database."""
 
 
 @dataclass(frozen=True)
 class Lookup:
-    """What was found.
+    """Result of `look_up`.
 
     Attributes:
-        runs: by key (`RunIdentity.key`); keys without a run are left out.
-        trouble: why nothing could be read, in one line without secrets; empty where all went well.
-        interface: address of MLflow's pages, without user and password.
-        needs_interface: whether somebody must start MLflow's interface first: the runs are in a database.
+        runs: runs by key (`RunIdentity.key`); keys without a run are left out.
+        error: why MLflow could not be read, in one line without secrets; empty without error.
+        interface: address of MLflow's user interface, without user and password.
+        needs_interface: whether the user interface must be started first, because the runs are in a database.
     """
 
     runs: Mapping[str, TrackedRun]
-    trouble: str
+    error: str
     interface: str
     needs_interface: bool
 
     def page_of(self, run: TrackedRun) -> str:
-        """Address of the run's page."""
+        """Return the address of the run's page."""
         return f"{self.interface}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
 
 
 def look_up(experiment: str, keys: Iterable[str]) -> Lookup:
-    """Runs of an experiment by their keys. A server that does not answer costs seconds, and is no error."""
+    """Find runs of an experiment by their keys; an unavailable server costs seconds and is reported in the result."""
     set_client_defaults()
-    # Importing MLflow takes 2.3 s, and it reads the environment then.
-    from stages.tracking import server  # noqa: PLC0415
-    from stages.tracking.stored_runs import find_runs  # noqa: PLC0415
+    from stages.tracking import server  # noqa: PLC0415 - imports MLflow
+    from stages.tracking.stored_runs import find_runs  # noqa: PLC0415 - imports MLflow
 
     uri = tracking_uri()
     is_server = urlsplit(uri).scheme in ("http", "https")
     interface = server.without_user_info(uri).rstrip("/") if is_server else LOCAL_UI
     found: Mapping[str, TrackedRun] = {}
-    trouble = ""
+    error_text = ""
     try:
         with server.quiet_retries():
             found = find_runs(uri, experiment, frozenset(keys))
     except server.FAILURES as error:
-        trouble = server.reason(error, uri=uri)
-    return Lookup(found, trouble, interface, needs_interface=not is_server)
+        error_text = server.reason(error, uri=uri)
+    return Lookup(found, error_text, interface, needs_interface=not is_server)

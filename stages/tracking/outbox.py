@@ -1,12 +1,12 @@
-"""The outbox: one append-only journal of JSON lines for each run, with copies of its artifacts beside it.
+"""The outbox: one append-only journal of JSON lines for each run, and copies of the run's artifacts.
 
-    <root>/<key>.lock              guards the folder; processes of the same run may write at once
-    <root>/<key>/journal.jsonl     records not yet known to be at the server, oldest first
-    <root>/<key>/files/<n>/<name>  artifacts of those records
-    <root>/<key>/refused.jsonl     records that the server will never take, kept for a person
+    <root>/<key>.lock              lock of the folder: several processes may write to the same run
+    <root>/<key>/journal.jsonl     records that may not be on the server yet, oldest first
+    <root>/<key>/files/<n>/<name>  artifacts of these records
+    <root>/<key>/refused.jsonl     records that the server refused, kept for a person to look at
 
-Records are written here before they are sent, and struck out after: a process that dies in between loses
-nothing. They are not forced to the disk, so a power cut may cost the last lines.
+Records are written here before they are sent and removed after, so a process that dies in between loses none. They
+are not flushed to the disk: a power failure may lose the last lines.
 """
 
 import os
@@ -19,27 +19,27 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from stages.tracking.entries import Artifact, Entry, RunIdentity, from_line, to_line
+from stages.tracking.records import Artifact, Record, RunIdentity, from_line, to_line
 
 _JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A record of the journal with the line that holds it."""
+    """A record in the journal, and its line."""
 
     line: str
     identity: RunIdentity
-    entry: Entry
+    record: Record
 
 
 def keys_with_pending_records(root: Path) -> list[str]:
-    """Keys of all runs that have something left to send."""
+    """Return the keys of all runs that have unsent records."""
     return sorted(journal.parent.name for journal in root.glob(f"*/{_JOURNAL}"))
 
 
 class Outbox:
-    """The journal of one run. Hold ``lock`` around ``read`` ... ``strike``."""
+    """The journal of one run. Hold ``lock`` from ``read`` to ``remove``."""
 
     def __init__(self, root: Path, *, key: str) -> None:
         root.mkdir(parents=True, exist_ok=True)
@@ -49,11 +49,11 @@ class Outbox:
         self.lock = FileLock(root / f"{key}.lock")
         self._journal = self.folder / _JOURNAL
 
-    def append(self, identity: RunIdentity, entry: Entry) -> None:
-        """Adds a record at the end of the journal. Raises OSError when the disk does not take it."""
+    def append(self, identity: RunIdentity, record: Record) -> None:
+        """Append a record to the journal. Raises OSError if it cannot be written."""
         with self.lock:
             self.folder.mkdir(exist_ok=True)
-            line = to_line(identity, entry) + "\n"
+            line = to_line(identity, record) + "\n"
             if self._ends_in_broken_line():
                 line = "\n" + line
             with self._journal.open("a", encoding="utf-8") as journal:
@@ -62,27 +62,27 @@ class Outbox:
     def append_file(
         self, identity: RunIdentity, artifact: str, *, write: Callable[[Path], object], is_table: bool
     ) -> None:
-        """Adds a file, made by ``write`` at the path it is given, to be stored in the run as ``artifact``."""
+        """Append a file that becomes ``artifact`` of the run; ``write`` gets the path to write it to."""
         file = f"{uuid.uuid4().hex}/{posixpath.basename(artifact)}"
-        # One hold for both steps: whoever empties the outbox removes files that the journal does not name.
+        # One lock for both steps: a process that sends the outbox removes files that the journal does not name.
         with self.lock:
             (self.files / file).parent.mkdir(parents=True)
             write(self.files / file)
             self.append(identity, Artifact(file=file, artifact=artifact, is_table=is_table))
 
     def read(self) -> list[Pending]:
-        """All records that can be read, oldest first."""
+        """Return all complete records, oldest first."""
         pending = []
         for line in self._lines():
             try:
-                identity, entry = from_line(line, key=self.key)
+                identity, record = from_line(line, key=self.key)
             except ValueError:
                 continue
-            pending.append(Pending(line, identity, entry))
+            pending.append(Pending(line, identity, record))
         return pending
 
-    def strike(self, sent: Sequence[Pending], *, left: Sequence[Pending]) -> None:
-        """Leaves only ``left`` in the journal, and removes the files of ``sent``."""
+    def remove(self, sent: Sequence[Pending], *, left: Sequence[Pending]) -> None:
+        """Keep only ``left`` in the journal, and delete the files of ``sent``."""
         if left:
             draft = self._journal.with_suffix(".new")
             draft.write_text("".join(pending.line + "\n" for pending in left), encoding="utf-8")
@@ -92,19 +92,19 @@ class Outbox:
             shutil.rmtree(self.files, ignore_errors=True)
             self._remove_folder_if_empty()
         for pending in sent:
-            if isinstance(pending.entry, Artifact):
-                shutil.rmtree((self.files / pending.entry.file).parent, ignore_errors=True)
+            if isinstance(pending.record, Artifact):
+                shutil.rmtree((self.files / pending.record.file).parent, ignore_errors=True)
 
-    def set_aside(self, refused: Pending) -> Path:
-        """Keeps a record that the server will never take, and its file. Returns where it is written."""
-        if isinstance(refused.entry, Artifact):
-            kept = self.folder / "refused" / refused.entry.file
+    def keep_refused(self, refused: Pending) -> Path:
+        """Copy a record that the server refused, and its file, out of the journal; return the file it is in."""
+        if isinstance(refused.record, Artifact):
+            kept = self.folder / "refused" / refused.record.file
             kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.files / refused.entry.file, kept)
-        aside = self.folder / "refused.jsonl"
-        with aside.open("a", encoding="utf-8") as file:
+            shutil.copyfile(self.files / refused.record.file, kept)
+        journal_of_refused = self.folder / "refused.jsonl"
+        with journal_of_refused.open("a", encoding="utf-8") as file:
             file.write(refused.line + "\n")
-        return aside
+        return journal_of_refused
 
     def _lines(self) -> list[str]:
         if not self._journal.exists():

@@ -1,10 +1,9 @@
-"""Writes records of the outbox into one MLflow run, so that a record sent twice is there once.
+"""Writes records of the outbox into one MLflow run. Writing a record twice has the same effect as once:
 
-- Metrics: a curve has one point a step. Steps that the run has are left out, so neither a record sent twice
-  nor the steps that a resumed training repeats are doubled. (MLflow itself ignores an identical name, value,
-  timestamp and step, at a price: 1 s for 1000.)
-- Summary: left out when the newest value is the same. Parameters: left out when there. Tags, artifacts and
-  the status are replaced.
+- Metrics: a curve has one point for each step. Steps that the run already has are skipped, whether a record is sent
+  twice or a resumed training repeats steps. (MLflow ignores identical points itself, but takes 1 s for 1000.)
+- Summary: skipped if the newest value is the same. Parameters: skipped if the run has them.
+- Tags, artifacts and the status are replaced.
 """
 
 import json
@@ -19,7 +18,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from stages.tracking.entries import Artifact, End, Entry, Metrics, Params, RunIdentity, Start, Summary, Tags
+from stages.tracking.records import Artifact, End, Metrics, Params, Record, RunIdentity, Start, Summary, Tags
 
 KEY_TAG = "lzn.key"
 _TABLES_TAG = "mlflow.loggedArtifacts"
@@ -32,7 +31,7 @@ _Item = TypeVar("_Item")
 
 
 class RunWriter:
-    """The run with the identity's key, made when it is not there. Methods raise what the client raises."""
+    """The run with the identity's key, which is created if it does not exist. Methods raise what the client raises."""
 
     def __init__(self, client: MlflowClient, identity: RunIdentity, *, artifact_root: Path | None) -> None:
         self._client = client
@@ -44,11 +43,11 @@ class RunWriter:
         self._is_new = False
         self._steps: dict[str, set[int]] = {}
 
-    def send(self, group: Sequence[Entry], *, files: Path) -> None:
-        """Sends one record, or neighbouring metrics together; ``files`` holds the copies of artifacts."""
+    def send(self, group: Sequence[Record], *, files: Path) -> None:
+        """Send one record, or several consecutive records of metrics; ``files`` has the copies of artifacts."""
         match group[0]:
             case Metrics():
-                self._send_metrics(entry for entry in group if isinstance(entry, Metrics))
+                self._send_metrics(record for record in group if isinstance(record, Metrics))
             case Start() as start:
                 self._start(start)
             case Params(values):
@@ -63,14 +62,14 @@ class RunWriter:
                 self._client.set_terminated(self._existing_run(), status=status, end_time=time_ms)
 
     def _existing_run(self) -> str:
-        """The run's id. A run that was lost with the server's database is made anew."""
+        """Return the run's id. If the run does not exist, because the server lost its database, create it again."""
         if self._run_id is None:
             run = self._find()
             self._run_id = self._create(tags={}, start_time_ms=None) if run is None else run.info.run_id
         return self._run_id
 
     def _find(self) -> Run | None:
-        # The oldest counts: two machines may have made a run each at the same moment.
+        # The oldest counts: two machines may have created a run each at the same time.
         runs = self._client.search_runs(
             [self.experiment_id],
             filter_string=f"tags.`{KEY_TAG}` = '{self._identity.key}'",
@@ -93,22 +92,25 @@ class RunWriter:
         run = self._find()
         if run is None:
             self._run_id = self._create(tags=start.tags, start_time_ms=start.time_ms)
-            if not start.owns_status:  # its training is not tracked here: nobody else would end it
+            if not start.owns_status:  # its training is not tracked here, so nothing else ends it
                 self._client.set_terminated(self._run_id, status="FINISHED", end_time=start.time_ms)
             return
         self._run_id = run.info.run_id
-        # Tags before status: a RUNNING run must name its living process, or it is taken for abandoned.
+        # Tags before status: a RUNNING run whose tags name a dead process counts as abandoned.
         self._send_tags(start.tags)
         if start.owns_status and run.info.status != "RUNNING":
             self._client.update_run(run.info.run_id, status="RUNNING")
 
     def _send_params(self, values: dict[str, str]) -> None:
         run_id = self._existing_run()
-        there = self._client.get_run(run_id).data.params
+        stored = self._client.get_run(run_id).data.params
         for name, value in values.items():
-            if there.get(name, value) != value:
-                print(f"MLflow: parameter {name} stays {there[name]!r}, now it is {value!r}", file=sys.stderr)
-        new = [Param(name, value) for name, value in values.items() if name not in there]
+            if stored.get(name, value) != value:
+                print(
+                    f"MLflow: parameter {name} is now {value!r}; MLflow keeps the first value {stored[name]!r}",
+                    file=sys.stderr,
+                )
+        new = [Param(name, value) for name, value in values.items() if name not in stored]
         for batch in _batches(new, _TAGS_OR_PARAMS_PER_BATCH):
             self._client.log_batch(run_id, params=batch)
 
@@ -118,18 +120,18 @@ class RunWriter:
             self._client.log_batch(self._existing_run(), tags=batch)
 
     def _send_summary(self, summary: Summary) -> None:
-        there = self._client.get_run(self._existing_run()).data.metrics
+        stored = self._client.get_run(self._existing_run()).data.metrics
         self._log_points(
             [
                 (name, value, summary.time_ms, 0)
                 for name, value in summary.values.items()
-                if name not in there or not _same(there[name], value)
+                if name not in stored or not _same(stored[name], value)
             ]
         )
 
-    def _send_metrics(self, entries: Iterable[Metrics]) -> None:
+    def _send_metrics(self, records: Iterable[Metrics]) -> None:
         new = []
-        for name, value, timestamp_ms, step in (point for entry in entries for point in entry.points):
+        for name, value, timestamp_ms, step in (point for record in records for point in record.points):
             steps = self._steps_of(name)
             if step not in steps:
                 steps.add(step)
@@ -147,16 +149,16 @@ class RunWriter:
         for batch in _batches(points, _METRICS_PER_BATCH):
             self._client.log_batch(self._existing_run(), metrics=[Metric(*point) for point in batch])
 
-    def _send_artifact(self, entry: Artifact, *, files: Path) -> None:
-        if not (files / entry.file).exists():
-            return  # removed by hand; waiting for it would hold up everything behind it
-        folder = posixpath.dirname(entry.artifact) or None
-        self._client.log_artifact(self._existing_run(), str(files / entry.file), folder)
-        if entry.is_table:
-            self._list_as_table(entry.artifact)
+    def _send_artifact(self, record: Artifact, *, files: Path) -> None:
+        if not (files / record.file).exists():
+            return  # deleted by hand; an error here would block all later records
+        folder = posixpath.dirname(record.artifact) or None
+        self._client.log_artifact(self._existing_run(), str(files / record.file), folder)
+        if record.is_table:
+            self._list_as_table(record.artifact)
 
     def _list_as_table(self, artifact: str) -> None:
-        """As MLflow's ``log_table`` does, so that ``mlflow.load_table`` and the UI find it."""
+        """Set the tag that MLflow's ``log_table`` sets, so that ``mlflow.load_table`` and the UI find the table."""
         run_id = self._existing_run()
         tables = json.loads(self._client.get_run(run_id).data.tags.get(_TABLES_TAG, "[]"))
         table = {"path": artifact, "type": "table"}
@@ -165,7 +167,7 @@ class RunWriter:
 
 
 def _find_or_create_experiment(client: MlflowClient, name: str, *, artifact_root: Path | None) -> str:
-    """The experiment's id. A new one keeps its artifacts in ``<artifact_root>/<name>``, if that is given."""
+    """Return the experiment's id. A new one stores its artifacts in ``<artifact_root>/<name>``, unless that is None."""
     found = client.get_experiment_by_name(name)
     if found is None:
         location = None if artifact_root is None else str(artifact_root / name)
@@ -174,9 +176,9 @@ def _find_or_create_experiment(client: MlflowClient, name: str, *, artifact_root
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(name)  # another process was faster
+            found = client.get_experiment_by_name(name)  # another process has just created it
     if found is None or found.lifecycle_stage != "active":
-        raise MlflowException(f"experiment {name} is deleted: `mlflow experiments restore` brings it back")
+        raise MlflowException(f"experiment {name} is deleted: restore it with `mlflow experiments restore`")
     return str(found.experiment_id)
 
 

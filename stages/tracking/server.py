@@ -1,4 +1,4 @@
-"""The way to the MLflow server or database: client, what counts as its failure, what may be printed."""
+"""Connection to the MLflow server or database: the client, its failures, and text about them without secrets."""
 
 import logging
 import os
@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-# What MLflow's client raises when a server, database or artifact store is away, full, or refuses us. A store
-# whose driver is not installed must not stop a training either: hence ImportError.
+# What MLflow's client raises when a server, database or artifact store is unavailable, full, or refuses a request.
+# ImportError: the driver of an artifact store is not installed, which must not stop a training either.
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
 _USER_INFO = re.compile(r"(?<=://)\S*@")
@@ -24,7 +24,7 @@ _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client for ``uri``; a missing SQLite database is made first. Raises one of ``FAILURES``."""
+    """Return a client for ``uri``; create a missing SQLite database first. Raises one of ``FAILURES``."""
     database = sqlite_file(uri)
     if database is None:
         return MlflowClient(tracking_uri=uri)
@@ -36,7 +36,7 @@ def connect(uri: str) -> MlflowClient:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """Absolute path of the database that ``uri`` names; None when it is no SQLite file."""
+    """Return the absolute path of the SQLite database that ``uri`` names; None if it names something else."""
     if not uri.startswith("sqlite"):
         return None
     name = make_url(uri).database
@@ -44,7 +44,7 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def _create_database(database: Path) -> None:
-    """Runs MLflow's migrations (3 s) beside the final place: if killed, they leave no half-made database."""
+    """Run MLflow's migrations (3 s) in another file and rename it: a killed process leaves no partial database."""
     draft = database.with_name(f"{database.name}.new")
     for leftover in (draft, draft.with_name(f"{draft.name}-journal")):
         leftover.unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def _create_database(database: Path) -> None:
 
 @contextmanager
 def quiet_retries() -> Iterator[None]:
-    """Keeps urllib3 from reporting each repeated request: the caller reports the failure, once."""
+    """Keep urllib3 from reporting each repeated request; the caller reports the failure once."""
     logger = logging.getLogger("urllib3.connectionpool")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -65,12 +65,12 @@ def quiet_retries() -> Iterator[None]:
 
 
 def is_refused(error: Exception) -> bool:
-    """Whether the server understood the request and will never accept it: sending it again is useless."""
+    """Return whether the server rejects the request itself, so that sending it again is useless."""
     return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
 
 
 def printable(uri: str) -> str:
-    """``uri`` without user, password, path and query."""
+    """Return ``uri`` without user, password, path and query."""
     if uri.startswith("sqlite"):
         return uri
     parts = urlsplit(without_user_info(uri))
@@ -78,17 +78,20 @@ def printable(uri: str) -> str:
 
 
 def without_user_info(uri: str) -> str:
-    """``uri`` without user and password."""
+    """Return ``uri`` without user and password."""
     return _USER_INFO.sub("", uri)
 
 
 def reason(error: Exception, *, uri: str) -> str:
-    """Why ``error`` happened, in one line without secrets.
+    """Return the cause of ``error`` in one line without secrets.
 
-    MLflow quotes the tracking URI, a malformed one in pieces: with a password in it no message is repeated.
+    MLflow quotes the tracking URI, also parts of a malformed one. So if the URI has a password, only the kind of the
+    error is returned.
     """
     text = " ".join(str(error).split())
-    if cause := _CAUSE.search(text):  # an unreachable server; the rest is the way through three libraries
+    if cause := _CAUSE.search(
+        text
+    ):  # unreachable server: the rest of the message names the three libraries between
         return cause.group()
     kind = getattr(error, "error_code", None) or type(error).__name__
     secrets = [value for value in map(os.environ.get, _SECRETS) if value]

@@ -1,4 +1,4 @@
-"""Reads runs from MLflow; importing it imports MLflow."""
+"""Reads runs from MLflow's server or database."""
 
 from collections.abc import Iterable
 
@@ -7,22 +7,22 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
-from stages.tracking.lookup import TrackedRun
 from stages.tracking.run_writer import KEY_TAG
+from stages.tracking.tracked_run import TrackedRun
 
 
 def find_runs(uri: str, experiment: str, keys: frozenset[str]) -> dict[str, TrackedRun]:
-    """Runs of an experiment by their keys. Raises one of ``server.FAILURES``."""
+    """Return the runs of an experiment by their keys. Raises one of ``server.FAILURES``."""
     database = server.sqlite_file(uri)
     if database is not None and not database.exists():
-        raise FileNotFoundError(f"there is no {database.name}")  # a client would make an empty one
+        raise FileNotFoundError(f"there is no {database.name}")  # the client would create an empty one
     client = MlflowClient(tracking_uri=uri)
-    there = client.get_experiment_by_name(experiment)
-    if there is None:
+    stored = client.get_experiment_by_name(experiment)
+    if stored is None:
         raise MlflowException(f"there is no experiment {experiment}")
     found: dict[str, TrackedRun] = {}
-    # The oldest of a key counts, as in `run_writer`.
-    for run in _all_runs(client, there.experiment_id):
+    # Of several runs with one key the oldest counts, as in `run_writer`.
+    for run in _all_runs(client, stored.experiment_id):
         key = run.data.tags.get(KEY_TAG, "")
         if key in keys:
             found.setdefault(key, _tracked(run))

@@ -1,4 +1,4 @@
-"""What a stage says to MLflow. Everything goes to the outbox on disk first, and from there to the server."""
+"""Logs a stage's parameters, metrics and files to MLflow: first to the outbox on disk, then to the server."""
 
 import json
 import math
@@ -7,14 +7,17 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from stages.tracking.entries import (
+from lzn.base.nested import flatten
+from stages.tracking.environment import set_client_defaults
+from stages.tracking.outbox import Outbox
+from stages.tracking.records import (
     End,
-    Entry,
     MetricRow,
     Metrics,
     Params,
+    Record,
     RunIdentity,
     Scalar,
     Start,
@@ -23,22 +26,22 @@ from stages.tracking.entries import (
     check_artifact,
     check_names,
 )
-from stages.tracking.environment import set_client_defaults
-from stages.tracking.outbox import Outbox
 
 DEFAULT_OUTBOX = Path(".mlflow-outbox")
 
-# As many as one request takes.
+# The limit of one request.
 _SEND_AT_POINTS = 1000
 
 
 class Tracker:
-    """Context manager around a stage's work, made by ``open`` or ``join``; for one thread.
+    """Context manager around a stage's work, created by ``open`` or ``join``; for one thread.
 
-    What is logged is sent at once, except metrics: they go every ``send_every_s`` seconds or 1000 values, so
-    that they may be logged at every step. Leaving the block sends the rest. A server that does not answer is
-    reported on stderr, once; what it has not got stays in ``outbox`` until a later tracker is opened there.
-    Only an outbox that cannot be written raises: OSError.
+    Everything is sent at once, except metrics: they are sent every ``send_every_s`` seconds or 1000 values, so that
+    they can be logged at every step. The end of the block sends the rest. An unavailable server is reported on stderr
+    once; unsent records stay in ``outbox`` until a later tracker is opened with it.
+
+    Raises:
+        OSError: the outbox cannot be written.
     """
 
     def __init__(
@@ -52,8 +55,7 @@ class Tracker:
     ) -> None:
         check_names(tags)
         set_client_defaults()
-        # Importing MLflow takes 2.3 s, and it reads the environment then.
-        from stages.tracking.delivery import Delivery, process_tags  # noqa: PLC0415
+        from stages.tracking.delivery import Delivery, process_tags  # noqa: PLC0415 - imports MLflow
 
         self._identity = identity
         self._outbox = Outbox(outbox, key=identity.key)
@@ -78,11 +80,11 @@ class Tracker:
         tags: Mapping[str, str],
         send_every_s: float = 10.0,
     ) -> Self:
-        """For the stage that is the run (training): goes on with the run of this key, or makes one.
+        """Continue the run of this key, or create it; for the stage whose status is the run's status (training).
 
-        It is RUNNING until the block is left: then FINISHED if ``finish`` was called; KILLED after ``kill``,
-        after neither, or by KeyboardInterrupt; FAILED by any other exception. Runs of the same experiment
-        whose process was on this machine and is gone become KILLED.
+        The status is RUNNING inside the block. After it: FINISHED if ``finish`` was called; KILLED after ``kill``,
+        after neither, or after KeyboardInterrupt; FAILED after any other exception. RUNNING runs of the same experiment
+        whose process on this machine no longer exists become KILLED.
         """
         return cls(identity, outbox=outbox, tags=tags, owns_status=True, send_every_s=send_every_s)
 
@@ -95,17 +97,18 @@ class Tracker:
         tags: Mapping[str, str],
         send_every_s: float = 10.0,
     ) -> Self:
-        """For a stage that adds to another's run, whose status stays. A missing run is made, FINISHED."""
+        """Add to the run of another stage without changing its status; a missing run is created as FINISHED."""
         return cls(identity, outbox=outbox, tags=tags, owns_status=False, send_every_s=send_every_s)
 
-    def log_params(self, flat: Mapping[str, Scalar]) -> None:
-        """Parameters, flattened by the caller (``optimizer.lr``). The first value of each stays."""
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log parameters; nested ones by dotted names (``optimizer.lr``). MLflow keeps the first value of each."""
+        flat = flatten(params)
         check_names(flat)
         self._record(Params({name: str(value) for name, value in flat.items()}))
         self._send()
 
     def log_metrics(self, rows: Sequence[MetricRow]) -> None:
-        """Points of curves. The first value at a step stays: a resumed training may log steps again."""
+        """Log points of curves. The first value at a step is kept, so a resumed training may log steps again."""
         for row in rows:
             check_names(row.values)
         points = [
@@ -120,9 +123,9 @@ class Tracker:
             self._send()
 
     def log_summary(self, values: Mapping[str, float]) -> None:
-        """Final numbers, at step 0. The newest values count; the same values again change nothing."""
+        """Log final numbers at step 0. The newest value is valid; the same value again changes nothing."""
         check_names(values)
-        # Of two values of the same millisecond MLflow would take the larger one for the newest.
+        # Of two values with the same time in milliseconds MLflow takes the larger one as the newest.
         self._summary_ms = max(_now_ms(), self._summary_ms + 1)
         self._record(
             Summary({name: float(value) for name, value in values.items()}, time_ms=self._summary_ms)
@@ -130,7 +133,7 @@ class Tracker:
         self._send()
 
     def log_image(self, path: Path, artifact: str) -> None:
-        """Stores the file ``path`` as ``artifact`` (``samples/grid.png``), in place of an earlier one."""
+        """Store the file ``path`` as ``artifact`` (``samples/grid.png``); it replaces an earlier one."""
         check_artifact(artifact)
         self._outbox.append_file(
             self._identity, artifact, write=lambda copy: shutil.copyfile(path, copy), is_table=False
@@ -138,9 +141,10 @@ class Tracker:
         self._send()
 
     def log_table(self, columns: Mapping[str, Sequence[Scalar]], artifact: str) -> None:
-        """Stores a table for ``mlflow.load_table`` in place of an earlier one (MLflow's would append).
+        """Store a table for ``mlflow.load_table``; it replaces an earlier one. NaN becomes null.
 
-        ``artifact`` ends in ``.json`` and all columns are equally long, else ValueError. NaN becomes null.
+        Raises:
+            ValueError: ``artifact`` does not end in ``.json``, or the columns have different lengths.
         """
         check_artifact(artifact)
         text = _table_as_json(columns, artifact)
@@ -153,17 +157,17 @@ class Tracker:
         self._send()
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Tags; a later value replaces an earlier one."""
+        """Set tags; a later value replaces an earlier one."""
         check_names(tags)
         self._record(Tags(dict(tags)))
         self._send()
 
     def finish(self) -> None:
-        """The stage did all it had to: leaving the block makes the run FINISHED."""
+        """Declare the work complete: the status after the block is FINISHED."""
         self._status = "FINISHED"
 
     def kill(self) -> None:
-        """The stage was told to stop: leaving the block, by whatever exception, makes the run KILLED."""
+        """Declare the stage stopped: the status after the block is KILLED, whatever the exception."""
         self._status = "KILLED"
 
     def __enter__(self) -> Self:
@@ -183,8 +187,8 @@ class Tracker:
             return "FAILED"
         return self._status or "KILLED"
 
-    def _record(self, entry: Entry) -> None:
-        self._outbox.append(self._identity, entry)
+    def _record(self, record: Record) -> None:
+        self._outbox.append(self._identity, record)
 
     def _send(self, *, at_end: bool = False) -> None:
         self._delivery.deliver(self._identity.key, at_end=at_end)
@@ -197,9 +201,9 @@ def _now_ms() -> int:
 
 
 def _table_as_json(columns: Mapping[str, Sequence[Scalar]], artifact: str) -> str:
-    """pandas' "split" form, which ``mlflow.load_table`` reads."""
+    """Return the table in pandas' "split" form, which ``mlflow.load_table`` reads."""
     if not artifact.endswith(".json"):
-        raise ValueError(f"a table is stored as .json, got {artifact!r}")
+        raise ValueError(f"the name of a table must end in .json, got {artifact!r}")
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"all columns of a table must be equally long, got {lengths}")

@@ -20,7 +20,6 @@ from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError,
 from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
-from stages.tracking.flat_params import flatten
 from stages.tracking.seed_identity import identity_of
 
 SNAPSHOTS = "snapshots"
@@ -78,7 +77,7 @@ def recording(
     params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
     bar = call.progress(total=configuration.run.training.num_steps, unit="step")
     with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
-        tracker.log_params(flatten(params))
+        tracker.log_params(params)
         curve = call.outputs.curve(call.item, call.known_seed)
         yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
 

@@ -132,12 +132,12 @@ def _time(seconds: float) -> str:
 
 def _note(lookup: Lookup, *, missing: int) -> str:
     parts = []
-    if lookup.trouble:
-        parts.append(f"MLflow could not be read ({lookup.trouble}), so there are no links and times.")
+    if lookup.error:
+        parts.append(f"MLflow could not be read ({lookup.error}), so there are no links and times.")
     elif missing:
         parts.append(
             f"{missing} of the trainings are not in this MLflow: they were tracked elsewhere, or not at all."
         )
-    if lookup.needs_interface and not lookup.trouble:
+    if lookup.needs_interface and not lookup.error:
         parts.append(f"Links lead to {lookup.interface}: start `make ui` first.")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""What a page can learn of runs from MLflow, and that it learns nothing in peace where MLflow is away."""
+"""Runs are looked up in MLflow; an unavailable MLflow is reported and is no error."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ KEYS = [digit * 16 for digit in "abc"]
 
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """With two finished runs."""
+    """A database with two finished runs."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", new_database(tmp_path))
     for key in KEYS[:2]:
         identity = RunIdentity("lzn-tiny", f"rf {key[0]}", key)
@@ -31,43 +31,45 @@ def test_runs_are_found_by_their_keys_with_times_tags_and_metrics(database: Path
     assert run.tags["hardware"] == "a test"
     assert run.metrics["seconds.train"] == 12.5
     assert run.ended_at is not None
-    assert abs(run.ended_at - time.time()) < 600  # seconds since the epoch, and not milliseconds
+    assert abs(run.ended_at - time.time()) < 600  # seconds since the epoch, not milliseconds
     assert run.ended_at >= run.started_at
-    assert found.trouble == ""
+    assert found.error == ""
     assert found.needs_interface
     assert found.page_of(run).endswith(f"/#/experiments/{run.experiment_id}/runs/{run.run_id}")
 
 
-def test_looking_up_changes_nothing(database: Path) -> None:
+def test_a_lookup_does_not_change_the_database(database: Path) -> None:
     before = database.read_bytes()
     look_up("lzn-tiny", KEYS)
     look_up("lzn-other", KEYS)
     assert database.read_bytes() == before
 
 
-def test_an_experiment_that_is_not_there_is_said(database: Path) -> None:
+def test_a_missing_experiment_is_reported(database: Path) -> None:
     found = look_up("lzn-other", KEYS)
     assert not found.runs
-    assert "there is no experiment lzn-other" in found.trouble
+    assert "there is no experiment lzn-other" in found.error
 
 
-def test_a_database_that_is_not_there_is_said_and_not_made(
+def test_a_missing_database_is_reported_and_not_created(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     found = look_up("lzn-tiny", KEYS)
-    assert found.trouble == "FileNotFoundError: there is no mlflow.db"
+    assert found.error == "FileNotFoundError: there is no mlflow.db"
     assert not list(tmp_path.iterdir())
 
 
-def test_a_server_that_is_away_is_said_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_server_is_reported_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:secret@127.0.0.1:{port}/team/")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # as stages have it, whatever was set before
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # as in stages
     start = time.monotonic()
     found = look_up("lzn-tiny", KEYS)
-    assert time.monotonic() - start < 30  # refused at once, asked again once; the rest is a busy machine
-    assert found.trouble
+    assert (
+        time.monotonic() - start < 30
+    )  # one retry after a refused connection; the rest is for a busy machine
+    assert found.error
     assert "secret" not in f"{found}"
     assert found.interface == f"http://127.0.0.1:{port}/team"
     assert not found.needs_interface

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from stages.tracking.entries import (
+from stages.tracking.outbox import Outbox, keys_with_pending_records
+from stages.tracking.records import (
     Artifact,
     End,
-    Entry,
     Metrics,
     Params,
+    Record,
     RunIdentity,
     Start,
     Summary,
@@ -21,10 +22,9 @@ from stages.tracking.entries import (
     from_line,
     to_line,
 )
-from stages.tracking.outbox import Outbox, keys_with_pending_records
 
 RUN = RunIdentity("lzn-digits", "rf", "0123abcd")
-ENTRIES: list[Entry] = [
+RECORDS: list[Record] = [
     Start(time_ms=1, tags={"stage": "train"}, owns_status=True),
     Params({"learning_rate": "0.001"}),
     Metrics([["loss", 0.1 + 0.2, 1_800_000_000_000, 7]]),
@@ -35,56 +35,56 @@ ENTRIES: list[Entry] = [
 ]
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.kind)
-def test_a_record_survives_the_way_through_its_line(entry: Entry) -> None:
-    line = to_line(RUN, entry)
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
+def test_a_record_is_the_same_after_writing_and_reading_its_line(record: Record) -> None:
+    line = to_line(RUN, record)
     assert "\n" not in line
-    assert from_line(line, key=RUN.key) == (RUN, entry)
+    assert from_line(line, key=RUN.key) == (RUN, record)
 
 
 @pytest.mark.parametrize(
-    "line", ["", "{", "[]", "3", "{}", '{"kind":"params"}', to_line(RUN, ENTRIES[0])[:-5]]
+    "line", ["", "{", "[]", "3", "{}", '{"kind":"params"}', to_line(RUN, RECORDS[0])[:-5]]
 )
-def test_a_line_that_is_not_whole_is_a_value_error(line: str) -> None:
+def test_an_incomplete_line_is_a_value_error(line: str) -> None:
     with pytest.raises(ValueError, match=r"record|JSON|Expecting|Unterminated|delimiter"):
         from_line(line, key=RUN.key)
 
 
-def test_records_come_back_in_the_order_they_were_added(tmp_path: Path) -> None:
-    for entry in ENTRIES:
-        Outbox(tmp_path, key=RUN.key).append(RUN, entry)
-    assert [pending.entry for pending in Outbox(tmp_path, key=RUN.key).read()] == ENTRIES
+def test_records_are_read_in_the_order_they_were_appended(tmp_path: Path) -> None:
+    for record in RECORDS:
+        Outbox(tmp_path, key=RUN.key).append(RUN, record)
+    assert [pending.record for pending in Outbox(tmp_path, key=RUN.key).read()] == RECORDS
     assert keys_with_pending_records(tmp_path) == [RUN.key]
 
 
-def test_a_line_cut_by_a_power_failure_costs_only_itself(tmp_path: Path) -> None:
+def test_a_line_cut_by_a_power_failure_loses_no_other_line(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path, key=RUN.key)
-    outbox.append(RUN, ENTRIES[0])
-    outbox.append(RUN, ENTRIES[1])
+    outbox.append(RUN, RECORDS[0])
+    outbox.append(RUN, RECORDS[1])
     journal = outbox.folder / "journal.jsonl"
     os.truncate(journal, journal.stat().st_size - 4)
-    outbox.append(RUN, ENTRIES[2])
-    assert [pending.entry for pending in outbox.read()] == [ENTRIES[0], ENTRIES[2]]
+    outbox.append(RUN, RECORDS[2])
+    assert [pending.record for pending in outbox.read()] == [RECORDS[0], RECORDS[2]]
 
 
-def test_striking_some_records_leaves_the_others_and_their_files(tmp_path: Path) -> None:
+def test_removing_some_records_keeps_the_others_and_their_files(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path, key=RUN.key)
     for number in range(2):
         outbox.append_file(
             RUN, "grids/grid.png", write=lambda copy, text=str(number): copy.write_text(text), is_table=False
         )
     pending = outbox.read()
-    outbox.strike(pending[:1], left=pending[1:])
+    outbox.remove(pending[:1], left=pending[1:])
     (left,) = outbox.read()
-    assert isinstance(left.entry, Artifact)
+    assert isinstance(left.record, Artifact)
     assert [path.read_text() for path in outbox.files.glob("*/grid.png")] == ["1"]
-    assert (outbox.files / left.entry.file).read_text() == "1"
+    assert (outbox.files / left.record.file).read_text() == "1"
 
 
-def test_an_emptied_outbox_leaves_no_folder(tmp_path: Path) -> None:
+def test_an_empty_outbox_has_no_folder(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path, key=RUN.key)
     outbox.append_file(RUN, "grid.png", write=lambda copy: copy.write_text(""), is_table=False)
-    outbox.strike(outbox.read(), left=[])
+    outbox.remove(outbox.read(), left=[])
     assert not outbox.folder.exists()
     assert keys_with_pending_records(tmp_path) == []
 
@@ -99,18 +99,18 @@ def test_an_emptied_outbox_leaves_no_folder(tmp_path: Path) -> None:
         ("lzn", "rf", "ABCDEF01"),
     ],
 )
-def test_an_identity_that_could_not_name_a_folder_is_refused(experiment: str, name: str, key: str) -> None:
+def test_an_identity_that_cannot_name_a_folder_is_an_error(experiment: str, name: str, key: str) -> None:
     with pytest.raises(ValueError, match=r"experiment|name|key"):
         RunIdentity(experiment, name, key)
 
 
 @pytest.mark.parametrize("name", ["", "a{b}", "/loss", "../loss", "a//b", "."])
-def test_a_name_that_mlflow_would_refuse_is_refused_at_once(name: str) -> None:
+def test_a_name_that_mlflow_refuses_is_an_error(name: str) -> None:
     with pytest.raises(ValueError, match="name"):
         check_names({name: 1.0})
 
 
 @pytest.mark.parametrize("artifact", ["", "/etc/passwd", "../x.png", "a/../x.png", "a\\x.png", "a/"])
-def test_an_artifact_outside_the_run_is_refused(artifact: str) -> None:
+def test_an_artifact_outside_the_run_is_an_error(artifact: str) -> None:
     with pytest.raises(ValueError, match="relative path"):
         check_artifact(artifact)

@@ -1,4 +1,4 @@
-"""Tracking by several processes, some of which are killed."""
+"""Tracking by several processes, some of them killed."""
 
 import os
 import signal
@@ -49,11 +49,11 @@ def wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 60
     while not path.exists():
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, f"{path} did not appear"
+        assert time.monotonic() < deadline, f"{path} was not created"
         time.sleep(0.02)
 
 
-def test_a_training_killed_with_sigkill_is_ended_by_the_next_run_and_loses_nothing(
+def test_the_next_run_ends_a_training_killed_with_sigkill_and_sends_its_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri = new_database(tmp_path)
@@ -73,7 +73,9 @@ def test_a_training_killed_with_sigkill_is_ended_by_the_next_run_and_loses_nothi
     living.__exit__(None, None, None)
 
 
-def test_two_stages_at_once_on_a_fresh_folder_share_one_silent_database(tmp_path: Path) -> None:
+def test_two_stages_started_at_once_in_a_new_folder_share_one_database_and_print_nothing(
+    tmp_path: Path,
+) -> None:
     stages = [
         start_stage(tmp_path, name, key, "0", uri=None) for name, key in (("rf", KEY), ("joint", "4567abcd"))
     ]
@@ -89,7 +91,7 @@ def test_two_stages_at_once_on_a_fresh_folder_share_one_silent_database(tmp_path
     assert list((tmp_path / ".mlflow-outbox").glob("*/journal.jsonl")) == []
 
 
-def test_a_stage_killed_while_it_makes_the_database_leaves_none_that_is_half_made(tmp_path: Path) -> None:
+def test_a_stage_killed_while_it_creates_the_database_leaves_no_partial_database(tmp_path: Path) -> None:
     process = start_stage(tmp_path, "rf", KEY, "0", uri=None)
     wait_for(tmp_path / "mlflow.db.new", process)
     process.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Tracking through a real ``mlflow server`` that is absent, dies, comes back, or says nothing."""
+"""Tracking through a real ``mlflow server`` that is absent, killed, restarted, or does not respond."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ PASSWORD = "correct-horse"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """One server for all tests, each with an experiment of its own: it takes 8 s to start."""
+    """One server for all tests, since it takes 8 s to start; each test has an experiment of its own."""
     folder = tmp_path_factory.mktemp("server")
     new_database(folder)
     server = MlflowServer(folder)
@@ -46,7 +46,7 @@ def log_steps(tracker: Tracker, steps: range) -> None:
         tracker.log_metrics([MetricRow(step, 1_800_000_000_000 + step, {"loss": 1 / (1 + step)})])
 
 
-def test_three_thousand_steps_cost_a_handful_of_requests(
+def test_three_thousand_steps_are_sent_in_at_most_six_requests(
     server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
@@ -56,11 +56,11 @@ def test_three_thousand_steps_cost_a_handful_of_requests(
         tracker.finish()
     run = only_run(server.uri, "batched")
     assert curve(server.uri, run, "loss") == [(step, 1 / (1 + step)) for step in range(3000)]
-    # 3 full batches, and one more for each 10 s that a slow machine may need
+    # 3 full batches, and one more for each 10 s on a slow machine
     assert server.num_requests("/api/2.0/mlflow/runs/log-batch") - before <= 6
 
 
-def test_a_stage_without_server_goes_on_and_any_later_stage_sends_its_data(
+def test_a_stage_without_server_continues_and_a_later_stage_sends_its_records(
     server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
@@ -82,7 +82,7 @@ def test_a_stage_without_server_goes_on_and_any_later_stage_sends_its_data(
     assert capsys.readouterr().err == ""
 
 
-def test_a_server_killed_in_mid_run_and_started_again_has_everything_once(
+def test_a_server_that_is_killed_and_restarted_during_a_run_has_each_record_once(
     server: MlflowServer,
     outbox: Path,
     tmp_path: Path,
@@ -103,7 +103,9 @@ def test_a_server_killed_in_mid_run_and_started_again_has_everything_once(
         tracker.finish()
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (outbox / KEY).exists()
-    shutil.copytree(tmp_path / "unsent", outbox / KEY)  # as if killed between sending and striking out
+    shutil.copytree(
+        tmp_path / "unsent", outbox / KEY
+    )  # as if the process was killed between sending and removing
     Tracker.join(RunIdentity("killed", "rf", KEY), outbox=outbox, tags={})
 
     run = only_run(server.uri, "killed")
@@ -114,7 +116,7 @@ def test_a_server_killed_in_mid_run_and_started_again_has_everything_once(
     assert run.info.status == "FINISHED"
 
 
-def test_a_server_that_accepts_and_never_answers_costs_seconds_not_minutes(
+def test_a_server_that_accepts_connections_and_never_responds_costs_seconds(
     outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -126,12 +128,12 @@ def test_a_server_that_accepts_and_never_answers_costs_seconds_not_minutes(
         ) as tracker:
             log_steps(tracker, range(100))
             tracker.finish()
-        # One attempt, and at most one more at the end: each 2 requests of 1 s and a pause below 1 s.
+        # One attempt, and at most one more at the end; each has 2 requests of 1 s and a pause below 1 s.
         assert time.monotonic() - began < 8
     assert "timed out" in capsys.readouterr().err
 
 
-def test_a_run_deleted_while_it_trains_goes_on_in_a_new_one(
+def test_a_run_that_is_deleted_during_training_continues_as_a_new_run(
     server: MlflowServer, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
@@ -147,7 +149,7 @@ def test_a_run_deleted_while_it_trains_goes_on_in_a_new_one(
 
 
 @pytest.mark.parametrize("answers", [True, False], ids=["server answers", "server away"])
-def test_a_password_in_the_uri_is_neither_printed_nor_kept(
+def test_a_password_in_the_uri_is_neither_printed_nor_stored(
     server: MlflowServer,
     outbox: Path,
     monkeypatch: pytest.MonkeyPatch,

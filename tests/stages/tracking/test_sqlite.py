@@ -1,4 +1,4 @@
-"""Tracking into SQLite, MLflow's own client reading it back."""
+"""Tracking into SQLite, read with MLflow's own client."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def rows(steps: range, *, at_ms: int = 1_800_000_000_000) -> list[MetricRow]:
 def test_everything_that_is_logged_can_be_read_in_mlflow(uri: str, outbox: Path, tmp_path: Path) -> None:
     (tmp_path / "latest.png").write_text("an image")
     with Tracker.open(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={"stage": "train"}) as tracker:
-        tracker.log_params({"optimizer.lr": 1e-3, "flips": False, "labels": None})
+        tracker.log_params({"optimizer": {"lr": 1e-3}, "flips": False, "labels": None})
         tracker.log_metrics(rows(range(3)))
         tracker.log_summary({"fd_digits": 2.5})
         tracker.log_image(tmp_path / "latest.png", "samples/grid.png")
@@ -68,7 +68,7 @@ def test_a_table_is_loaded_by_mlflow_and_replaced_when_logged_again(uri: str, ou
     assert loaded["run_id"].tolist() == [only_run(uri, "lzn").info.run_id] * 2
 
 
-def test_columns_of_different_length_are_no_table(uri: str, outbox: Path) -> None:
+def test_columns_of_different_lengths_are_an_error(uri: str, outbox: Path) -> None:
     with (
         Tracker.join(RunIdentity("lzn", "tables", KEY), outbox=outbox, tags={}) as tracker,
         pytest.raises(ValueError, match="equally long"),
@@ -76,7 +76,7 @@ def test_columns_of_different_length_are_no_table(uri: str, outbox: Path) -> Non
         tracker.log_table({"run": ["rf"], "fd": []}, "table.json")
 
 
-def test_a_killed_training_goes_on_in_its_run_and_repeated_steps_stand_there_once(
+def test_a_resumed_training_continues_its_run_and_repeated_steps_are_there_once(
     uri: str, outbox: Path
 ) -> None:
     identity = RunIdentity("lzn", "rf", KEY)
@@ -104,9 +104,9 @@ def test_a_killed_training_goes_on_in_its_run_and_repeated_steps_stand_there_onc
 def test_records_sent_twice_are_in_mlflow_once(
     uri: str, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when the process dies after sending and before striking out."""
+    """As when the process dies after sending records and before removing them."""
     identity = RunIdentity("lzn", "rf", KEY)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there: all of it waits
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there: all records stay
     with Tracker.open(identity, outbox=outbox, tags={"stage": "train"}) as tracker:
         tracker.log_params({"lr": 0.1})
         tracker.log_metrics(rows(range(5)))
@@ -123,14 +123,14 @@ def test_records_sent_twice_are_in_mlflow_once(
         shutil.copytree(tmp_path / "as it was", outbox / KEY)
     run = only_run(uri, "lzn")
     assert [step for step, _ in curve(uri, run, "loss")] == list(range(6))
-    # The replayed older number is stored at its own old time, and so does not become the newest.
+    # The older number is stored again with its own old time, so it does not become the newest.
     assert sorted(value for _, value in curve(uri, run, "fd")) == [2.0, 3.0]
     assert run.data.metrics["fd"] == 2.0
     assert json.loads(artifact_text(uri, run, "table.json", tmp_path / "got"))["data"] == [[1], [2]]
     assert run.info.status == "FINISHED"
 
 
-def test_the_newest_summary_counts_and_the_same_again_adds_nothing(uri: str, outbox: Path) -> None:
+def test_the_newest_summary_is_valid_and_a_repeated_value_adds_nothing(uri: str, outbox: Path) -> None:
     for accuracy in (0.5, 0.5, 0.9, math.nan, math.nan, 0.5):
         with Tracker.join(RunIdentity("lzn", "joint", KEY), outbox=outbox, tags={}) as tracker:
             tracker.log_summary({"accuracy": accuracy})
@@ -149,7 +149,7 @@ def test_the_newest_summary_counts_and_the_same_again_adds_nothing(uri: str, out
         (KeyboardInterrupt, None, "KILLED"),
     ],
 )
-def test_the_status_tells_how_the_stage_ended(
+def test_the_status_depends_on_how_the_stage_ended(
     uri: str, outbox: Path, raised: type[BaseException] | None, said: str | None, status: str
 ) -> None:
     def stage() -> None:
@@ -167,7 +167,7 @@ def test_the_status_tells_how_the_stage_ended(
     assert only_run(uri, "lzn").info.status == status
 
 
-def test_a_later_stage_adds_to_the_run_without_touching_its_status(uri: str, outbox: Path) -> None:
+def test_a_later_stage_adds_to_the_run_without_changing_its_status(uri: str, outbox: Path) -> None:
     identity = RunIdentity("lzn", "rf", KEY)
     with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
         tracker.kill()
@@ -185,22 +185,24 @@ def test_a_later_stage_adds_to_the_run_without_touching_its_status(uri: str, out
     assert run.data.metrics == {"fd": 1.0}
 
 
-def test_a_stage_whose_training_is_not_in_this_mlflow_makes_a_finished_run(uri: str, outbox: Path) -> None:
+def test_a_later_stage_creates_a_finished_run_where_mlflow_has_none(uri: str, outbox: Path) -> None:
     with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}):
         assert only_run(uri, "lzn").info.status == "FINISHED"
 
 
-def test_a_parameter_that_changed_keeps_its_first_value_and_says_so(
+def test_a_changed_parameter_keeps_its_first_value_and_is_reported(
     uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for device in ("cpu", "cuda"):
         with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
             tracker.log_params({"device": device, "lr": 0.1})
     assert only_run(uri, "lzn").data.params == {"device": "cpu", "lr": "0.1"}
-    assert capsys.readouterr().err == "MLflow: parameter device stays 'cpu', now it is 'cuda'\n"
+    assert capsys.readouterr().err == (
+        "MLflow: parameter device is now 'cuda'; MLflow keeps the first value 'cpu'\n"
+    )
 
 
-def test_a_refused_record_is_set_aside_and_does_not_hold_up_the_others(
+def test_a_refused_record_is_kept_in_a_file_and_does_not_block_the_others(
     uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     too_long = "loss" * 100
@@ -214,7 +216,7 @@ def test_a_refused_record_is_set_aside_and_does_not_hold_up_the_others(
     assert json.loads(refused)["points"] == [[too_long, 1.0, 1, 3]]
 
 
-def test_more_values_than_one_request_takes_arrive(uri: str, outbox: Path) -> None:
+def test_more_values_than_fit_into_one_request_are_all_stored(uri: str, outbox: Path) -> None:
     with Tracker.join(RunIdentity("lzn", "rf", KEY), outbox=outbox, tags={}) as tracker:
         tracker.log_params({f"p{number}": number for number in range(150)})
         tracker.log_metrics(rows(range(2100)))
@@ -223,7 +225,7 @@ def test_more_values_than_one_request_takes_arrive(uri: str, outbox: Path) -> No
     assert [step for step, _ in curve(uri, run, "loss")] == list(range(2100))
 
 
-def test_a_deleted_experiment_is_reported_and_the_data_wait(
+def test_a_deleted_experiment_is_reported_and_its_records_are_sent_after_it_is_restored(
     uri: str, outbox: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = MlflowClient(uri)
@@ -238,7 +240,7 @@ def test_a_deleted_experiment_is_reported_and_the_data_wait(
 
 
 @pytest.mark.parametrize("mistyped", ["htp://127.0.0.1:5000", "sqlite:////proc/no/such/folder/mlflow.db"])
-def test_a_mistyped_tracking_uri_stops_nothing_and_loses_nothing(
+def test_an_invalid_tracking_uri_stops_no_stage_and_loses_no_record(
     uri: str, outbox: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mistyped: str
 ) -> None:
     identity = RunIdentity("lzn", "rf", KEY)
@@ -246,7 +248,7 @@ def test_a_mistyped_tracking_uri_stops_nothing_and_loses_nothing(
     with Tracker.open(identity, outbox=outbox, tags={}) as tracker:
         tracker.log_metrics(rows(range(3)))
         tracker.finish()
-    assert "does not take the tracking data" in capsys.readouterr().err
+    assert "does not accept tracking data" in capsys.readouterr().err
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     Tracker.join(identity, outbox=outbox, tags={})
     assert [step for step, _ in curve(uri, only_run(uri, "lzn"), "loss")] == [0, 1, 2]
