@@ -10,20 +10,19 @@ from lzn.networks.recomputation import RecomputableBlock, recomputable
 from lzn.networks.sample_dropout import SampleDropout
 
 ATTENTION_SCALE = 0.1
-"""Initial scale of the query, key and value projections: attention starts out nearly uniform."""
+"""Initial scale of the query, key and value projections, so that attention is nearly uniform at first."""
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """GroupNorm with four channels a group, or 32 groups where that would be more."""
+    """Build a GroupNorm with four channels per group, but at most 32 groups."""
     return nn.GroupNorm(min(channels // 4, 32), channels, eps=1e-6)
 
 
 class ResidualBlock(RecomputableBlock):
-    """Norm, swish, [resample], conv, [+ embedding], norm, swish, dropout, conv; plus the skip; over sqrt 2.
+    """Norm, swish, [resample], conv, [+ embedding], norm, swish, dropout, conv; plus the skip; divided by sqrt 2.
 
-    With ``resample`` the block changes the resolution, on the branch and on the skip. The skip is a 1x1
-    convolution where the number of channels or the resolution changes. Without ``embedding_channels`` the
-    block takes no embedding.
+    With ``resample`` the block changes the resolution of both branch and skip. The skip is a 1x1 convolution if the
+    number of channels or the resolution changes. Without ``embedding_channels`` the block takes no embedding.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class ResidualBlock(RecomputableBlock):
 
     @recomputable
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """(b, in_channels, h, w) and an embedding (b, embedding_channels) to (b, out_channels, h', w')."""
+        """Map (b, in_channels, h, w) and an embedding (b, embedding_channels) to (b, out_channels, h', w')."""
         branch = self.conv_in(self.resample(functional.silu(self.norm_in(x))))
         if self.projection is not None:
             assert embedding is not None
@@ -59,7 +58,7 @@ class ResidualBlock(RecomputableBlock):
 
 
 class AttentionBlock(RecomputableBlock):
-    """Single-head self-attention over the pixels of a map, added to it; over sqrt 2."""
+    """Single-head self-attention over the pixels of a map, added to the map; divided by sqrt 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -71,7 +70,7 @@ class AttentionBlock(RecomputableBlock):
 
     @recomputable
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, h, w)."""
+        """Map (b, c, h, w) to (b, c, h, w)."""
         pixels = self.norm(x).flatten(2).transpose(1, 2)[:, None]  # (b, c, h, w) => (b, 1 head, h*w, c)
         mixed = functional.scaled_dot_product_attention(
             self.query(pixels), self.key(pixels), self.value(pixels)
@@ -82,7 +81,7 @@ class AttentionBlock(RecomputableBlock):
 
 
 class MiddleBlocks(nn.Module):
-    """Between the way down and the way up: a residual block, attention, a residual block."""
+    """Blocks between the down path and the up path: residual, attention, residual."""
 
     def __init__(self, channels: int, *, embedding_channels: int | None, dropout: float) -> None:
         super().__init__()
@@ -95,6 +94,6 @@ class MiddleBlocks(nn.Module):
         )
 
     def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """(b, c, h, w) to (b, c, h, w)."""
+        """Map (b, c, h, w) to (b, c, h, w)."""
         output: Tensor = self.block_out(self.attention(self.block_in(x, embedding)), embedding)
         return output

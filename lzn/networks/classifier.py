@@ -1,7 +1,7 @@
-"""A small classifier whose features stand in for Inception's on small grey images.
+"""A small classifier whose features replace Inception's for small grey images.
 
-Features of a classifier trained on the data itself are accepted practice for digits and the like; a Frechet
-distance between them is named after the classifier, never FID.
+Features of a classifier trained on the same data are common practice for digits and similar images. A Frechet distance
+between them is named after the classifier, not FID.
 """
 
 from torch import Tensor, nn
@@ -9,17 +9,16 @@ from torch import Tensor, nn
 from lzn.networks.shape_checks import check_images
 
 SMALLEST_SIZE = 4
-"""Stages halve the resolution while at least this many pixels a side remain."""
+"""Stages halve the resolution while height and width remain at least this many pixels."""
 
 
 class ImageClassifier(nn.Module):
-    """Convolutions with GroupNorm down to a map of 4 to 7 pixels a side, then dense layers.
+    """Convolutions with GroupNorm, down to maps of 4x4 to 7x7 pixels, then dense layers.
 
-    ``base_channels`` is the width of the first stage, doubled by each that follows; ``image_size`` is in
-    pixels.
+    The first stage has ``base_channels`` channels, and each further stage doubles them. ``image_size`` is in pixels.
 
     Raises:
-        ValueError: ``image_size`` is below 4, ``base_channels`` no multiple of 8, or another number below 1.
+        ValueError: ``image_size`` is below 4, ``base_channels`` is not a multiple of 8, or another number is below 1.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class ImageClassifier(nn.Module):
         self.to_logits = nn.Linear(feature_dim, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """Images (b, image_channels, h, w) in [-1, 1] to what the last layer sees (b, feature_dim).
+        """Map images (b, image_channels, h, w) in [-1, 1] to the last layer's inputs (b, feature_dim).
 
         Raises:
             ValueError: the images have another shape.
@@ -62,7 +61,7 @@ class ImageClassifier(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (b, image_channels, h, w) in [-1, 1] to logits (b, num_classes).
+        """Map images (b, image_channels, h, w) in [-1, 1] to logits (b, num_classes).
 
         Raises:
             ValueError: the images have another shape.

@@ -1,4 +1,4 @@
-"""From an image to ever smaller feature maps: the half of the U-Net that decoder and latent encoder share."""
+"""The down path of a U-Net: from an image to smaller feature maps. Decoder and latent encoder have one each."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ from lzn.networks.unet_config import UNetConfig
 
 
 class DownLevel(nn.Module):
-    """One resolution: a block that halves the previous level's map (not on level 0), then its own blocks."""
+    """One resolution: a block that halves the previous level's resolution (not on level 0), then the level's blocks."""
 
     def __init__(self, config: UNetConfig, *, level: int, embedding_channels: int | None) -> None:
         super().__init__()
@@ -34,13 +34,13 @@ class DownLevel(nn.Module):
             ResidualBlock(in_channels, channels, embedding_channels=embedding_channels, dropout=dropout)
             for in_channels in self.map_channels[:-1]
         )
-        attentive = self.resolution in config.attention_resolutions
+        has_attention = self.resolution in config.attention_resolutions
         self.attentions = nn.ModuleList(
-            AttentionBlock(channels) if attentive else nn.Identity() for _ in range(num_blocks)
+            AttentionBlock(channels) if has_attention else nn.Identity() for _ in range(num_blocks)
         )
 
     def forward(self, x: Tensor, image: Tensor, embedding: Tensor | None) -> list[Tensor]:
-        """The previous map and the image at this level's resolution to this level's maps, entry first."""
+        """Map the previous level's last map and the image at this level's resolution to this level's maps."""
         if self.downsample is not None:
             x = self.downsample(x, embedding)
         if self.input_skip is not None:
@@ -52,12 +52,12 @@ class DownLevel(nn.Module):
 
 
 class DownPath(nn.Module):
-    """The stem and all levels; without ``embedding_channels`` it is not conditioned on anything."""
+    """The stem and all levels; unconditional without ``embedding_channels``."""
 
     def __init__(self, config: UNetConfig, *, embedding_channels: int | None) -> None:
         super().__init__()
         self.stem = conv(config.image_channels, config.base_channels, kernel=3)
-        self.shrink_image = downsample(fir=True) if config.traits.input_skip else nn.Identity()
+        self.downsample_image = downsample(fir=True) if config.traits.input_skip else nn.Identity()
         levels = [
             DownLevel(config, level=level, embedding_channels=embedding_channels)
             for level in range(len(config.channel_multipliers))
@@ -66,11 +66,11 @@ class DownPath(nn.Module):
         self.levels = nn.ModuleList(levels)
 
     def forward(self, images: Tensor, embedding: Tensor | None = None) -> list[list[Tensor]]:
-        """Images (b, image_channels, h, w) to each level's maps (b, c, h / 2^i, w / 2^i), finest first."""
+        """Map images (b, image_channels, h, w) to each level's maps (b, c, h / 2^i, w / 2^i), finest level first."""
         x = self.stem(images)
         maps: list[list[Tensor]] = []
         for index, level in enumerate(self.levels):
-            images = self.shrink_image(images) if index else images
+            images = self.downsample_image(images) if index else images
             maps.append(level(x, images, embedding))
             x = maps[-1][-1]
         return maps

@@ -1,4 +1,4 @@
-"""Time, latent and class as one vector that every residual block of the decoder sees (paper C.2 and E.2)."""
+"""Time, latent and class as one vector, an input of every residual block of the decoder (paper C.2 and E.2)."""
 
 import math
 
@@ -10,33 +10,33 @@ from lzn.networks.initialisation import dense
 from lzn.networks.unet_config import UNetConfig
 
 TIME_SCALE = 999.0
-"""Times in [0, 1] enter the networks as noise-level indices in [0, 999]."""
+"""Networks take times in [0, 1] as 999 t."""
 
 FOURIER_SCALE = 16.0
 """Standard deviation of the random Fourier frequencies."""
 
 
 def scaled_time(t: Tensor) -> Tensor:
-    """999 t, clamped to [0, 999]; ``t`` has shape (b,)."""
+    """Return 999 t, clamped to [0, 999]; ``t`` has shape (b,)."""
     return (TIME_SCALE * t).clamp(0.0, TIME_SCALE)
 
 
 class SinusoidalTime(nn.Module):
-    """Sines and cosines of 999 t at geometrically spaced frequencies from 1 down to 1/10000."""
+    """Sines and cosines of 999 t at geometrically spaced frequencies from 1 to 1/10000."""
 
     def __init__(self, num_frequencies: int) -> None:
         super().__init__()
         self.num_frequencies = num_frequencies
 
     def forward(self, time: Tensor) -> Tensor:
-        """Times (b,) in [0, 999] to features (b, 2 * num_frequencies)."""
+        """Map times (b,) in [0, 999] to features (b, 2 * num_frequencies)."""
         index = torch.arange(self.num_frequencies, dtype=time.dtype, device=time.device)
         phase = time[:, None] * torch.exp(-math.log(10_000) / (self.num_frequencies - 1) * index)
         return torch.cat([phase.sin(), phase.cos()], dim=1)
 
 
 class FourierTime(nn.Module):
-    """Sines and cosines of log(999 t) at random, fixed frequencies. Not finite at t = 0, as the log."""
+    """Sines and cosines of log(999 t) at random, fixed frequencies; not finite at t = 0."""
 
     frequencies: Tensor
 
@@ -46,17 +46,16 @@ class FourierTime(nn.Module):
         self.register_buffer("frequencies", FOURIER_SCALE * torch.randn(num_frequencies))
 
     def forward(self, time: Tensor) -> Tensor:
-        """Times (b,) in (0, 999] to features (b, 2 * num_frequencies)."""
-        # Phases reach thousands of radians, so float32 rounds them to 1e-4: the order of the factors shows.
+        """Map times (b,) in (0, 999] to features (b, 2 * num_frequencies)."""
+        # Phases reach thousands of radians, which float32 rounds to 1e-4, so the order of the factors matters.
         phase = time.log()[:, None] * self.frequencies * 2 * math.pi
         return torch.cat([phase.sin(), phase.cos()], dim=1)
 
 
 class ConditionEmbedding(nn.Module):
-    """[latent, one-hot class, time features], each where there is one, through two dense layers with swish.
+    """Two dense layers with swish on [latent, one-hot class, time features]; latent and class are optional.
 
-    The last swish is the one that each block applies before its own projection: it is the same for all of
-    them.
+    The last swish is the one that each block would apply before its projection, done once for all blocks.
     """
 
     def __init__(self, config: UNetConfig, *, latent_dim: int, num_classes: int) -> None:
@@ -67,7 +66,7 @@ class ConditionEmbedding(nn.Module):
         self.dense_out = dense(width, width)
 
     def forward(self, time: Tensor, latent: Tensor | None, class_one_hot: Tensor | None) -> Tensor:
-        """Times (b,) in [0, 999], latents (b, q), one-hot classes (b, c) to (b, 4 base_channels)."""
+        """Map times (b,) in [0, 999], latents (b, q) and one-hot classes (b, c) to (b, 4 base_channels)."""
         conditions = (latent, class_one_hot, self.time(time))
         features = torch.cat([condition for condition in conditions if condition is not None], dim=1)
         return functional.silu(self.dense_out(functional.silu(self.dense_in(features))))

@@ -1,4 +1,4 @@
-"""Layers with the initial weights of DDPM (Ho et al. 2020): uniform, variance scale / fan_avg, biases 0."""
+"""Layers with the initial weights of DDPM (Ho et al. 2020): uniform with variance scale / fan_avg, biases 0."""
 
 import math
 from typing import TypeVar
@@ -8,16 +8,16 @@ from torch import nn
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 NEAR_ZERO = 1e-10
-"""Scale of the layers that end a branch: at the start a residual block passes its input on."""
+"""Scale of the last layer of a branch, so that a residual block is nearly its skip at first."""
 
 
 def conv(in_channels: int, out_channels: int, *, kernel: int, scale: float = 1.0) -> nn.Conv2d:
-    """A convolution, stride 1, that keeps height and width (``kernel`` is odd)."""
+    """Build a convolution of stride 1 that keeps height and width (``kernel`` is odd)."""
     return _initialised(nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2), scale)
 
 
 def dense(in_features: int, out_features: int, *, scale: float = 1.0) -> nn.Linear:
-    """A linear layer on the last axis."""
+    """Build a linear layer on the last axis."""
     return _initialised(nn.Linear(in_features, out_features), scale)
 
 

@@ -1,4 +1,4 @@
-"""From images to anchors: a U-Net's way down whose feature maps all contribute (paper C.2)."""
+"""The encoder of images to anchors: a U-Net's down path whose feature maps all contribute (paper C.2)."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from lzn.networks.unet_config import UNetConfig
 
 
 class LatentBlock(nn.Module):
-    """One feature map's share of the anchor: 1x1 convolution to few channels, then a small perceptron."""
+    """Contribution of one feature map to the anchor: 1x1 convolution to few channels, then two dense layers."""
 
     def __init__(
         self, in_channels: int, resolution: int, *, latent_dim: int, block_channels: int, block_units: int
@@ -25,22 +25,22 @@ class LatentBlock(nn.Module):
         self.dense_out = dense(block_units, latent_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, q)."""
+        """Map (b, c, h, w) to (b, q)."""
         pixels = functional.silu(self.conv(x)).flatten(1)  # (b, channels, h, w) => (b, channels*h*w)
-        share: Tensor = self.dense_out(functional.silu(self.dense_in(pixels)))
-        return share
+        contribution: Tensor = self.dense_out(functional.silu(self.dense_in(pixels)))
+        return contribution
 
 
 class LatentEncoder(nn.Module):
-    """Anchors of images: the sum of one latent block a feature map of the way down, and one for the middle.
+    """Anchors of images: the sum of one latent block per feature map of the down path, and one for the middle.
 
-    The way down is that of the velocity U-Net of the same ``config``, without conditioning. A latent block
-    has ``block_channels`` channels and ``block_units`` hidden units. With ``latent_resolutions`` only maps of
-    these resolutions have one; the paper's 256x256 encoders use 64, 32, 16, 8 and 4, as finer maps would cost
-    most of the parameters.
+    The down path is that of the velocity U-Net with the same ``config``, without conditioning. A latent block has
+    ``block_channels`` channels and ``block_units`` hidden units. With ``latent_resolutions``, only maps of these
+    resolutions have a latent block. The paper's 256x256 encoders use 64, 32, 16, 8 and 4: latent blocks of finer maps
+    would have most of the parameters.
 
     Raises:
-        ValueError: a number is not positive, or no level has one of ``latent_resolutions``.
+        ValueError: a number is not positive, or ``latent_resolutions`` has none or unknown resolutions.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LatentEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (b, image_channels, h, w) in [-1, 1] to anchors (b, q).
+        """Map images (b, image_channels, h, w) in [-1, 1] to anchors (b, q).
 
         Raises:
             ValueError: the images have another shape.
@@ -91,11 +91,11 @@ class LatentEncoder(nn.Module):
         maps = [feature_map for level_maps in self.down(images) for feature_map in level_maps]
         maps.append(self.middle(maps[-1]))
         chosen = [feature_map for feature_map in maps if feature_map.shape[-1] in self.latent_resolutions]
-        shares = torch.stack(
+        contributions = torch.stack(
             [block(feature_map) for block, feature_map in zip(self.latent_blocks, chosen, strict=True)]
         )
-        # Under autocast shares are of 8 bits; their sum need not be.
-        return shares.sum(dim=0, dtype=torch.promote_types(shares.dtype, torch.float32))
+        # Under autocast contributions are bfloat16; their sum is float32.
+        return contributions.sum(dim=0, dtype=torch.promote_types(contributions.dtype, torch.float32))
 
 
 def _checked_resolutions(config: UNetConfig, resolutions: Sequence[int] | None) -> tuple[int, ...]:

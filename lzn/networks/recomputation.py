@@ -1,4 +1,4 @@
-"""Activation checkpointing: blocks that keep only their inputs and compute the rest again in the backward pass."""
+"""Activation checkpointing: blocks save only their inputs and recompute activations in the backward pass."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,11 +10,11 @@ from torch.utils.checkpoint import checkpoint
 
 
 class RecomputableBlock(nn.Module):
-    """A block of a network whose ``forward`` is `recomputable`.
+    """Base class of blocks whose ``forward`` is `recomputable`.
 
     Attributes:
-        recomputes: whether it computes its activations twice instead of keeping them; set by
-            `checkpoint_activations`, off by default. It is a way to compute, not part of the state.
+        recomputes: whether activations are recomputed instead of saved; set by `checkpoint_activations`, by default
+            False. Not part of the state dict.
     """
 
     recomputes: bool = False
@@ -24,9 +24,9 @@ Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 
 
 def recomputable(forward: Forward) -> Forward:
-    """Let a block's ``forward`` run under activation checkpointing where the block says so.
+    """Decorate a block's ``forward`` to use activation checkpointing if the block's ``recomputes`` is True.
 
-    The second computation sees the autocast settings of the first, and what is drawn from the global generator.
+    The recomputation has the autocast settings and the state of the global generator of the first computation.
     """
 
     @wraps(forward)
@@ -42,8 +42,8 @@ def recomputable(forward: Forward) -> Forward:
 def checkpoint_activations(network: nn.Module) -> None:
     """Make the residual, attention and bottleneck blocks of ``network`` recompute their activations.
 
-    Memory falls to about the blocks' inputs, for one more forward pass a step; gradients stay the same (Chen et al.
-    2016, "Training Deep Nets with Sublinear Memory Cost").
+    Memory is then about that of the blocks' inputs, and each step costs one more forward pass. Gradients do not change
+    (Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost").
 
     Raises:
         ValueError: the network has no such block.
@@ -51,8 +51,8 @@ def checkpoint_activations(network: nn.Module) -> None:
     blocks = [module for module in network.modules() if isinstance(module, RecomputableBlock)]
     if not blocks:
         raise ValueError(
-            f"{type(network).__name__} has no block that can recompute its activations: switch "
-            "checkpoint_activations off for it"
+            f"{type(network).__name__} has no block that can recompute its activations: set "
+            "checkpoint_activations to false"
         )
     for block in blocks:
         block.recomputes = True

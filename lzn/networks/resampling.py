@@ -1,4 +1,4 @@
-"""Halving and doubling the resolution of feature maps and images (b, c, h, w)."""
+"""Layers that halve or double the resolution of feature maps and images (b, c, h, w)."""
 
 import torch
 from torch import Tensor, nn
@@ -6,23 +6,23 @@ from torch.nn import functional
 
 
 class NearestUpsample(nn.Module):
-    """Each pixel becomes four."""
+    """Nearest-neighbour upsampling: each pixel becomes four."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, 2h, 2w)."""
+        """Map (b, c, h, w) to (b, c, 2h, 2w)."""
         return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class AverageDownsample(nn.Module):
-    """Four pixels become their mean."""
+    """Average pooling: four pixels become their mean."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, h/2, w/2)."""
+        """Map (b, c, h, w) to (b, c, h/2, w/2)."""
         return functional.avg_pool2d(x, kernel_size=2)
 
 
 class FirUpsample(nn.Module):
-    """Zeros between the pixels, then the FIR kernel times 4 (a quarter of the samples carries all the mass).
+    """Insert zeros between pixels, then convolve with 4 times the FIR kernel (a quarter of the samples is not zero).
 
     Zeros after each pixel and a padding of (2, 1) are a transposed convolution with stride 2 and padding 1.
     """
@@ -34,13 +34,13 @@ class FirUpsample(nn.Module):
         self.register_buffer("kernel", 4 * _fir_kernel(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, 2h, 2w)."""
+        """Map (b, c, h, w) to (b, c, 2h, 2w)."""
         y = functional.conv_transpose2d(_as_planes(x), self.kernel.to(x.dtype), stride=2, padding=1)
         return y.view(*x.shape[:2], *y.shape[2:])
 
 
 class FirDownsample(nn.Module):
-    """The FIR kernel on the map padded by 1, then every second pixel."""
+    """Convolve with the FIR kernel, padding 1, and keep every second pixel."""
 
     kernel: Tensor
 
@@ -49,23 +49,23 @@ class FirDownsample(nn.Module):
         self.register_buffer("kernel", _fir_kernel(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, c, h/2, w/2)."""
+        """Map (b, c, h, w) to (b, c, h/2, w/2)."""
         y = functional.conv2d(_as_planes(x), self.kernel.to(x.dtype), stride=2, padding=1)
         return y.view(*x.shape[:2], *y.shape[2:])
 
 
 def upsample(*, fir: bool) -> nn.Module:
-    """Doubles the resolution."""
+    """Build a layer that doubles the resolution, with the FIR kernel or by nearest neighbours."""
     return FirUpsample() if fir else NearestUpsample()
 
 
 def downsample(*, fir: bool) -> nn.Module:
-    """Halves the resolution."""
+    """Build a layer that halves the resolution, with the FIR kernel or by averages."""
     return FirDownsample() if fir else AverageDownsample()
 
 
 def _fir_kernel() -> Tensor:
-    """Outer product of (1, 3, 3, 1) with itself, normalised to sum 1: a weight (1, 1, 4, 4)."""
+    """Return the outer product of (1, 3, 3, 1) with itself, normalised to sum 1, as a weight (1, 1, 4, 4)."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(taps, taps)
     return (kernel / kernel.sum())[None, None]

@@ -1,7 +1,6 @@
-"""Case study 2's encoder: a ResNet with GroupNorm and a projection head (paper D.2).
+"""The encoder of case study 2: a ResNet with GroupNorm and a projection head (paper D.2).
 
-The layout is that of SimCLR v2 (Chen et al. 2020, "Big Self-Supervised Models are Strong Semi-Supervised
-Learners").
+The layout is that of SimCLR v2 (Chen et al. 2020, "Big Self-Supervised Models are Strong Semi-Supervised Learners").
 """
 
 import math
@@ -16,20 +15,20 @@ from lzn.networks.recomputation import RecomputableBlock, recomputable
 from lzn.networks.shape_checks import check_images
 
 BLOCKS_PER_STAGE = {14: (1, 1, 1, 1), 26: (2, 2, 2, 2), 50: (3, 4, 6, 3)}
-"""Bottlenecks of the four stages, by the number of layers."""
+"""Number of bottlenecks in each of the four stages, by depth."""
 
 EXPANSION = 4
-"""A bottleneck's output has this many times its inner channels."""
+"""Output channels of a bottleneck, divided by its inner channels."""
 
 HEAD_CHANNELS_PER_GROUP = 8
-"""Least channels in a group of the head's GroupNorm: the paper's head has 256 channels in 32 groups."""
+"""Smallest number of channels per group in the head's GroupNorm; the paper's head has 256 channels in 32 groups."""
 
 
 class Bottleneck(RecomputableBlock):
-    """1x1, 3x3 (with the stride) and 1x1 convolution, each with GroupNorm, around a shortcut.
+    """1x1, 3x3 (with the stride) and 1x1 convolutions, each with GroupNorm, plus a shortcut.
 
-    The last GroupNorm starts at 0, so that a block starts out as its shortcut; that is a projection in the
-    first block of a stage.
+    The weight of the last GroupNorm is 0 at first, so that the block equals its shortcut. The shortcut is a projection
+    in the first block of a stage, else the identity.
     """
 
     def __init__(self, in_channels: int, width: int, *, stride: int, groups: int, projects: bool) -> None:
@@ -49,7 +48,7 @@ class Bottleneck(RecomputableBlock):
 
     @recomputable
     def forward(self, x: Tensor) -> Tensor:
-        """(b, in_channels, h, w) to (b, 4 width, h / stride, w / stride)."""
+        """Map (b, in_channels, h, w) to (b, 4 width, h / stride, w / stride)."""
         branch = functional.relu(self.norm_reduce(self.conv_reduce(x)))
         branch = functional.relu(self.norm_spatial(self.conv_spatial(branch)))
         branch = self.norm_expand(self.conv_expand(branch))
@@ -57,37 +56,37 @@ class Bottleneck(RecomputableBlock):
 
 
 class ProjectionHead(nn.Module):
-    """Dense layers without bias, each with GroupNorm, ReLU between them: representation to anchor."""
+    """Dense layers without bias, each with GroupNorm, and ReLU between them: representation to anchor."""
 
     def __init__(self, in_features: int, out_features: int, *, num_layers: int, max_groups: int) -> None:
         super().__init__()
         features = [*(in_features for _ in range(num_layers)), out_features]
         layers: list[nn.Module] = []
-        for narrow, wide in pairwise(features):
-            groups = math.gcd(max_groups, wide // HEAD_CHANNELS_PER_GROUP)
-            layers += [nn.Linear(narrow, wide, bias=False), nn.GroupNorm(groups, wide), nn.ReLU()]
+        for inputs, outputs in pairwise(features):
+            groups = math.gcd(max_groups, outputs // HEAD_CHANNELS_PER_GROUP)
+            layers += [nn.Linear(inputs, outputs, bias=False), nn.GroupNorm(groups, outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, representation: Tensor) -> Tensor:
-        """(b, in_features) to (b, out_features)."""
+        """Map (b, in_features) to (b, out_features)."""
         anchors: Tensor = self.layers(representation)
         return anchors
 
 
 class ResNetEncoder(nn.Module):
-    """Images to representations, and through the head to anchors.
+    """A backbone from images to representations, and a head from representations to anchors.
 
-    ``depth`` is 50 in the paper, 26 and 14 are the same with fewer blocks; ``stem`` is ``"imagenet"`` (7x7
-    with stride 2 and max pooling) or ``"small"`` (3x3, stride 1, no pooling) for images of up to 32x32 or so.
-    The head has ``head_layers`` dense layers: 2 in the released configuration (28 231 232 parameters), 1
-    gives the 24 032 832 that the paper states.
+    ``depth`` is 50 in the paper; 26 and 14 have fewer blocks. ``stem`` is ``"imagenet"`` (7x7 with stride 2 and max
+    pooling) or ``"small"`` (3x3, stride 1, no pooling) for images of about 32x32 and smaller. The head has
+    ``head_layers`` dense layers: 2 in the released configuration (28 231 232 parameters); 1 gives the 24 032 832
+    parameters that the paper states.
 
-    GroupNorm has gcd(base_channels / 2, 32) groups in every layer of the backbone: 32 at the paper's 64 base
-    channels, and as many channels a group in narrower networks. The head has as many, if that leaves 8
-    channels a group: with one or two, a vector's GroupNorm would leave nothing but signs.
+    GroupNorm has gcd(base_channels / 2, 32) groups in every layer of the backbone: 32 with the paper's 64 base
+    channels, and the same number of channels per group in narrower networks. The head has at most that number, with at
+    least 8 channels per group: with one or two, the GroupNorm of a vector would keep only signs.
 
     Raises:
-        ValueError: ``depth`` or ``stem`` is unknown, or a width does not fit its groups.
+        ValueError: ``depth`` or ``stem`` is unknown, or a width is not a multiple of its groups.
     """
 
     def __init__(
@@ -119,9 +118,9 @@ class ResNetEncoder(nn.Module):
         )
 
     def forward(self, images: Tensor, with_head: bool = True) -> Tensor:
-        """Images (b, image_channels, h, w) in [-1, 1] to anchors (b, head_dim).
+        """Map images (b, image_channels, h, w) in [-1, 1] to anchors (b, head_dim).
 
-        Without the head, to representations (b, representation_dim): the last maps' mean over pixels.
+        Without the head, the result is representations (b, representation_dim): the mean of the last maps over pixels.
 
         Raises:
             ValueError: the images have another number of channels or axes.
@@ -145,7 +144,7 @@ def _stem(image_channels: int, channels: int, *, groups: int, kind: str) -> nn.S
 
 
 def _stages(num_blocks: tuple[int, ...], base_channels: int, *, groups: int) -> Iterator[nn.Sequential]:
-    """Each stage doubles the width and, from the second on, halves the resolution."""
+    """Yield the stages: each doubles the width and, except for the first, halves the resolution."""
     in_channels = base_channels
     for stage, blocks in enumerate(num_blocks):
         width = base_channels * 2**stage
@@ -159,7 +158,7 @@ def _stages(num_blocks: tuple[int, ...], base_channels: int, *, groups: int) -> 
 
 
 def _conv(in_channels: int, out_channels: int, *, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """Without bias (GroupNorm follows); He initialisation."""
+    """Build a convolution without bias, because GroupNorm follows, with He initialisation."""
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
     return layer

@@ -1,14 +1,10 @@
-"""Are these the tensors that the network was built for? If not, say what was wrong and what to give."""
+"""Checks of the shapes of a network's inputs."""
 
 from torch import Tensor
 
 
 def check_images(images: Tensor, *, channels: int, size: int | None = None) -> None:
-    """Images must be (b, channels, size, size), or (b, channels, any, any) without ``size``.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise ValueError unless ``images`` is (b, channels, size, size), or (b, channels, any, any) without ``size``."""
     sides = ("height", "width") if size is None else (str(size), str(size))
     wanted = f"(b, {channels}, {', '.join(sides)})"
     fits = images.ndim == 4 and images.shape[1] == channels
@@ -17,11 +13,7 @@ def check_images(images: Tensor, *, channels: int, size: int | None = None) -> N
 
 
 def check_times(t: Tensor, *, batch: int) -> None:
-    """Times must be (b,).
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Raise ValueError unless ``t`` is (b,)."""
     if t.shape != (batch,):
         raise ValueError(
             f"t has shape {tuple(t.shape)}: give one time for each of the {batch} images, ({batch},)"
@@ -29,11 +21,7 @@ def check_times(t: Tensor, *, batch: int) -> None:
 
 
 def check_condition(name: str, condition: Tensor | None, *, setting: str, width: int, batch: int) -> None:
-    """A condition must be (b, width), and given exactly if the network's ``setting`` (its width) is not 0.
-
-    Raises:
-        ValueError: it is missing, not expected, or has another shape.
-    """
+    """Raise ValueError unless ``condition`` is (b, width), or None if ``width``, the network's ``setting``, is 0."""
     if width == 0 and condition is not None:
         raise ValueError(
             f"{name} was given to a network with {setting}=0: leave it out, or build with {setting}"

@@ -13,8 +13,8 @@ from lzn.networks.up_path import UpPath
 class VelocityUNet(nn.Module):
     """Velocity ``x - eps`` of a noisy image ``x_t = (1 - t) eps + t x``, given latent and class.
 
-    ``latent_dim`` is q of the latents that condition it, 0 for plain rectified flow; ``num_classes`` is the
-    length of the one-hot class, 0 for unconditional networks.
+    ``latent_dim`` is q of the latents, or 0 for plain rectified flow. ``num_classes`` is the length of the one-hot
+    class, or 0 for unconditional networks.
 
     Raises:
         ValueError: ``latent_dim`` or ``num_classes`` is negative.
@@ -38,14 +38,13 @@ class VelocityUNet(nn.Module):
     def forward(
         self, x_t: Tensor, t: Tensor, latent: Tensor | None = None, class_one_hot: Tensor | None = None
     ) -> Tensor:
-        """Velocity (b, image_channels, h, w) at noisy images of that shape.
+        """Predict the velocity (b, image_channels, h, w) at noisy images of that shape.
 
-        Times ``t`` (b,) are in [0, 1]; the ``ncsnpp`` family needs t > 0 (it sees log t and divides by t).
-        Latents are (b, latent_dim), one-hot classes (b, num_classes); each is left out where the network has
-        none.
+        Times ``t`` (b,) are in [0, 1]; the ``ncsnpp`` family needs t > 0, because it uses log t and divides by t.
+        Latents are (b, latent_dim), one-hot classes (b, num_classes). Each is None if the network has none.
 
         Raises:
-            ValueError: a tensor has another shape, is missing, or given to a network without use for it.
+            ValueError: a tensor has another shape, is missing, or is not an input of this network.
         """
         self._check(x_t, t, latent, class_one_hot)
         time = scaled_time(t.to(x_t.dtype))

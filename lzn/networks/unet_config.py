@@ -1,4 +1,4 @@
-"""What a U-Net is made of: its typed configuration, and what sets the two families of networks apart."""
+"""The configuration of a U-Net, and the differences between the two families of networks."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -6,16 +6,16 @@ from typing import Any, ClassVar, Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """The choices that DDPM++ and NCSN++ make differently (Song et al. 2021, appendix H)."""
+    """The differences between DDPM++ and NCSN++ (Song et al. 2021, appendix H)."""
 
     fir_resampling: bool
-    """Resample with the FIR kernel (1, 3, 3, 1), else by nearest neighbours and averages."""
+    """Resample with the FIR kernel (1, 3, 3, 1); else by nearest neighbours and averages."""
     input_skip: bool
-    """Add the downsampled image to the map with which each level below the first begins."""
+    """Add the downsampled image to the first map of each level except level 0."""
     output_skip: bool
-    """Every level draws an image; the output is their upsampled sum."""
+    """Each level has an image head; the output is the upsampled sum of their images."""
     fourier_time: bool
-    """Embed log(999 t) by random Fourier features, else 999 t by sinusoids."""
+    """Embed log(999 t) by random Fourier features; else 999 t by sinusoids."""
     output_over_time: bool
     """Divide the output by 999 t."""
 
@@ -32,19 +32,18 @@ FAMILIES = {
 
 @dataclass(frozen=True, kw_only=True)
 class UNetConfig:
-    """Shape of a U-Net, shared by the velocity decoder and the latent encoder.
+    """Configuration of a U-Net, shared by the velocity decoder and the latent encoder.
 
-    ``image_size`` is in pixels (images are square); level ``i`` has ``base_channels *
-    channel_multipliers[i]`` channels at resolution ``image_size / 2^i`` and ``blocks_per_level`` residual
-    blocks on the way down; self-attention follows the blocks of the levels whose resolution is in
-    ``attention_resolutions``.
+    ``image_size`` is in pixels; images are square. Level ``i`` has ``base_channels * channel_multipliers[i]`` channels
+    at resolution ``image_size / 2^i``, and ``blocks_per_level`` residual blocks in the down path. In levels whose
+    resolution is in ``attention_resolutions``, self-attention follows each block.
 
-    The paper's networks are ``ddpmpp`` with 128 base channels, multipliers (1, 2, 2, 2), 4 blocks a level,
-    attention at 16 and dropout 0.15 at 32x32, and ``ncsnpp`` with 128 base channels, multipliers (1, 1, 2, 2,
-    2, 2, 2), 2 blocks a level, attention at 16 and no dropout at 256x256.
+    The paper's network at 32x32 is ``ddpmpp`` with 128 base channels, multipliers (1, 2, 2, 2), 4 blocks per level,
+    attention at 16 and dropout 0.15. At 256x256 it is ``ncsnpp`` with 128 base channels, multipliers (1, 1, 2, 2, 2, 2,
+    2), 2 blocks per level, attention at 16 and no dropout.
 
     Raises:
-        ValueError: a field is out of its range; the message names it, what was given and what is allowed.
+        ValueError: a field is out of range; the message names the field, its value and what is allowed.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid", "strict": True}
@@ -69,7 +68,7 @@ class UNetConfig:
 
     @property
     def level_channels(self) -> tuple[int, ...]:
-        """Channels of each level's blocks, finest level first."""
+        """Number of channels of each level's blocks, finest level first."""
         return tuple(self.base_channels * multiplier for multiplier in self.channel_multipliers)
 
     @property
@@ -79,12 +78,12 @@ class UNetConfig:
 
     @property
     def embedding_channels(self) -> int:
-        """Width of the vector that carries time, latent and class into the blocks."""
+        """Length of the embedding of time, latent and class."""
         return 4 * self.base_channels
 
     @property
     def traits(self) -> Family:
-        """What this configuration's family does differently from the other one."""
+        """The choices of this configuration's family."""
         return FAMILIES[self.family]
 
 
@@ -94,12 +93,12 @@ def _check_positive(config: UNetConfig) -> None:
             raise ValueError(f"{name} is {getattr(config, name)}: it must be at least 1")
     if not config.channel_multipliers or min(config.channel_multipliers) < 1:
         raise ValueError(
-            f"channel_multipliers is {config.channel_multipliers}: give one number of at least 1 a level"
+            f"channel_multipliers is {config.channel_multipliers}: give one number of at least 1 per level"
         )
 
 
 def _check_channel_groups(config: UNetConfig) -> None:
-    """Every map, and every concatenation of two, must split into the groups of its GroupNorm."""
+    """Check that channels of maps and of concatenated maps are multiples of their GroupNorm's groups."""
     if config.base_channels % 4:
         raise ValueError(f"base_channels is {config.base_channels}: it must be a multiple of 4")
     widest = 2 * max(config.level_channels)

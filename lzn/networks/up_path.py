@@ -1,4 +1,4 @@
-"""From the smallest feature map back to an image: the half of the U-Net that only the decoder has."""
+"""The up path of a U-Net: from the smallest feature map to an image. Only the decoder has one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from lzn.networks.unet_config import UNetConfig
 
 
 class UpState(NamedTuple):
-    """What one level hands to the next finer one: its map (b, c, h, w), and the image so far."""
+    """Output of one level, input of the next finer one: a map (b, c, h, w), and the sum of images so far."""
 
     feature_map: Tensor
     image: Tensor | None
@@ -29,15 +29,15 @@ class ImageHead(nn.Module):
         self.conv = conv(channels, image_channels, kernel=3, scale=NEAR_ZERO)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c, h, w) to (b, image_channels, h, w)."""
+        """Map (b, c, h, w) to (b, image_channels, h, w)."""
         image: Tensor = self.conv(functional.silu(self.norm(x)))
         return image
 
 
 class UpLevel(nn.Module):
-    """One resolution: a block for each map of the way down, attention, image head, and a block that doubles.
+    """One resolution: a block for each map of the down path, attention, image head, upsampling block.
 
-    Level 0 has the image's resolution, so it doubles nothing and always draws; the others draw where the
+    Level 0 has the image's resolution, so it has an image head and no upsampling. The others have an image head if the
     family's output is a sum over levels.
     """
 
@@ -58,11 +58,11 @@ class UpLevel(nn.Module):
             ResidualBlock(below + skip, channels, embedding_channels=width, dropout=dropout)
             for below, skip in zip(block_channels, reversed(skip_channels), strict=True)
         )
-        attentive = config.level_resolutions[level] in config.attention_resolutions
-        self.attention = AttentionBlock(channels) if attentive else nn.Identity()
-        draws = level == 0 or traits.output_skip
-        self.image_head = ImageHead(channels, config.image_channels) if draws else None
-        self.enlarge_image = upsample(fir=traits.fir_resampling)
+        has_attention = config.level_resolutions[level] in config.attention_resolutions
+        self.attention = AttentionBlock(channels) if has_attention else nn.Identity()
+        has_image_head = level == 0 or traits.output_skip
+        self.image_head = ImageHead(channels, config.image_channels) if has_image_head else None
+        self.upsample_image = upsample(fir=traits.fir_resampling)
         self.upsample = None
         if level:
             resample = upsample(fir=traits.fir_resampling)
@@ -71,21 +71,21 @@ class UpLevel(nn.Module):
             )
 
     def forward(self, below: UpState, skips: Sequence[Tensor], embedding: Tensor) -> UpState:
-        """Continue the coarser level's state, with the down path's maps of this level, last one first."""
+        """Compute this level's state from the coarser level's state and the down path's maps of this level."""
         x, image = below
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             x = block(torch.cat([x, skip], dim=1), embedding)
         x = self.attention(x)
         if self.image_head is not None:
-            drawn = self.image_head(x)
-            image = drawn if image is None else self.enlarge_image(image) + drawn
+            level_image = self.image_head(x)
+            image = level_image if image is None else self.upsample_image(image) + level_image
         if self.upsample is not None:
             x = self.upsample(x, embedding)
         return UpState(x, image)
 
 
 class UpPath(nn.Module):
-    """All levels; ``levels[i]`` has the resolution of the down path's ``levels[i]``; the last runs first."""
+    """All levels. ``levels[i]`` has the resolution of the down path's ``levels[i]``; the last one is computed first."""
 
     def __init__(
         self, config: UNetConfig, *, skip_channels: Sequence[Sequence[int]], embedding_channels: int
@@ -104,9 +104,9 @@ class UpPath(nn.Module):
         )
 
     def forward(self, x: Tensor, maps: Sequence[Sequence[Tensor]], embedding: Tensor) -> Tensor:
-        """The middle's output and the down path's maps, finest first, to images (b, channels, h, w)."""
+        """Map the middle's output and the down path's maps (finest level first) to images (b, channels, h, w)."""
         state = UpState(x, image=None)
         for level, skips in zip(reversed(self.levels), reversed(maps), strict=True):
             state = level(state, skips, embedding)
-        assert state.image is not None  # level 0 always draws
+        assert state.image is not None  # level 0 always has an image head
         return state.image

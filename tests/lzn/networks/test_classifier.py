@@ -1,4 +1,4 @@
-"""The small classifier: shapes at every size, features that decide the logits, and refused settings."""
+"""The small classifier: shapes, logits as a linear map of features, training, and errors."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def small(**changes: Any) -> ImageClassifier:
 
 
 @pytest.mark.parametrize("size", [8, 16, 28, 32])
-def test_features_and_logits_have_their_dimensions(size: int) -> None:
+def test_features_and_logits_have_the_documented_shapes(size: int) -> None:
     classifier = small(image_size=size)
     images = torch.zeros(2, 1, size, size)
     assert classifier.features(images).shape == (2, 128)
@@ -37,7 +37,7 @@ def test_logits_are_a_linear_map_of_the_features() -> None:
     torch.testing.assert_close(classifier(images), expected)
 
 
-def test_it_learns_to_read_digits_in_a_few_passes() -> None:
+def test_it_learns_to_classify_digits() -> None:
     digits = load_digits()
     images = torch.as_tensor(digits.images, dtype=torch.float32)[:, None] / 8 - 1
     labels = torch.as_tensor(digits.target)
@@ -49,23 +49,23 @@ def test_it_learns_to_read_digits_in_a_few_passes() -> None:
         optimiser.step()
     with torch.no_grad():
         accuracy = (classifier(images[1500:]).argmax(dim=1) == labels[1500:]).float().mean()
-    # chance is 0.1; a linear classifier on these pixels reaches about 0.9
+    # Chance is 0.1; a linear classifier on these pixels reaches about 0.9.
     assert accuracy > 0.85
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"image_size": 3}, "image_size=3 must be at least 4"),
         ({"num_classes": 0}, "num_classes=0"),
         ({"base_channels": 12}, "base_channels is 12"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(change: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_error_names_the_setting_and_what_is_allowed(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         small(**change)
 
 
-def test_images_of_another_shape_are_refused() -> None:
+def test_images_of_another_shape_raise() -> None:
     with pytest.raises(ValueError, match=r"images have shape \(2, 1, 16, 16\): .* \(b, 1, 8, 8\)"):
         small()(torch.zeros(2, 1, 16, 16))

@@ -1,4 +1,4 @@
-"""The paper's networks have exactly the parameters that it states (C.3, D.3 and E.3). On the meta device."""
+"""The networks have exactly the numbers of parameters that the paper states (C.3, D.3, E.3)."""
 
 import pytest
 import torch
@@ -8,9 +8,9 @@ from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 
 
 def count(network: torch.nn.Module) -> int:
-    """Numbers in the state dict: parameters and, in the 256x256 decoders, the 128 fixed Fourier frequencies.
+    """Count the numbers in the state dict: parameters, and the 128 fixed Fourier frequencies of 256x256 decoders.
 
-    The paper counts those too. They are a buffer here, as nothing trains them; the state has no other buffer.
+    The paper counts them as parameters; here they are a buffer, the only one in the state dict.
     """
     return sum(tensor.numel() for tensor in network.state_dict().values())
 

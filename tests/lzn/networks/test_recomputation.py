@@ -1,11 +1,11 @@
-"""Activation checkpointing: the same gradients, dropout included, with much less kept for the backward pass."""
+"""Activation checkpointing: equal gradients, also with dropout, and less memory for the backward pass."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import torch
-from lzn_testing.models.tiny_models import stirred
+from lzn_testing.models.tiny_models import perturbed
 from lzn_testing.models.unet_settings import TINY_16, TINY_32
 from torch import Tensor, nn
 
@@ -39,13 +39,13 @@ def resnet() -> nn.Module:
 NETWORKS = [decoder, fir_decoder, encoder, resnet]
 
 
-def fresh(build: Callable[[], nn.Module]) -> nn.Module:
+def new_network(build: Callable[[], nn.Module]) -> nn.Module:
     torch.manual_seed(0)
-    return stirred(build())
+    return perturbed(build())
 
 
 def loss_of(network: nn.Module) -> Tensor:
-    """A scalar to differentiate; dropout masks are those of seed 1."""
+    """Compute a scalar to differentiate; dropout masks are those of seed 1."""
     generator = torch.Generator().manual_seed(2)
     size = network.config.image_size if hasattr(network, "config") else 16
     images = torch.rand(2, 3, size, size, generator=generator) * 2 - 1
@@ -64,8 +64,8 @@ def gradients(network: nn.Module, *, autocast: bool = False) -> dict[str, Tensor
     return {name: p.grad for name, p in network.named_parameters()}
 
 
-def bytes_kept(network: nn.Module) -> int:
-    """What the forward pass keeps for the backward pass, but for the parameters."""
+def bytes_saved(network: nn.Module) -> int:
+    """Return the bytes saved for the backward pass, without the parameters."""
     own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
     storages: dict[int, int] = {}
 
@@ -82,46 +82,46 @@ def bytes_kept(network: nn.Module) -> int:
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("build", NETWORKS)
-def test_gradients_are_the_same_with_dropout_and_under_autocast(
+def test_gradients_are_equal_with_dropout_and_autocast(
     build: Callable[[], nn.Module], autocast: bool
 ) -> None:
-    plain, checkpointed = fresh(build), fresh(build)
+    plain, checkpointed = new_network(build), new_network(build)
     checkpoint_activations(checkpointed)
     expected = gradients(plain, autocast=autocast)
     for name, gradient in gradients(checkpointed, autocast=autocast).items():
-        # The same operations twice; the order of sums over threads is free.
+        # The operations are equal; the order of sums over threads is not fixed.
         torch.testing.assert_close(gradient, expected[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
 @pytest.mark.parametrize("build", NETWORKS)
-def test_less_than_a_third_is_kept(build: Callable[[], nn.Module]) -> None:
-    network = fresh(build)
-    before = bytes_kept(network)
+def test_less_than_a_third_of_the_memory_is_saved(build: Callable[[], nn.Module]) -> None:
+    network = new_network(build)
+    before = bytes_saved(network)
     checkpoint_activations(network)
-    assert bytes_kept(network) < before / 3
+    assert bytes_saved(network) < before / 3
 
 
 @pytest.mark.parametrize("build", NETWORKS)
-def test_outputs_without_gradients_and_names_of_tensors_stay(build: Callable[[], nn.Module]) -> None:
-    plain, checkpointed = fresh(build), fresh(build)
+def test_names_of_tensors_and_outputs_without_gradients_do_not_change(build: Callable[[], nn.Module]) -> None:
+    plain, checkpointed = new_network(build), new_network(build)
     checkpoint_activations(checkpointed)
     assert checkpointed.state_dict().keys() == plain.state_dict().keys()
     with torch.no_grad():
         assert torch.equal(loss_of(plain), loss_of(checkpointed))
 
 
-def test_the_second_computation_takes_nothing_from_the_global_generator() -> None:
-    draws = []
+def test_recomputation_does_not_change_the_state_of_the_global_generator() -> None:
+    next_numbers = []
     for checkpointed in (False, True):
-        network = fresh(decoder)
+        network = new_network(decoder)
         if checkpointed:
             checkpoint_activations(network)
         gradients(network)
-        draws.append(torch.rand(3))
-    assert torch.equal(*draws)
+        next_numbers.append(torch.rand(3))
+    assert torch.equal(*next_numbers)
 
 
-def test_a_network_without_such_blocks_is_named() -> None:
+def test_a_network_without_recomputable_blocks_raises() -> None:
     classifier = ImageClassifier(image_size=8, image_channels=1, num_classes=2, base_channels=8)
     with pytest.raises(ValueError, match="ImageClassifier has no block that can recompute"):
         checkpoint_activations(classifier)

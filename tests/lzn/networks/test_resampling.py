@@ -1,4 +1,4 @@
-"""Resampling equals its definition written out: zeros between pixels, padding, kernel, every second pixel."""
+"""Resampling equals its definition: zeros between pixels, padding, kernel, every second pixel."""
 
 import pytest
 import torch
@@ -13,27 +13,27 @@ KERNEL = torch.outer(TAPS, TAPS) / 64
 
 
 def correlate(padded: Tensor, kernel: Tensor) -> Tensor:
-    """Every 4x4 window's weighted sum, written out."""
+    """Compute the weighted sum of every 4x4 window."""
     height, width = padded.shape[2] - 3, padded.shape[3] - 3
     windows = [kernel[i, j] * padded[:, :, i : i + height, j : j + width] for i in range(4) for j in range(4)]
     return torch.stack(windows).sum(dim=0)
 
 
 def literal_fir_upsample(x: Tensor) -> Tensor:
-    spread = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
-    spread[:, :, ::2, ::2] = x
-    return correlate(functional.pad(spread, (2, 1, 2, 1)), 4 * KERNEL)
+    with_zeros = x.new_zeros(*x.shape[:2], 2 * x.shape[2], 2 * x.shape[3])
+    with_zeros[:, :, ::2, ::2] = x
+    return correlate(functional.pad(with_zeros, (2, 1, 2, 1)), 4 * KERNEL)
 
 
 def literal_fir_downsample(x: Tensor) -> Tensor:
     return correlate(functional.pad(x, (1, 1, 1, 1)), KERNEL)[:, :, ::2, ::2]
 
 
-def test_fir_upsampling_is_zeros_then_the_kernel() -> None:
+def test_fir_upsampling_inserts_zeros_and_applies_the_kernel() -> None:
     torch.testing.assert_close(FirUpsample()(IMAGE), literal_fir_upsample(IMAGE))
 
 
-def test_fir_downsampling_is_the_kernel_then_every_second_pixel() -> None:
+def test_fir_downsampling_applies_the_kernel_and_keeps_every_second_pixel() -> None:
     torch.testing.assert_close(FirDownsample()(IMAGE), literal_fir_downsample(IMAGE))
 
 

@@ -1,4 +1,4 @@
-"""The ResNet of case study 2: shapes, groups, initialisation, gradients and refused settings."""
+"""The ResNet of case study 2: shapes, groups, initialisation, gradients and errors."""
 
 import json
 from typing import Any
@@ -33,25 +33,25 @@ def test_resnet_50_has_the_released_tensor_shapes() -> None:
 def test_every_norm_of_resnet_50_has_32_groups() -> None:
     with torch.device("meta"):
         norms = [m for m in ResNetEncoder().modules() if isinstance(m, torch.nn.GroupNorm)]
-    # stem, three in each of 16 blocks, four projections, two in the head
+    # Stem, three in each of 16 blocks, four projections, two in the head.
     assert [norm.num_groups for norm in norms] == [32] * (1 + 3 * 16 + 4 + 2)
 
 
-def test_groups_of_a_narrow_head_keep_eight_channels() -> None:
+def test_groups_of_a_narrow_head_have_at_least_eight_channels() -> None:
     norms = [m for m in small(base_channels=64).head.modules() if isinstance(m, torch.nn.GroupNorm)]
     assert [norm.num_channels // norm.num_groups for norm in norms] == [64, 8]
 
 
 @pytest.mark.parametrize("depth", [14, 26])
 @pytest.mark.parametrize(("stem", "size"), [("small", 8), ("imagenet", 64)])
-def test_anchors_and_representations_have_their_dimensions(depth: int, stem: str, size: int) -> None:
+def test_anchors_and_representations_have_the_documented_shapes(depth: int, stem: str, size: int) -> None:
     encoder = small(depth=depth, stem=stem)
     assert encoder(batch(size=size)).shape == (4, 32)
     assert encoder.representation_dim == 256
     assert encoder(batch(size=size), with_head=False).shape == (4, encoder.representation_dim)
 
 
-def test_resolution_falls_to_a_seventh_at_224() -> None:
+def test_the_last_maps_of_224x224_images_are_7x7() -> None:
     with torch.device("meta"):
         encoder = ResNetEncoder()
         x = encoder.stem(torch.empty(1, 3, 224, 224))
@@ -62,39 +62,39 @@ def test_resolution_falls_to_a_seventh_at_224() -> None:
     assert sizes == [56, 56, 28, 14, 7]
 
 
-def test_the_head_acts_on_the_representation() -> None:
+def test_anchors_are_the_heads_output_for_representations() -> None:
     encoder = small()
     torch.testing.assert_close(encoder(batch()), encoder.head(encoder(batch(), with_head=False)))
 
 
-def test_the_first_layer_sees_images_between_0_and_1() -> None:
+def test_the_first_layer_gets_images_between_0_and_1() -> None:
     encoder = small()
-    seen: list[torch.Tensor] = []
-    encoder.stem.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    inputs: list[torch.Tensor] = []
+    encoder.stem.register_forward_pre_hook(lambda _, args: inputs.append(args[0]))
     encoder(torch.tensor([-1.0, 0.0, 1.0]).view(3, 1, 1, 1).expand(3, 1, 8, 8))
-    torch.testing.assert_close(seen[0][:, 0, 0, 0], torch.tensor([0.0, 0.5, 1.0]))
+    torch.testing.assert_close(inputs[0][:, 0, 0, 0], torch.tensor([0.0, 0.5, 1.0]))
 
 
-def test_a_fresh_block_is_its_shortcut() -> None:
+def test_a_new_block_equals_its_shortcut() -> None:
     torch.manual_seed(0)
     block = Bottleneck(32, 8, stride=1, groups=4, projects=False)
     x = torch.randn(2, 32, 4, 4)
     torch.testing.assert_close(block(x), x.relu())
 
 
-def test_every_parameter_gets_a_gradient_once_the_branches_are_open() -> None:
+def test_every_parameter_has_a_gradient_when_no_norm_is_zero() -> None:
     encoder = small(depth=26)
     for module in encoder.modules():
         if isinstance(module, Bottleneck):
-            torch.nn.init.ones_(module.norm_expand.weight)  # at 0, nothing before it is reached
+            torch.nn.init.ones_(module.norm_expand.weight)  # at 0, layers before it have no gradient
     weights = torch.randn(4, 32, generator=torch.Generator().manual_seed(1))
     (encoder(batch()) * weights).sum().backward()
-    unreached = [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
-    assert unreached == []
+    without_gradient = [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without_gradient == []
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"depth": 18}, "depth is 18: it must be one of 14, 26, 50"),
         ({"stem": "cifar"}, "stem is 'cifar'"),
@@ -104,11 +104,11 @@ def test_every_parameter_gets_a_gradient_once_the_branches_are_open() -> None:
         ({"head_dim": 12}, "head_dim is 12: it must be a positive multiple of 8"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(change: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_error_names_the_setting_and_what_is_allowed(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         small(**change)
 
 
-def test_images_of_another_number_of_channels_are_refused() -> None:
+def test_images_with_another_number_of_channels_raise() -> None:
     with pytest.raises(ValueError, match=r"images have shape \(4, 3, 8, 8\): .* \(b, 1, height, width\)"):
         small()(batch(channels=3))

@@ -1,4 +1,4 @@
-"""The U-Nets run, learn in every parameter, listen to their conditions, and refuse misshapen tensors."""
+"""The U-Nets: gradients of all parameters, dependence on the conditions, and errors for wrong shapes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,11 +19,11 @@ def images(config: UNetConfig, batch: int = 3) -> Tensor:
     return torch.randn(batch, config.image_channels, size, size, generator=generator)
 
 
-def decoder_and_inputs(config: UNetConfig, *, fresh: bool = False) -> tuple[VelocityUNet, tuple[Tensor, ...]]:
-    """A decoder of latents (b, 10) and 4 classes; unless ``fresh``, its layers are drawn at full scale."""
+def decoder_and_inputs(config: UNetConfig, *, new: bool = False) -> tuple[VelocityUNet, tuple[Tensor, ...]]:
+    """Build a decoder of latents (b, 10) and 4 classes; unless ``new``, no layer is near zero."""
     torch.manual_seed(0)
     decoder = VelocityUNet(config, latent_dim=10, num_classes=4).eval()
-    if not fresh:
+    if not new:
         for parameter in decoder.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.xavier_uniform_(parameter)
@@ -40,23 +40,23 @@ def without_gradient(network: torch.nn.Module) -> list[str]:
 
 
 def is_key_bias(name: str) -> bool:
-    """A constant added to all keys shifts a query's logits together, which softmax ignores: gradient 0."""
+    """Return whether it is a bias of keys, whose gradient is 0: it shifts all logits of a query by one constant."""
     return name.endswith("key.bias")
 
 
 @FAMILIES
-def test_a_fresh_decoder_is_finite_and_every_parameter_gets_a_gradient(config: UNetConfig) -> None:
-    decoder, inputs = decoder_and_inputs(config, fresh=True)
+def test_a_new_decoder_is_finite_and_every_parameter_has_a_gradient(config: UNetConfig) -> None:
+    decoder, inputs = decoder_and_inputs(config, new=True)
     velocity = decoder(*inputs)
     assert velocity.shape == inputs[0].shape
     assert velocity.isfinite().all()
-    # near-zero layers scale gradients by 1e-5 each, which leaves them far above float32's smallest number
+    # Near-zero layers scale gradients by 1e-5 each; float32 still represents them.
     (velocity - inputs[0]).square().mean().backward()
     assert [name for name in without_gradient(decoder) if not is_key_bias(name)] == []
 
 
 @FAMILIES
-def test_a_fresh_encoder_is_finite_and_every_parameter_gets_a_gradient(config: UNetConfig) -> None:
+def test_a_new_encoder_is_finite_and_every_parameter_has_a_gradient(config: UNetConfig) -> None:
     torch.manual_seed(0)
     encoder = LatentEncoder(config, latent_dim=10, block_channels=4, block_units=12)
     anchors = encoder(images(config))
@@ -77,18 +77,18 @@ def test_the_velocity_depends_on_each_condition_of_its_own_image_only(config: UN
             difference = (decoder(*changed) - before).abs().amax(dim=(1, 2, 3))
             largest = before.abs().max()
             assert difference[0] > 1e-3 * largest
-            # images are independent up to float32 rounding of batched matrix products
+            # Images are independent up to float32 rounding of batched matrix products.
             assert difference[1:].max() < 1e-5 * largest
 
 
 @FAMILIES
-def test_a_fresh_decoder_predicts_nearly_nothing(config: UNetConfig) -> None:
-    decoder, inputs = decoder_and_inputs(config, fresh=True)
-    # the last convolution's weights are of order 1e-5
+def test_a_new_decoder_predicts_nearly_zero(config: UNetConfig) -> None:
+    decoder, inputs = decoder_and_inputs(config, new=True)
+    # The last convolution's weights are of order 1e-5.
     assert decoder(*inputs).abs().max() < 1e-2
 
 
-def test_dropout_acts_in_training_only() -> None:
+def test_dropout_is_active_only_in_training_mode() -> None:
     decoder, inputs = decoder_and_inputs(TINY_16)
     with torch.no_grad():
         assert torch.equal(decoder(*inputs), decoder(*inputs))
@@ -99,8 +99,8 @@ def test_dropout_acts_in_training_only() -> None:
 def test_the_ncsnpp_velocity_is_divided_by_999_t() -> None:
     decoder, inputs = decoder_and_inputs(TINY_32)
     with torch.no_grad():
-        drawn = decoder.up(*captured_up_inputs(decoder, inputs))
-        expected = drawn / (999 * inputs[1])[:, None, None, None]
+        summed = decoder.up(*captured_up_inputs(decoder, inputs))
+        expected = summed / (999 * inputs[1])[:, None, None, None]
         torch.testing.assert_close(decoder(*inputs), expected)
 
 
@@ -112,14 +112,14 @@ def captured_up_inputs(decoder: VelocityUNet, inputs: tuple[Tensor, ...]) -> tup
     return captured[0]
 
 
-def test_an_encoder_uses_only_the_resolutions_asked_for() -> None:
+def test_an_encoder_uses_only_maps_of_its_latent_resolutions() -> None:
     encoder = LatentEncoder(TINY_32, latent_dim=10, latent_resolutions=(8,))
-    # at 8x8: the map that enters the level, its one block's, and the middle's
+    # Maps of 8x8: the first of the level, that of its one block, and the middle's.
     assert len(encoder.latent_blocks) == 3
 
 
 @pytest.mark.parametrize(
-    ("settings", "complaint"),
+    ("settings", "message"),
     [
         ({"latent_dim": 0}, "latent_dim=0"),
         ({"latent_dim": 4, "block_units": 0}, "block_units=0"),
@@ -127,12 +127,12 @@ def test_an_encoder_uses_only_the_resolutions_asked_for() -> None:
         ({"latent_dim": 4, "latent_resolutions": ()}, r"latent_resolutions is \(\)"),
     ],
 )
-def test_an_encoder_refuses_settings_it_cannot_have(settings: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_encoder_with_an_invalid_setting_raises(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         LatentEncoder(TINY_16, **settings)
 
 
-def test_a_decoder_refuses_negative_widths() -> None:
+def test_a_decoder_with_a_negative_width_raises() -> None:
     with pytest.raises(ValueError, match="latent_dim=-1"):
         VelocityUNet(TINY_16, latent_dim=-1)
 
@@ -141,7 +141,7 @@ X, T, Z, Y = images(TINY_16), torch.full((3,), 0.5), torch.zeros(3, 10), torch.e
 
 
 @pytest.mark.parametrize(
-    ("call", "complaint"),
+    ("call", "message"),
     [
         (lambda u, _: u(X[:, :2], T, Z, Y), r"images have shape \(3, 2, 16, 16\): .* \(b, 3, 16, 16\)"),
         (lambda u, _: u(X[:, :, :8], T, Z, Y), r"images have shape \(3, 3, 8, 16\)"),
@@ -157,15 +157,15 @@ X, T, Z, Y = images(TINY_16), torch.full((3,), 0.5), torch.zeros(3, 10), torch.e
         (lambda _, plain: plain(X, T, None, Y), "class_one_hot was given to a network with num_classes=0"),
     ],
 )
-def test_a_wrong_tensor_is_named_with_the_shape_to_give(
-    call: Callable[[VelocityUNet, VelocityUNet], Tensor], complaint: str
+def test_an_error_names_the_wrong_tensor_and_the_expected_shape(
+    call: Callable[[VelocityUNet, VelocityUNet], Tensor], message: str
 ) -> None:
     conditioned = VelocityUNet(TINY_16, latent_dim=10, num_classes=4)
     plain = VelocityUNet(TINY_16)
-    with pytest.raises(ValueError, match=complaint):
+    with pytest.raises(ValueError, match=message):
         call(conditioned, plain)
 
 
-def test_an_encoder_refuses_images_of_another_size() -> None:
+def test_an_encoder_raises_for_images_of_another_size() -> None:
     with pytest.raises(ValueError, match=r"images have shape \(3, 3, 32, 32\)"):
         LatentEncoder(TINY_16, latent_dim=4)(images(TINY_32))

@@ -1,4 +1,4 @@
-"""Blocks compute what they say, start out as their shortcut, and mix pixels only in attention."""
+"""Blocks and embeddings equal their formulas; blocks equal their shortcut at first."""
 
 import math
 
@@ -11,14 +11,14 @@ from lzn.networks.embeddings import FourierTime, SinusoidalTime, scaled_time
 X = torch.randn(2, 16, 4, 4, generator=torch.Generator().manual_seed(0))
 
 
-def test_a_fresh_block_passes_its_input_on_over_sqrt_2() -> None:
+def test_a_new_block_returns_its_input_divided_by_sqrt_2() -> None:
     torch.manual_seed(0)
     for block in (ResidualBlock(16, 16, embedding_channels=None, dropout=0.0), AttentionBlock(16)):
-        # Weights of the last layer start at about 1e-5, and their inputs are of order 1.
+        # Initial weights of the last layer are about 1e-5, and its inputs are of order 1.
         torch.testing.assert_close(block(X), X / math.sqrt(2), atol=1e-3, rtol=0)
 
 
-def test_attention_is_softmax_of_scaled_products_written_out() -> None:
+def test_attention_equals_its_formula() -> None:
     torch.manual_seed(0)
     block = AttentionBlock(16)
     for parameter in block.parameters():
@@ -27,22 +27,16 @@ def test_attention_is_softmax_of_scaled_products_written_out() -> None:
     weights = (block.query(pixels) @ block.key(pixels).transpose(1, 2) / math.sqrt(16)).softmax(dim=-1)
     mixed = block.out(weights @ block.value(pixels))
     expected = (X + mixed.transpose(1, 2).reshape(X.shape)) / math.sqrt(2)
-    # float32 with sums over 16 pixels and 16 channels of numbers of order 1
+    # float32 sums over 16 pixels and 16 channels of numbers of order 1.
     torch.testing.assert_close(block(X), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_groups_hold_four_channels_up_to_128_channels_and_then_there_are_32() -> None:
-    assert [group_norm(channels).num_groups for channels in (4, 16, 48, 128, 256, 384)] == [
-        1,
-        4,
-        12,
-        32,
-        32,
-        32,
-    ]
+def test_groups_have_four_channels_up_to_128_channels_and_above_there_are_32_groups() -> None:
+    num_groups = [group_norm(channels).num_groups for channels in (4, 16, 48, 128, 256, 384)]
+    assert num_groups == [1, 4, 12, 32, 32, 32]
 
 
-def test_the_embedding_moves_every_channel_by_its_projection() -> None:
+def test_the_projected_embedding_is_added_to_every_channel() -> None:
     torch.manual_seed(0)
     block = ResidualBlock(16, 16, embedding_channels=8, dropout=0.0)
     torch.nn.init.normal_(block.conv_out.weight)
@@ -58,17 +52,17 @@ def test_time_is_scaled_to_999_and_clamped() -> None:
     )
 
 
-def test_sinusoidal_frequencies_fall_from_1_to_one_ten_thousandth() -> None:
+def test_sinusoidal_frequencies_decrease_from_1_to_one_ten_thousandth() -> None:
     features = SinusoidalTime(8)(torch.tensor([1.0]))[0]
     frequencies = torch.tensor([10_000 ** (-i / 7) for i in range(8)])
     torch.testing.assert_close(features, torch.cat([frequencies.sin(), frequencies.cos()]))
 
 
-def test_fourier_features_see_the_logarithm_of_time() -> None:
+def test_fourier_features_use_the_logarithm_of_time() -> None:
     torch.manual_seed(0)
     embedding = FourierTime(4)
     time = torch.tensor([300.0])
     phase = 2 * math.pi * embedding.frequencies.double() * math.log(300.0)
     expected = torch.cat([phase.sin(), phase.cos()]).float()
-    # phases of up to 1e3 radians carry a float32 rounding error of about 1e-4
+    # Phases of up to 1e3 radians have float32 rounding errors of about 1e-4.
     torch.testing.assert_close(embedding(time)[0], expected, atol=1e-3, rtol=0)

@@ -1,4 +1,4 @@
-"""A U-Net's configuration refuses what cannot be built, and reads from YAML's lists."""
+"""The configuration of a U-Net raises errors for invalid values, and can be read from a file."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ def test_levels_halve_the_resolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("change", "message"),
     [
         ({"image_size": 0}, "image_size is 0: it must be at least 1"),
         ({"image_size": 15}, "image_size is 15: .* multiple of 2"),
@@ -35,25 +35,25 @@ def test_levels_halve_the_resolution() -> None:
         ({"family": "adm"}, "family is 'adm': it must be one of ddpmpp, ncsnpp"),
     ],
 )
-def test_a_wrong_field_is_named_with_what_is_allowed(change: dict[str, Any], complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_an_error_names_the_field_and_what_is_allowed(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         dataclasses.replace(TINY_16, **change)
 
 
-def test_lists_of_a_parsed_file_become_tuples() -> None:
+def test_lists_in_a_file_become_tuples() -> None:
     assert TypeAdapter(UNetConfig).validate_json(SECTION) == TINY_16
 
 
-def test_a_number_in_quotes_is_no_number() -> None:
+def test_a_number_in_quotes_raises() -> None:
     with pytest.raises(ValidationError, match="base_channels"):
         TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "base_channels": "16"}))
 
 
-def test_an_unknown_key_is_refused() -> None:
+def test_an_unknown_key_raises() -> None:
     with pytest.raises(ValidationError, match="chanels"):
         TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "chanels": 3}))
 
 
-def test_our_own_complaint_reaches_the_reader_of_a_file() -> None:
+def test_the_message_of_our_own_check_is_in_the_error_of_a_file() -> None:
     with pytest.raises(ValidationError, match="image_size is 15"):
         TypeAdapter(UNetConfig).validate_json(json.dumps({**json.loads(SECTION), "image_size": 15}))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import draws_for
+from lzn_testing.models.batch_random import random_for
 from lzn_testing.models.tiny_models import (
     LATENT_DIM,
     NUM_CLASSES,
@@ -82,7 +82,7 @@ def literal_loss(model: GenerativeModel, seed: int) -> float:
 @pytest.mark.parametrize("num_classes", [0, NUM_CLASSES])
 def test_the_loss_is_the_formula(latents: bool, num_classes: int) -> None:
     model = tiny_generative(latents=latents, num_classes=num_classes)
-    losses = step_of(model)(model, BATCH, draws_for(6, 7))
+    losses = step_of(model)(model, BATCH, random_for(6, 7))
     # float32 networks, and float32 latents with 1e-6.
     assert losses.total.item() == pytest.approx(literal_loss(model, 7), rel=1e-5)
     assert not losses.metrics
@@ -91,7 +91,7 @@ def test_the_loss_is_the_formula(latents: bool, num_classes: int) -> None:
 def decoder_inputs(model: Any, step: Callable[..., Any]) -> tuple[Any, ...]:
     seen: list[tuple[Any, ...]] = []
     model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
-    step(model, BATCH, draws_for(6, 7))
+    step(model, BATCH, random_for(6, 7))
     return seen[0]
 
 
@@ -114,21 +114,21 @@ def test_rf_and_rf_with_latents_and_the_joint_model_see_the_same_noise_and_times
 
 def test_gradients_reach_decoder_and_encoder() -> None:
     model = tiny_generative(latents=True)
-    step_of(model)(model, BATCH, draws_for(6)).total.backward()
+    step_of(model)(model, BATCH, random_for(6)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_the_seed_decides_the_loss() -> None:
     model = tiny_generative(latents=True)
-    losses = [step_of(model)(model, BATCH, draws_for(6, seed)).total.item() for seed in (0, 0, 1)]
+    losses = [step_of(model)(model, BATCH, random_for(6, seed)).total.item() for seed in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
 
 
 def test_latents_at_the_centre_of_their_zones_do_not_depend_on_the_draw() -> None:
     anchors = torch.randn(5, LATENT_DIM, generator=seeded())
     at_centre = DRAW.with_alpha(0.0)
-    assert torch.equal(at_centre(anchors, draws_for(5, 1)), at_centre(anchors, draws_for(5, 2)))
-    assert not torch.equal(DRAW(anchors, draws_for(5, 1)), DRAW(anchors, draws_for(5, 2)))
+    assert torch.equal(at_centre(anchors, random_for(5, 1)), at_centre(anchors, random_for(5, 2)))
+    assert not torch.equal(DRAW(anchors, random_for(5, 1)), DRAW(anchors, random_for(5, 2)))
     assert (at_centre.solver, DRAW.alpha) == (DRAW.solver, 1.0)
 
 
@@ -139,7 +139,7 @@ def test_a_draw_of_latents_is_the_formula_with_its_alpha(alpha: float) -> None:
     expected = literal_latents(anchors.double(), noise.double(), DRAW.solver, alpha=alpha)
     # The accuracy asked of float32 latents.
     torch.testing.assert_close(
-        DRAW.with_alpha(alpha)(anchors, draws_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
+        DRAW.with_alpha(alpha)(anchors, random_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
     )
 
 

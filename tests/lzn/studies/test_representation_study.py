@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import draws_for
+from lzn_testing.models.batch_random import random_for
 from lzn_testing.models.tiny_models import LATENT_DIM, random_batch, tiny_representation
 from lzn_testing.oracles.literal_flow import alignment, latents, solve
 from torch import Tensor
@@ -53,7 +53,7 @@ def step(*, alpha: float, augment: TwoViews | None = None) -> RepresentationStep
 
 def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itself() -> None:
     model = tiny_representation()
-    losses = step(alpha=0.45)(model, BATCH, draws_for(6, 5))
+    losses = step(alpha=0.45)(model, BATCH, random_for(6, 5))
     noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(5)).double()
     anchors, anchors_view2 = (
         model.encoder(view).double() for view in (BATCH.images, 0.8 * BATCH.images.flip(3))
@@ -75,14 +75,14 @@ def test_the_order_of_the_images_does_not_matter() -> None:
     order = torch.randperm(len(BATCH.images), generator=seeded(1))
     permuted = Batch.whole(BATCH.images[order], BATCH.labels[order])
     # At alpha = 0 there is no noise that would have to be permuted too.
-    losses = [step(alpha=0.0)(model, batch, draws_for(6)).total.item() for batch in (BATCH, permuted)]
+    losses = [step(alpha=0.0)(model, batch, random_for(6)).total.item() for batch in (BATCH, permuted)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_labels_play_no_part() -> None:
     model = tiny_representation()
     relabelled = Batch.whole(BATCH.images, BATCH.labels.flip(0))
-    losses = [step(alpha=0.45)(model, batch, draws_for(6)).total for batch in (BATCH, relabelled)]
+    losses = [step(alpha=0.45)(model, batch, random_for(6)).total for batch in (BATCH, relabelled)]
     assert torch.equal(*losses)
 
 
@@ -98,7 +98,7 @@ def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() 
         latents=LatentDraw(solver=LATENT_SOLVER, alpha=0.45),
         solver=ALIGNMENT_SOLVER,
         num_skipped_steps=2,
-    )(tiny_representation(), BATCH, draws_for(6, 5))
+    )(tiny_representation(), BATCH, random_for(6, 5))
     assert drawn == torch.rand(2, 6, generator=seeded(5))[:, 0].tolist()
 
 
@@ -108,13 +108,13 @@ def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
     loaded = Batch.whole(views, BATCH.labels)
     as_they_are = replace(step(alpha=0.45), augment=lambda images, random: images)
-    expected = step(alpha=0.45)(model, BATCH, draws_for(6, 5))
-    assert torch.equal(as_they_are(model, loaded, draws_for(6, 5)).total, expected.total)
+    expected = step(alpha=0.45)(model, BATCH, random_for(6, 5))
+    assert torch.equal(as_they_are(model, loaded, random_for(6, 5)).total, expected.total)
     completed = replace(step(alpha=0.45), augment=lambda images, random: 0.8 * images)
     unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
     both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
     losses = [
-        s(model, b, draws_for(6, 5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))
+        s(model, b, random_for(6, 5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))
     ]
     # 0.8 x / 0.8 rounds.
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
@@ -129,7 +129,7 @@ def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
 
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, draws_for(6, 5))
+            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, random_for(6, 5))
     assert torch.equal(seen[0], seen[2])
     assert torch.equal(seen[1], seen[3])
 
@@ -137,12 +137,12 @@ def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
 def test_another_number_of_loaded_views_than_two_is_refused() -> None:
     three = Batch.whole(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
     with pytest.raises(ValueError, match="alignment takes two views of each image, loaded were 3"):
-        step(alpha=0.45)(tiny_representation(), three, draws_for(6))
+        step(alpha=0.45)(tiny_representation(), three, random_for(6))
 
 
 def test_gradients_reach_the_whole_encoder() -> None:
     model = tiny_representation()
-    step(alpha=0.45)(model, BATCH, draws_for(6, 5)).total.backward()
+    step(alpha=0.45)(model, BATCH, random_for(6, 5)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 

@@ -20,7 +20,7 @@ TINY_8 = UNetConfig(
 )
 
 
-def stirred(module: nn.Module) -> nn.Module:
+def perturbed(module: nn.Module) -> nn.Module:
     """``module`` with noise on every parameter: last layers start near zero, which hides what comes before them."""
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
@@ -32,14 +32,14 @@ def stirred(module: nn.Module) -> nn.Module:
 def tiny_decoder(*, latent_dim: int = 0, num_classes: int = 0) -> VelocityUNet:
     torch.manual_seed(0)
     decoder = VelocityUNet(TINY_8, latent_dim=latent_dim, num_classes=num_classes)
-    stirred(decoder)
+    perturbed(decoder)
     return decoder
 
 
 def tiny_encoder() -> LatentEncoder:
     torch.manual_seed(1)
     encoder = LatentEncoder(TINY_8, latent_dim=LATENT_DIM, block_channels=2, block_units=8)
-    stirred(encoder)
+    perturbed(encoder)
     return encoder
 
 
@@ -60,7 +60,7 @@ def tiny_representation() -> RepresentationModel:
     encoder = ResNetEncoder(
         depth=14, head_dim=LATENT_DIM, head_layers=1, base_channels=4, stem="small", image_channels=1
     )
-    stirred(encoder)
+    perturbed(encoder)
     return RepresentationModel(encoder)
 
 
