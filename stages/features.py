@@ -12,7 +12,6 @@ from lzn.data.prepared import read_description, read_split
 from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
 from lzn.training import ClassifierModel, TrainingCallbacks, cross_entropy_step, train
-from stages.feature_extraction.comparison import read_comparison
 from stages.feature_extraction.networks import (
     ClassifierFeatures,
     ClassifierShape,
@@ -22,6 +21,7 @@ from stages.feature_extraction.networks import (
     write_inception,
     write_none,
 )
+from stages.feature_extraction.read import read_comparison
 from stages.runtime.stage_main import StageCall, run_stage
 
 BATCH_SIZE = 1000

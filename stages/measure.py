@@ -14,7 +14,7 @@ from lzn.metrics import reconstruction_error
 from lzn.runs.samplers import SamplerParams
 from lzn.runs.trained import TrainedRun, read_configuration, read_trained
 from lzn.studies.generation import velocity_of
-from stages.feature_extraction.comparison import read_comparison
+from stages.feature_extraction.read import read_comparison
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.stage_main import StageCall
 

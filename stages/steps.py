@@ -14,7 +14,7 @@ from lzn.data import ImageSubset, quantise, random_subset
 from lzn.data.prepared import read_split
 from lzn.rectified_flow.ode import EulerSampler
 from lzn.runs.trained import read_trained
-from stages.feature_extraction.comparison import read_comparison
+from stages.feature_extraction.read import read_comparison
 from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
 from stages.measuring.seed_statistics import run_measuring_stage

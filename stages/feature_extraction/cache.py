@@ -1,11 +1,11 @@
-"""Features of images, made once and kept as files that are named by a hash of all that decides them.
+"""A cache of features on disk; each file is named by a hash of everything that determines its features.
 
-A file's name is the hash of: the images' bytes, the network's weights and the preprocessing, the code that does it, and
-what its last bits depend on. So runs, seeds and stages share the features of the real images. A file is float32, row by
-row, and read memory-mapped; beside it lie its size and checksum.
+The hash covers the pixels of the images, the weights of the network, the preprocessing, the code, and what determines
+rounding. So all runs, seeds and stages share the features of the real images. A file holds float32 rows and is read
+memory-mapped; a JSON file beside it has its size and checksum.
 
-``python -m stages.feature_extraction.cache --max-gb 20`` removes the least recently used until the rest fits;
-``make clean`` removes all of them.
+``python -m stages.feature_extraction.cache --max-gb 20`` deletes the least recently used files until the others fit;
+``make clean`` deletes all of them.
 """
 
 import argparse
@@ -40,28 +40,28 @@ ExtractedFeatures = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class FeatureCache:
-    """The folder of features, and where missing ones are made."""
+    """The folder of features, and the processes that compute missing ones."""
 
     folder: Path
     workers: Workers
 
     def of(self, images: ImageArray) -> "ImageFeatures":
-        """The features of some images; they are read once here, for their hash."""
+        """Return the features of some images; this reads the images once to compute their hash."""
         return ImageFeatures(images, images_sha256(images), self)
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """The features of one set of images, each made or read when it is asked for."""
+    """The features of one set of images; `by` reads or computes them."""
 
     images: ImageArray
     sha256: str
     cache: FeatureCache
 
     def by(self, extractor: FeatureExtractor) -> ExtractedFeatures:
-        """What ``extractor`` makes of the images, in their order.
+        """Return the features of ``extractor`` in the order of the images.
 
-        Of several processes that ask for the same at once one makes it, and the others wait.
+        If several processes call this for the same features, one computes them and the others wait.
         """
         file = self.cache.folder / f"{_key(self.sha256, extractor, self.cache.workers)}{SUFFIX}"
         shape = (len(self.images), sum(extractor.columns.values()))
@@ -70,7 +70,7 @@ class ImageFeatures:
             with FileLock(file.with_suffix(".lock")):
                 if not _is_whole(file):
                     self._make(extractor, file, shape)
-        os.utime(file)  # for trim
+        os.utime(file)  # `trim` deletes the oldest
         return _columns(np.memmap(file, np.float32, mode="r", shape=shape), extractor.columns)
 
     def _make(self, extractor: FeatureExtractor, file: Path, shape: tuple[int, int]) -> None:
@@ -83,7 +83,7 @@ class ImageFeatures:
 
 
 def images_sha256(images: ImageArray) -> str:
-    """Hash of the images' shape and grey levels, wherever and however they are stored."""
+    """Return the hash of the images' shape and grey levels, which does not depend on how they are stored."""
     digest = hashlib.sha256(json.dumps([*images.shape]).encode())
 
     def read(number: int) -> bytes:
@@ -95,9 +95,9 @@ def images_sha256(images: ImageArray) -> str:
 
 
 def trim(folder: Path, *, max_bytes: int) -> list[Path]:
-    """Remove the files that were not used for longest until the others have ``max_bytes`` at most; returns them.
+    """Delete the least recently used files until the others have at most ``max_bytes``; return the deleted ones.
 
-    Unfinished features are left alone.
+    Unfinished features are not deleted.
     """
     files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in files)
@@ -106,17 +106,17 @@ def trim(folder: Path, *, max_bytes: int) -> list[Path]:
         if total <= max_bytes:
             break
         total -= file.stat().st_size
-        for one in (file, _description(file)):  # not the lock: somebody may wait for it
+        for one in (file, _description(file)):  # not the lock: a process may wait for it
             one.unlink(missing_ok=True)
         removed.append(file)
     return removed
 
 
-_code_fingerprint = functools.cache(code_fingerprint)  # reads dozens of files, which do not change meanwhile
+_code_fingerprint = functools.cache(code_fingerprint)  # reads dozens of files
 
 
 def _key(images: str, extractor: FeatureExtractor, workers: Workers) -> str:
-    # Rounding depends on the device, and on the CPU on the order of sums that the number of threads decides.
+    # Rounding depends on the device; on CPUs also on the number of threads, which determines the order of sums.
     rounding = [torch.__version__, workers.device.type]
     rounding += [str(torch.get_num_threads())] if workers.device.type == "cpu" else []
     made_by = [
@@ -140,7 +140,7 @@ def _state(file: Path) -> dict[str, str | int]:
 
 
 def _is_whole(file: Path) -> bool:
-    """Is there such a file, and is it what was written?"""
+    """Return whether the file exists and has the size and checksum with which it was written."""
     if not file.is_file() or not _description(file).is_file():
         return False
     try:
@@ -161,10 +161,10 @@ def _columns(features: NDArray[np.float32], columns: Mapping[str, int]) -> Extra
 
 def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.feature_extraction.cache", description=__doc__)
-    parser.add_argument("--max-gb", type=float, required=True, help="what may stay")
+    parser.add_argument("--max-gb", type=float, required=True, help="size of the files that are kept, in GB")
     arguments = parser.parse_args()
     removed = trim(FEATURE_CACHE, max_bytes=int(arguments.max_gb * 1e9))
-    print(f"{len(removed)} files removed; {shutil.disk_usage('.').free / 1e9:.0f} GB are free")
+    print(f"deleted {len(removed)} files; {shutil.disk_usage('.').free / 1e9:.0f} GB are free")
 
 
 if __name__ == "__main__":

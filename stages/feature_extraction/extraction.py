@@ -1,4 +1,4 @@
-"""Features of many images, made on one device or several, while the next images are already read."""
+"""Features of many images, computed on one device or several, while threads read the next images."""
 
 import mmap
 from collections import deque
@@ -18,18 +18,18 @@ from stages.feature_extraction.extractors import FeatureExtractor
 from stages.feature_extraction.resumable_features import ResumableFeatures
 
 NUM_READERS = 4
-"""Threads that read and prepare images; reading, decoding and PIL's resizing run beside each other."""
+"""Threads that read and prepare images; reading, decoding and PIL's resizing release the interpreter lock."""
 
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Where features are made.
+    """Processes that compute features.
 
     Attributes:
-        device: the kind of device; of several CUDA devices each gets a process.
-        processes: how many; None: one for each CUDA device, or one. On CPUs each has as many threads as this one.
+        device: the kind of device; with several CUDA devices each gets a process.
+        processes: how many; None: one for each CUDA device, one on CPUs. On CPUs each has as many threads as this one.
     """
 
     device: torch.device
@@ -43,7 +43,7 @@ class Workers:
         return max(1, torch.cuda.device_count()) if self.device.type == "cuda" else 1
 
     def device_of(self, rank: int) -> torch.device:
-        """The device of one process."""
+        """Return the device of one process."""
         if self.device.type != "cuda" or self.count == 1:
             return self.device
         return torch.device("cuda", rank % torch.cuda.device_count())
@@ -63,7 +63,7 @@ class _Work:
 def extract_features(
     images: ImageArray, extractor: FeatureExtractor, resumable: ResumableFeatures, workers: Workers
 ) -> None:
-    """Make the batches that ``growing`` does not have yet; which process makes one does not change it."""
+    """Compute the batches that ``resumable`` lacks; the result does not depend on the number of processes."""
     work = _Work(
         images,
         extractor,
@@ -79,12 +79,12 @@ def extract_features(
         return
     extractor.to(torch.device("cpu"))
     work = replace(work, images=_without_copying(images))
-    # A forked process can use neither CUDA nor the parent's threads. Tensors are shared, not copied.
+    # Spawned, because a forked process can use neither CUDA nor the threads of its parent. Tensors are shared.
     spawn(_work_in_own_process, args=(count, work), nprocs=count)  # type: ignore[no-untyped-call]
 
 
 def read_ahead(read: Callable[[int], Read], numbers: Sequence[int]) -> Iterator[tuple[int, Read]]:
-    """Each number with what ``read`` makes of it, in order; threads are `NUM_READERS` numbers ahead."""
+    """Yield each number and the result of ``read`` for it, in order; threads read `NUM_READERS` numbers ahead."""
     with ThreadPoolExecutor(NUM_READERS) as pool:
         waiting: deque[tuple[int, Future[Read]]] = deque()
         for number in numbers:
@@ -118,7 +118,7 @@ def _make_share(rank: int, count: int, work: _Work) -> None:
 
 
 def _without_copying(images: ImageArray) -> ImageArray:
-    """The same images, where they are a whole file as one that another process opens itself."""
+    """Return the images such that, if they are a whole file, another process opens the file instead of a copy."""
     if isinstance(images, ImageSubset):
         return replace(images, images=_without_copying(images.images))
     if isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap) and images.filename is not None:

@@ -1,4 +1,4 @@
-"""Networks as extractors of features: what an image is turned into before it reaches one, and what comes out."""
+"""Extractors of features: a network with the preprocessing of its images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,36 +14,36 @@ from lzn.networks import ImageClassifier
 
 
 class FeatureExtractor(Protocol):
-    """What makes features of images, batch by batch. It must be picklable: other processes get a copy."""
+    """Computes features of images batch by batch. It must be picklable: other processes get a copy."""
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for people."""
 
     @property
     def identity(self) -> str:
-        """Hash of the network's weights, and the preprocessing: with the same the same images get the same features."""
+        """Hash of the network's weights, and the preprocessing. Equal identities give equal features."""
 
     @property
     def code(self) -> str:
-        """Name of the module whose code, with all that it imports of this project, makes the features."""
+        """Name of the module whose code, with its imports from this project, computes the features."""
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """Which features there are, and how many numbers each has."""
+        """Width of each kind of features by name."""
 
     @property
     def batch_size(self) -> int:
-        """Images at once."""
+        """Images in a batch."""
 
     def to(self, device: torch.device) -> None:
         """Move the network."""
 
     def prepare(self, images: NDArray[np.uint8]) -> Tensor:
-        """The part of the preprocessing that is done on the CPU, beside the network's work on the batch before."""
+        """Do the part of the preprocessing that runs on the CPU while the network computes the previous batch."""
 
     def extract(self, prepared: Tensor) -> Tensor:
-        """Features (b, sum of columns), float32, on any device."""
+        """Compute features (b, sum of widths), float32, on any device."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class ClassifierExtractor:
 
     @property
     def identity(self) -> str:
-        """The weights' hash; there is one preprocessing."""
+        """Hash of the weights; there is one preprocessing."""
         return f"classifier {self.weights_sha256}"
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """What the last layer sees."""
+        """The input of the last layer."""
         return {"features": self.classifier.feature_dim}
 
     def to(self, device: torch.device) -> None:
@@ -71,10 +71,10 @@ class ClassifierExtractor:
         self.classifier.to(device)
 
     def prepare(self, images: NDArray[np.uint8]) -> Tensor:
-        """Grey levels to [-1, 1]."""
+        """Scale grey levels to [-1, 1]."""
         return dequantise(images)
 
     @torch.no_grad()
     def extract(self, prepared: Tensor) -> Tensor:
-        """Features (b, feature_dim)."""
+        """Compute features (b, feature_dim)."""
         return self.classifier.features(prepared.to(next(self.classifier.parameters()).device))

@@ -1,4 +1,4 @@
-"""The network in whose features images of a data set are measured: its own classifier, Inception, or none."""
+"""The feature network of a data set: its own classifier, Inception, or none; parameters and files."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ WEIGHTS = "weights.safetensors"
 
 
 class ClassifierFeatures(Section):
-    """A small classifier that is trained on the data set itself; distances in its features are never called FID."""
+    """A small classifier trained on the data set itself; distances in its features are never called FID."""
 
     kind: Literal["classifier"]
     base_channels: Annotated[int, Field(ge=8)]
@@ -34,7 +34,7 @@ class ClipFeatures(Section):
     """CLIP's image network, whose embeddings CMMD compares."""
 
     weights: str | None = None
-    """Folder of its weights; None: where LZN_CLIP_WEIGHTS says, else Hugging Face's cache, else a download to there."""
+    """Folder of its weights; None: the folder in LZN_CLIP_WEIGHTS, else Hugging Face's cache, else a download."""
 
 
 class InceptionFeatures(Section):
@@ -42,13 +42,13 @@ class InceptionFeatures(Section):
 
     kind: Literal["inception"]
     weights: str | None = None
-    """File of its weights; None: where LZN_INCEPTION_WEIGHTS says, else torch.hub's cache, else a download to there."""
+    """File of its weights; None: the file in LZN_INCEPTION_WEIGHTS, else torch.hub's cache, else a download."""
     clip: ClipFeatures | None = None
     """None: CMMD is not measured."""
 
 
 class NoFeatures(Section):
-    """None: only what needs no features is measured."""
+    """No network: only numbers that need no features are measured."""
 
     kind: Literal["none"]
 
@@ -58,7 +58,7 @@ FeaturesParams = Annotated[ClassifierFeatures | InceptionFeatures | NoFeatures, 
 
 @dataclass(frozen=True)
 class ClassifierShape:
-    """What rebuilds the classifier: the keyword arguments of `ImageClassifier`."""
+    """Keyword arguments of `ImageClassifier`."""
 
     image_size: int
     image_channels: int
@@ -67,7 +67,7 @@ class ClassifierShape:
     feature_dim: int
 
     def build(self) -> ImageClassifier:
-        """The classifier with its initial weights."""
+        """Return the classifier with initial weights."""
         return ImageClassifier(**asdict(self))
 
 
@@ -78,22 +78,22 @@ def write_classifier(folder: Path, shape: ClassifierShape, classifier: ImageClas
 
 
 def read_classifier(folder: Path, description: Mapping[str, Any]) -> ImageClassifier:
-    """The classifier, in evaluation mode."""
+    """Return the classifier in evaluation mode."""
     shape = ClassifierShape(**{name: value for name, value in description.items() if name != "kind"})
     return load_weights(shape.build().eval(), folder / WEIGHTS)
 
 
 def classifier_sha256(folder: Path) -> str:
-    """Hash of the classifier's weights."""
+    """Return the hash of the classifier's weights."""
     return file_sha256(folder / WEIGHTS)
 
 
 def write_inception(folder: Path, params: InceptionFeatures) -> None:
-    """Write which weights are used, as their hashes: the files themselves stay where they are.
+    """Write which weights are used, by their hashes; the files themselves are not copied.
 
     Raises:
-        ParamsError: there are none, and they cannot be downloaded; the message says where to get them, and what can be
-            measured without.
+        ParamsError: the weights are missing and cannot be downloaded; the message says where to get them, and what can
+            be measured without them.
     """
     clip = None
     if params.clip is not None:
@@ -104,39 +104,41 @@ def write_inception(folder: Path, params: InceptionFeatures) -> None:
 
 
 def inception_weights(description: Mapping[str, Any]) -> Path:
-    """The file of Inception's weights that `write_inception` saw.
+    """Return the file of Inception's weights that `write_inception` saw.
 
     Raises:
-        ParamsError: there is none any more, or it has changed.
+        ParamsError: it is missing, or it has changed.
     """
     file = _find_inception(description["weights"])
     if file_sha256(file) != description["sha256"]:
-        raise ParamsError(f"{file} is not the file that the stage 'features' saw: run that stage again")
+        raise ParamsError(f"{file} is not the file that the stage 'features' saw: run this stage again")
     return file
 
 
 def clip_weights(description: Mapping[str, Any]) -> Path | None:
-    """The folder of CLIP's weights that `write_inception` saw; None where CMMD is not measured.
+    """Return the folder of CLIP's weights that `write_inception` saw; None if CMMD is not measured.
 
     Raises:
-        ParamsError: there is none any more, or it has changed.
+        ParamsError: it is missing, or it has changed.
     """
     clip = description["clip"]
     if clip is None:
         return None
     folder = _find_clip(clip["weights"])
     if {"weights": clip["weights"], **_clip_hashes(folder)} != clip:
-        raise ParamsError(f"{folder} does not hold what the stage 'features' saw: run that stage again")
+        raise ParamsError(
+            f"{folder} does not hold the files that the stage 'features' saw: run this stage again"
+        )
     return folder
 
 
 def write_none(folder: Path) -> None:
-    """Write that there is no network."""
+    """Write that the data set has no feature network."""
     write_json(folder / DESCRIPTION, {"kind": "none"})
 
 
 def read_network_description(folder: Path) -> dict[str, Any]:
-    """What one of the ``write_`` functions wrote."""
+    """Read the file that a ``write_`` function wrote."""
     description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
     return description
 
@@ -146,8 +148,8 @@ def _find_inception(weights: str | None) -> Path:
         return find_inception_weights(None if weights is None else Path(weights))
     except MissingWeightsError as error:
         raise ParamsError(
-            f"{error} Without them set features to {{kind: none}}: distances between images are then not measured, but "
-            "everything else is."
+            f"{error} To run without them set features to {{kind: none}}: then everything except distances between "
+            "images is measured."
         ) from error
 
 
@@ -156,7 +158,7 @@ def _find_clip(weights: str | None) -> Path:
         return find_clip_weights(None if weights is None else Path(weights))
     except MissingWeightsError as error:
         raise ParamsError(
-            f"{error} Without them set clip to null: CMMD is then not measured, but everything else is."
+            f"{error} To run without them set clip to null: then everything except CMMD is measured."
         ) from error
     except ValueError as error:  # damaged
         raise ParamsError(str(error)) from error

@@ -1,4 +1,4 @@
-"""Inception and CLIP as extractors of features. Importing this imports torch_fidelity, which takes seconds."""
+"""Inception and CLIP as extractors of features. This module imports torch_fidelity, which takes seconds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from lzn.metrics.inception import (
 )
 
 EVERYTHING: Mapping[str, int] = {"pool": POOL_WIDTH, "spatial": SPATIAL_WIDTH, "logits": NUM_CLASSES}
-"""What one pass gives: for FID, precision and recall; for sFID; for the Inception Score."""
+"""Features of one pass: for FID, precision and recall; for sFID; for the Inception Score."""
 
 
 @dataclass(frozen=True)
 class InceptionExtractor:
-    """Inception after one preprocessing, which is done on its device. Only ``cm`` keeps more than the pooled features.
+    """Inception with one preprocessing, which runs on its device. Several extractors may share a network.
 
-    Several of them may share the network.
+    The preprocessing ``cm`` keeps `EVERYTHING`, the others keep the pooled features.
     """
 
     network: InceptionNetwork
@@ -36,17 +36,17 @@ class InceptionExtractor:
 
     @property
     def name(self) -> str:
-        """Network and preprocessing."""
+        """Network and preprocessing, for people."""
         return f"Inception {self.preprocessing}"
 
     @property
     def identity(self) -> str:
-        """The weights' hash and the preprocessing."""
+        """Hash of the weights, and the preprocessing."""
         return f"inception {self.preprocessing} {self.network.weights_sha256}"
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """As `EVERYTHING` says, or the first of it."""
+        """`EVERYTHING`, or the pooled features alone."""
         return EVERYTHING if self.preprocessing == "cm" else {"pool": POOL_WIDTH}
 
     def to(self, device: torch.device) -> None:
@@ -54,11 +54,11 @@ class InceptionExtractor:
         self.network.to(device)
 
     def prepare(self, images: NDArray[np.uint8]) -> Tensor:
-        """Only read them: the rest is done on the network's device."""
+        """Read the images; the preprocessing runs on the network's device."""
         return torch.from_numpy(np.array(images))
 
     def extract(self, prepared: Tensor) -> Tensor:
-        """Features (b, sum of columns)."""
+        """Compute features (b, sum of widths)."""
         features = inception_features(self.network, prepared, preprocessing=self.preprocessing)
         return torch.cat([getattr(features, name) for name in self.columns], dim=1)
 
@@ -79,7 +79,7 @@ class ClipExtractor:
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """Embeddings of length 1."""
+        """Embeddings, normalised to length 1."""
         return {"embeddings": self.network.width}
 
     def to(self, device: torch.device) -> None:
@@ -87,9 +87,9 @@ class ClipExtractor:
         self.network.to(device)
 
     def prepare(self, images: NDArray[np.uint8]) -> Tensor:
-        """Cut, resize and normalise."""
+        """Crop, resize and normalise."""
         return prepare_clip_images(images, image_size=self.network.image_size)
 
     def extract(self, prepared: Tensor) -> Tensor:
-        """Embeddings (b, width)."""
+        """Compute embeddings (b, width)."""
         return clip_embeddings(self.network, prepared)

@@ -1,4 +1,4 @@
-"""Features that are made batch by batch in a file, by one process or several, and go on resumable after a kill."""
+"""Features written to a file batch by batch, by one process or several; a killed extraction can be resumed."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ CHECKSUM = np.dtype(np.uint64)
 
 @dataclass(frozen=True)
 class ResumableFeatures:
-    """A float32 array (n, d) in a folder of unfinished work, and beside it a checksum of each batch that is there.
+    """A float32 array (n, d) in a folder of unfinished work, with a checksum for each finished batch.
 
-    Batches may come in any order and from several processes. One counts if its rows have its checksum, so neither a
-    killed process nor a machine that lost what it had not written yet leaves wrong rows. The folder must belong to this
-    one array: name it by a hash of all that decides the features.
+    Batches may be written in any order by several processes. A batch is finished if its rows have its checksum, so a
+    killed process or a power failure leaves no wrong rows. The folder must belong to this one array: name it by a hash
+    of everything that determines the features.
     """
 
     folder: Path
@@ -33,14 +33,14 @@ class ResumableFeatures:
 
     @property
     def num_batches(self) -> int:
-        """The last one may be smaller."""
+        """Number of batches; the last one may be smaller."""
         return -(-self.num_rows // self.batch_size)
 
     def open(self) -> None:
-        """Begin, or find what was begun.
+        """Create the files, or open existing ones.
 
         Raises:
-            OSError: there is no room for the whole array.
+            OSError: the disk has no room for the whole array.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, size in (
@@ -52,7 +52,7 @@ class ResumableFeatures:
                     os.posix_fallocate(file.fileno(), 0, size)
 
     def unfinished(self) -> list[int]:
-        """Numbers of the batches that are still to be made."""
+        """Return the numbers of the unfinished batches."""
         checksums = np.fromfile(self.folder / FINISHED, CHECKSUM)
         with (self.folder / FEATURES).open("rb") as file:
             return [
@@ -60,11 +60,11 @@ class ResumableFeatures:
             ]
 
     def rows(self, batch: int) -> slice:
-        """Which rows a batch has."""
+        """Return the rows of a batch."""
         return slice(batch * self.batch_size, min((batch + 1) * self.batch_size, self.num_rows))
 
     def write(self, batch: int, values: NDArray[np.float32]) -> None:
-        """Add one batch (b, d)."""
+        """Write one batch (b, d)."""
         rows = self.rows(batch)
         assert values.dtype == np.float32
         assert values.shape == (rows.stop - rows.start, self.width)
@@ -78,7 +78,7 @@ class ResumableFeatures:
 
     @contextmanager
     def finished_file(self) -> Iterator[Path]:
-        """The file of all features, to be moved elsewhere; then the folder is removed."""
+        """Yield the finished file, which the caller moves elsewhere; then delete the folder."""
         assert not self.unfinished()
         yield self.folder / FEATURES
         shutil.rmtree(self.folder)
@@ -92,7 +92,7 @@ class ResumableFeatures:
 
 
 def _checksum(content: bytes) -> int:
-    return 1 + zlib.crc32(content)  # 0 is what the file is filled with
+    return 1 + zlib.crc32(content)  # not 0, which fills the new file
 
 
 def _write_at(file: Path, offset: int, content: bytes) -> None:

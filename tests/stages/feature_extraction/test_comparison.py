@@ -1,4 +1,4 @@
-"""Real and generated images compared in a data set's own features, in Inception's and CLIP's, and in none."""
+"""Comparisons of images in features of a classifier, of Inception and CLIP, and without a network."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lzn.base.sections import ParamsError
 from lzn.networks import ImageClassifier
-from stages.feature_extraction.comparison import Comparison, read_comparison
+from stages.feature_extraction.comparison import Comparison
 from stages.feature_extraction.networks import (
     ClassifierShape,
     ClipFeatures,
@@ -21,6 +21,7 @@ from stages.feature_extraction.networks import (
     write_inception,
     write_none,
 )
+from stages.feature_extraction.read import read_comparison
 
 CPU = torch.device("cpu")
 SHAPE = ClassifierShape(image_size=8, image_channels=1, num_classes=3, base_channels=8, feature_dim=6)
@@ -31,7 +32,7 @@ def images(seed: int, number: int, *, channels: int = 1, spread: int = 256) -> N
 
 
 def comparison(folder: Path) -> Comparison:
-    """With a cache of features beside the folder."""
+    """The comparison, with a cache of features beside the folder."""
     return read_comparison(folder, device=CPU, cache=folder.parent / "cache")
 
 
@@ -51,7 +52,7 @@ def classifier_folder(tmp_path: Path) -> Path:
     return tmp_path / "network"
 
 
-def test_images_are_at_no_distance_from_themselves_and_at_one_from_others(classifier_folder: Path) -> None:
+def test_distances_are_zero_to_the_same_images_and_positive_to_others(classifier_folder: Path) -> None:
     compare = comparison(classifier_folder)
     real = images(0, 60)
     same = compare(real, real, data_name="digits", num_neighbours=3)
@@ -62,19 +63,19 @@ def test_images_are_at_no_distance_from_themselves_and_at_one_from_others(classi
     assert darker["mmd_digits"] > same["mmd_digits"]
 
 
-def test_the_main_distance_alone_is_that_of_all_numbers(classifier_folder: Path) -> None:
+def test_the_main_distance_alone_equals_the_one_among_all_numbers(classifier_folder: Path) -> None:
     compare = comparison(classifier_folder)
     real = images(0, 60)
     for seed in (1, 2):
         generated = images(seed, 60, spread=128)
         every = compare(real, generated, data_name="digits", num_neighbours=3)
         assert compare.distance(real, generated, data_name="digits") == {"fd_digits": every["fd_digits"]}
-    # Another real set is not taken for the last one.
+    # Statistics of the last real set are not used for another one.
     (other,) = compare.distance(images(3, 60), images(3, 60), data_name="digits").values()
     assert other == pytest.approx(0.0, abs=1e-9)
 
 
-def test_features_of_the_real_images_are_shared_by_all_that_is_compared_with_them(
+def test_features_of_the_real_images_are_computed_once_for_several_comparisons(
     classifier_folder: Path,
 ) -> None:
     real = images(0, 60)
@@ -83,7 +84,7 @@ def test_features_of_the_real_images_are_shared_by_all_that_is_compared_with_the
     assert len(list((classifier_folder.parent / "cache").glob("*.f32"))) == 4
 
 
-def test_the_main_distance_keeps_features_of_the_real_images_only(classifier_folder: Path) -> None:
+def test_the_main_distance_stores_features_of_the_real_images_only(classifier_folder: Path) -> None:
     compare, real = comparison(classifier_folder), images(0, 60)
     for seed in (1, 2, 3):
         compare.distance(real, images(seed, 60), data_name="digits")
@@ -92,7 +93,7 @@ def test_the_main_distance_keeps_features_of_the_real_images_only(classifier_fol
     assert not [entry for entry in cache.iterdir() if entry.is_dir()]
 
 
-def test_noise_raises_every_distance_and_lost_modes_lose_recall(classifier_folder: Path) -> None:
+def test_noise_raises_every_distance_and_missing_modes_lower_recall(classifier_folder: Path) -> None:
     compare = comparison(classifier_folder)
     rng = np.random.default_rng(0)
     modes = rng.integers(60, 196, size=(4, 1, 8, 8))
@@ -115,7 +116,7 @@ def test_noise_raises_every_distance_and_lost_modes_lose_recall(classifier_folde
     assert lost["recall"] < 0.3 < good["recall"]
 
 
-def test_without_a_network_nothing_is_compared(tmp_path: Path) -> None:
+def test_without_a_network_there_are_no_numbers(tmp_path: Path) -> None:
     write_none(tmp_path / "network")
     compare = comparison(tmp_path / "network")
     assert compare(images(0, 4), images(1, 4), data_name="photos", num_neighbours=3) == {}
@@ -135,7 +136,7 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_noise_raises_every_distance_of_inception_and_clip_and_random_weights_give_no_fid(
+def test_noise_raises_every_distance_of_inception_and_clip_and_none_is_fid_with_random_weights(
     tmp_path: Path, inception_weights: Path, clip_folder: Path
 ) -> None:
     write_inception(tmp_path / "network", inception_params(inception_weights, clip_folder))
@@ -153,11 +154,11 @@ def test_noise_raises_every_distance_of_inception_and_clip_and_random_weights_gi
     assert little["fd_inception"] != little["fd_inception_clean"]
     main = compare.distance(real, sets[0], data_name="photos")
     assert main == {"fd_inception": little["fd_inception"]}
-    # One pass of cm, rf, clean and CLIP each, for three sets of images.
+    # One file each for cm, rf, clean and CLIP, for three sets of images.
     assert len(list((tmp_path / "cache").glob("*.f32"))) == 12
 
 
-def test_weights_that_changed_since_the_features_stage_are_refused(
+def test_weights_that_changed_since_the_features_stage_are_an_error(
     tmp_path: Path, inception_weights: Path
 ) -> None:
     weights = tmp_path / "weights.pth"
@@ -169,7 +170,7 @@ def test_weights_that_changed_since_the_features_stage_are_refused(
         comparison(tmp_path / "network")
 
 
-def test_clip_weights_or_settings_that_changed_since_the_features_stage_are_refused(
+def test_clip_files_that_changed_since_the_features_stage_are_an_error(
     tmp_path: Path, inception_weights: Path, clip_folder: Path
 ) -> None:
     folder = tmp_path / "clip"
@@ -180,22 +181,22 @@ def test_clip_weights_or_settings_that_changed_since_the_features_stage_are_refu
     changed = json.loads((folder / "config.json").read_text())
     changed["vision_config"]["hidden_act"] = "gelu"
     (folder / "config.json").write_text(json.dumps(changed))
-    with pytest.raises(ParamsError, match="does not hold what the stage 'features' saw"):
+    with pytest.raises(ParamsError, match="does not hold the files that the stage 'features' saw"):
         comparison(tmp_path / "network")
 
 
-def test_missing_weights_say_where_to_get_them_and_what_works_without(
+def test_missing_weights_are_an_error_that_says_where_to_get_them_and_what_works_without(
     tmp_path: Path, inception_weights: Path
 ) -> None:
-    with pytest.raises(ParamsError, match=r"(?s)nowhere\.pth.*https://.*kind: none.*everything else is"):
+    with pytest.raises(ParamsError, match=r"(?s)nowhere\.pth.*https://.*kind: none.*everything except"):
         write_inception(tmp_path / "network", inception_params(tmp_path / "nowhere.pth"))
     with pytest.raises(
-        ParamsError, match=r"(?s)nowhere.*https://huggingface.*clip to null.*everything else is"
+        ParamsError, match=r"(?s)nowhere.*https://huggingface.*clip to null.*everything except"
     ):
         write_inception(tmp_path / "network", inception_params(inception_weights, tmp_path / "nowhere"))
 
 
-def test_a_file_of_something_else_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_file_without_the_weights_is_an_error_that_names_the_network(tmp_path: Path) -> None:
     other = tmp_path / "other.pth"
     torch.save({"weight": torch.zeros(3)}, other)
     write_inception(tmp_path / "network", inception_params(other))

@@ -1,4 +1,4 @@
-"""The paper's image metrics, in the features of Inception and CLIP."""
+"""The paper's image metrics in the features of Inception and CLIP."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +16,11 @@ from stages.feature_extraction.pretrained import ClipExtractor, InceptionExtract
 
 @dataclass(frozen=True)
 class InceptionComparison(Comparison):
-    """FID in three preprocessings, sFID, Inception Score, precision and recall, and CMMD (section 9 of the method).
+    """FID with three preprocessings, sFID, Inception Score, precision and recall, and CMMD (section 9 of the method).
 
-    ``fid`` is that of the consistency-models evaluator, the paper's main column. With other weights than the released
-    ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is called ``mmd_clip``, and
-    there is no Inception Score. Without ``clip`` there is no CMMD.
+    ``fid`` uses the preprocessing of the consistency-models evaluator, as the paper's main column does. With weights
+    other than the released ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is
+    called ``mmd_clip``, and there is no Inception Score. Without ``clip`` there is no CMMD.
     """
 
     network: InceptionNetwork
@@ -29,10 +29,10 @@ class InceptionComparison(Comparison):
 
     @classmethod
     def load(cls, weights: Path, *, clip: Path | None, features: FeatureCache) -> Self:
-        """The comparison with Inception's weights from a file, and CLIP's from a folder.
+        """Load Inception's weights from a file and CLIP's from a folder.
 
         Raises:
-            ValueError: they are damaged, or of other networks.
+            ValueError: they are damaged, or belong to other networks.
         """
         extractor = None if clip is None else ClipExtractor(load_clip(clip))
         return cls(load_inception(weights), extractor, features)
@@ -40,7 +40,7 @@ class InceptionComparison(Comparison):
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
     ) -> dict[str, float]:
-        """The metrics by name."""
+        """Compute the metrics by name."""
         ours, theirs = self.features.of(generated), self.features.of(real)
         everything = InceptionExtractor(self.network, "cm")
         all_ours, all_theirs = ours.by(everything), theirs.by(everything)
@@ -63,7 +63,7 @@ class InceptionComparison(Comparison):
         return {**measured, **self._cmmd(theirs, ours)}
 
     def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
-        """FID as the consistency-models evaluator has it."""
+        """Compute FID with the preprocessing of the consistency-models evaluator."""
         everything = InceptionExtractor(self.network, "cm")
         return {self._named("fid"): self._moments.distance(real, generated, everything, "pool")}
 

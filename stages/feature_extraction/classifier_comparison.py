@@ -1,0 +1,36 @@
+"""Distances in the features of a data set's own classifier."""
+
+from lzn.data import ImageArray
+from lzn.metrics import median_bandwidth, mmd_squared, precision_recall
+from stages.feature_extraction.cache import FeatureCache
+from stages.feature_extraction.comparison import Comparison, RealMoments, distance_between
+from stages.feature_extraction.extractors import ClassifierExtractor
+
+
+class ClassifierComparison(Comparison):
+    """Distances that are named after the data set: ``fd_<data>`` and ``mmd_<data>``, never FID."""
+
+    def __init__(self, extractor: ClassifierExtractor, features: FeatureCache) -> None:
+        self._extractor, self._features = extractor, features
+        self._moments = RealMoments(features)
+
+    def __call__(
+        self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
+    ) -> dict[str, float]:
+        """Compute Frechet distance, MMD, precision and recall."""
+        device = self._features.workers.device
+        ours, theirs = (
+            self._features.of(images).by(self._extractor)["features"] for images in (generated, real)
+        )
+        shares = precision_recall(theirs, ours, num_neighbours=num_neighbours, device=device)
+        mmd = mmd_squared(theirs, ours, sigma=median_bandwidth(theirs), device=device)
+        return {
+            f"fd_{data_name}": distance_between(theirs, ours),
+            f"mmd_{data_name}": mmd,
+            "precision": shares.precision,
+            "recall": shares.recall,
+        }
+
+    def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
+        """Compute the Frechet distance."""
+        return {f"fd_{data_name}": self._moments.distance(real, generated, self._extractor, "features")}
