@@ -1,9 +1,18 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow test-browser test-compiler test-services test-all lint validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro flow plan dry test test-slow test-browser test-compiler test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+# cuda: torch from the default index, with CUDA's libraries on Linux. cpu, the default without an NVIDIA driver: from
+# PyTorch's index of CPU builds, which have the same versions; where it does not answer, from the default index.
+TORCH ?= $(if $(shell command -v nvidia-smi),cuda,cpu)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+TORCH_cuda = :
+TORCH_cpu = $(PIP) --retries 0 --timeout 20 --no-deps --index-url $(TORCH_INDEX) \
+	$$(sed -n 's/^torch\(vision\)\{0,1\}==.*/&+cpu/p' constraints.txt) 2> /dev/null \
+	|| echo "No CPU build of torch from $(TORCH_INDEX): going on with the default index (3 GB more, of CUDA's libraries)"
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SIZE ?=
 IN_FORCE = $(shell sed -n 's/^size: *\([^ ]*\).*/\1/p' params.yaml)
@@ -62,6 +71,9 @@ lint: $(VENV)/installed  ## style, types and import contracts
 	mypy
 	lint-imports
 
+docs: $(VENV)/docs  ## build the documentation into site/ (open site/index.html)
+	mkdocs build --strict --quiet
+
 validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas
 	python -m infra.validate
 
@@ -93,10 +105,15 @@ clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev --editable .
+	$(PIP) --upgrade "pip>=25.1"
+	@$(or $(TORCH_$(TORCH)),$(error TORCH is cpu or cuda, not $(TORCH)))
+	$(PIP) --constraint constraints.txt --group dev --editable .
 	@touch $@
 
 $(VENV)/services: $(VENV)/installed
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --group services
+	$(PIP) --constraint constraints.txt --group services
+	@touch $@
+
+$(VENV)/docs: $(VENV)/installed
+	$(PIP) --constraint constraints.txt --group docs
 	@touch $@
