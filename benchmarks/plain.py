@@ -20,7 +20,7 @@ from lzn.data import ImageSet, dequantise
 from lzn.flow import Adams
 from lzn.rectified_flow.path import interpolate, rectified_flow_loss, sample_times
 from lzn.runs.configuration import GenerationRun, JointRun
-from lzn.studies import LatentDraw
+from lzn.studies import LatentSampler
 
 
 class LossOf(Protocol):
@@ -102,9 +102,9 @@ def seconds_of_plain_steps(run: GenerationRun | JointRun, data: ImageSet, *, num
     return seconds
 
 
-def _latents(anchors: Tensor, noise: Tensor, draw: LatentDraw) -> Tensor:
-    assert not isinstance(draw.solver, Adams)  # there is no literal version of it: it is not in the paper
-    return literal_latents(anchors, noise, alpha=draw.alpha, solver=draw.solver)
+def _latents(anchors: Tensor, noise: Tensor, sampler: LatentSampler) -> Tensor:
+    assert not isinstance(sampler.solver, Adams)  # there is no literal version of it: it is not in the paper
+    return literal_latents(anchors, noise, alpha=sampler.alpha, solver=sampler.solver)
 
 
 def _rectified_flow(

@@ -20,7 +20,7 @@ from lzn.studies import (
     JointModel,
     JointStep,
     LabelAlignment,
-    LatentDraw,
+    LatentSampler,
     RepresentationModel,
     RepresentationStep,
 )
@@ -34,9 +34,9 @@ class LatentParams(Section):
     solver: SolverParams
     alpha: Annotated[float, Field(ge=0, le=1)]
 
-    def build(self) -> LatentDraw:
+    def build(self) -> LatentSampler:
         """How the training step draws latents."""
-        return LatentDraw(solver=self.solver.build(), alpha=self.alpha)
+        return LatentSampler(solver=self.solver.build(), alpha=self.alpha)
 
 
 class LatentBlockParams(Section):

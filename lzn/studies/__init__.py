@@ -1,7 +1,19 @@
-"""The paper's three case studies: models, training steps and inference; and how stable latent zones are."""
+"""The paper's three case studies: models, training steps and inference; and the stability of latent zones.
+
+- `generation`: case study 1, rectified flow with and without latents. It also has what all studies share: how latents
+  are sampled (`LatentSampler`), and the rectified-flow loss of a batch.
+- `representation`: case study 2, unsupervised representations from two aligned views.
+- `joint`: case study 3, generation and classification together.
+- `alignment`: the alignment loss and accuracy of a batch, for case studies 2 and 3.
+- `encoding`: anchors of many images after training; batches of a fixed size.
+- `zone_stability`: how often a latent stays in its zone when the rest of its batch is replaced (the reviews).
+
+A training step is a callable ``(model, batch, random) -> Losses`` that `lzn.training` calls. Steps call `lzn.flow` and
+`lzn.rectified_flow`; models are built from `lzn.networks`.
+"""
 
 from lzn.studies.encoding import compute_reference_anchors, encode_images
-from lzn.studies.generation import GenerationStep, GenerativeModel, LatentDraw, generate_images
+from lzn.studies.generation import GenerationStep, GenerativeModel, LatentSampler, generate_images
 from lzn.studies.joint import (
     LABEL_SOLVER,
     CentresInBank,
@@ -47,7 +59,7 @@ __all__ = [
     "JointModel",
     "JointStep",
     "LabelAlignment",
-    "LatentDraw",
+    "LatentSampler",
     "LatentsInBatch",
     "RepresentationModel",
     "RepresentationStep",

@@ -1,6 +1,7 @@
-"""Anchors of many images, computed after training."""
+"""Anchors of many images, computed after training, and batches of a fixed size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +12,7 @@ ImageEncoder = Callable[[Tensor], Tensor]
 """From images (b, c, h, w) in [-1, 1] to anchors (b, q)."""
 
 REFERENCE_SEED = 0
-"""Seed of the choice of reference images; the same for all runs of a data set."""
+"""Seed of the choice of reference images, the same for all runs of a data set."""
 _REFERENCE_BATCH_SIZE = 64
 
 
@@ -19,10 +20,9 @@ _REFERENCE_BATCH_SIZE = 64
 def encode_images(
     encoder: ImageEncoder, images: ImageArray, *, batch_size: int, device: torch.device | str = "cpu"
 ) -> Tensor:
-    """Anchors (n, q) of uint8 images (n, c, h, w), on ``device``, where ``encoder`` is.
+    """Compute anchors (n, q) of uint8 images (n, c, h, w), on ``device``, which must be the encoder's.
 
-    Images are read and encoded ``batch_size`` at a time. The encoder is as it is given: for measurements it is in
-    evaluation mode, and the images are what evaluation sees.
+    Images are read and encoded ``batch_size`` at a time. The encoder's mode is not changed: pass it in evaluation mode.
     """
     starts = range(0, len(images), batch_size)
     return torch.cat([encoder(dequantise(images[start : start + batch_size]).to(device)) for start in starts])
@@ -35,11 +35,28 @@ def compute_reference_anchors(
     training_batch_size: int,
     device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Anchors (m, q) of random training images, among which the zone of a single image is computed.
+    """Compute reference anchors (m, q): the anchors of random training images, which define the zone of a single image.
 
-    A zone is a part of the latent space relative to the other anchors of a batch, so a single image needs others beside
-    it: m is ``training_batch_size`` - 1, at least 1, at most ``len(images)``. Zones are then as wide as in training.
+    A zone depends on the other anchors of a batch, so a single image needs others. With m = ``training_batch_size`` - 1
+    (at least 1, at most ``len(images)``) zones are as wide as in training.
     """
     count = max(1, min(training_batch_size - 1, len(images)))
     chosen = ImageSubset(images, random_subset(len(images), count, seed=REFERENCE_SEED).numpy())
     return encode_images(encoder, chosen, batch_size=_REFERENCE_BATCH_SIZE, device=device)
+
+
+class FullBatch(NamedTuple):
+    """Rows of a batch, and which of the batch's results are new."""
+
+    rows: slice
+    new: slice
+
+
+def full_batches(num_rows: int, batch_size: int) -> Iterator[FullBatch]:
+    """Yield batches that cover ``num_rows``, all of ``batch_size`` rows if there are as many.
+
+    The last batch is filled with the rows before it: zones among a few anchors only would be too wide.
+    """
+    for start in range(0, num_rows, batch_size):
+        stop = min(start + batch_size, num_rows)
+        yield FullBatch(slice(max(0, stop - batch_size), stop), slice(start - stop, None))

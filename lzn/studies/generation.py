@@ -1,6 +1,6 @@
 """Case study 1 (section 3): rectified flow, with or without latents of an LZN encoder as an extra condition.
 
-The conditional rectified flow that case study 3 is compared with is the same model with a class as its condition.
+With a class as condition, the same model is the conditional rectified flow, the baseline of case study 3.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from lzn.training import Batch, Losses
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatentDraw:
-    """How latents are drawn from the zones of a batch: the solver, and the concentration ``alpha`` (Eq. 4)."""
+class LatentSampler:
+    """Draws latents from the zones of a batch, with a solver and the concentration ``alpha`` (Eq. 4)."""
 
     solver: Solver
     alpha: float = 1.0
 
     def __call__(self, anchors: Tensor, random: BatchRandom) -> Tensor:
-        """Latents (b, q) of own samples, with anchors (b, q), among the anchors of the global batch."""
+        """Draw latents (b, q) of this process's samples, with anchors (b, q), among the anchors of the global batch."""
         noise = random.normal(anchors.shape[1])
         if random.share.processes.count == 1:
             return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
@@ -34,13 +34,13 @@ class LatentDraw:
         own = gathered[random.share.rows]
         return compute_latents(own, noise, all_anchors=gathered, alpha=self.alpha, solver=self.solver)
 
-    def with_alpha(self, alpha: float) -> "LatentDraw":
-        """The same draw with another concentration: measurements use alpha = 1 whatever training used."""
+    def with_alpha(self, alpha: float) -> "LatentSampler":
+        """Return the same sampler with another concentration."""
         return replace(self, alpha=alpha)
 
 
 class GenerativeModel(nn.Module):
-    """A rectified-flow decoder, and for RF+LZN the encoder whose latents it is conditioned on."""
+    """A rectified-flow decoder, and for RF+LZN the encoder of its latents."""
 
     def __init__(self, decoder: VelocityUNet, encoder: LatentEncoder | None = None) -> None:
         super().__init__()
@@ -50,44 +50,44 @@ class GenerativeModel(nn.Module):
 
 @dataclass(frozen=True)
 class GenerationStep:
-    """Rectified flow loss of algorithms 1 (RF: the model has no encoder, ``latents`` is None) and 2 (RF+LZN)."""
+    """Training step of RF (algorithm 1: no encoder, ``latents`` is None) and of RF+LZN (algorithm 2)."""
 
-    latents: LatentDraw | None
+    latents: LatentSampler | None
 
     def __call__(self, model: GenerativeModel, batch: Batch, random: BatchRandom) -> Losses:
-        """The rectified flow loss on one batch."""
-        flow_input = FlowInput.draw(batch.images, random)
+        """Compute the rectified flow loss of one batch."""
+        path_sample = PathSample.draw(batch.images, random)
         latent = None
         if self.latents is not None and model.encoder is not None:
             latent = self.latents(model.encoder(batch.images), random)
-        return Losses(flow_input.loss(model.decoder, latent, batch.labels))
+        return Losses(path_sample.loss(model.decoder, latent, batch.labels))
 
 
 @dataclass(frozen=True)
-class FlowInput:
-    """What a rectified-flow step draws before anything else, so that RF and RF+LZN see the same noise and times."""
+class PathSample:
+    """Images with noise and times. A step draws it first, so that RF and RF+LZN have the same noise and times."""
 
     images: Tensor
     noise: Tensor
     t: Tensor
 
     @staticmethod
-    def draw(images: Tensor, random: BatchRandom) -> "FlowInput":
-        """Noise and times for images (b, c, h, w)."""
-        return FlowInput(images, random.normal(*images.shape[1:]), sample_times(random))
+    def draw(images: Tensor, random: BatchRandom) -> "PathSample":
+        """Draw noise and times for images (b, c, h, w)."""
+        return PathSample(images, random.normal(*images.shape[1:]), sample_times(random))
 
     def loss(self, decoder: VelocityUNet, latent: Tensor | None, labels: Tensor) -> Tensor:
-        """Mean squared error of the decoder's velocity."""
+        """Compute the mean squared error of the decoder's velocity, given latents (b, q) or None and labels (b,)."""
         x_t = interpolate(self.images, self.noise, self.t)
         velocity = decoder(x_t, self.t, latent, one_hot_for(decoder, labels))
         return rectified_flow_loss(velocity, self.images, self.noise)
 
 
 def one_hot_for(decoder: VelocityUNet, labels: Tensor | None) -> Tensor | None:
-    """The class condition (b, c) that ``decoder`` expects, or None where it expects none.
+    """Return the one-hot classes (b, c) that ``decoder`` needs, or None if it needs none.
 
     Raises:
-        ValueError: the decoder needs labels and there are none.
+        ValueError: the decoder needs labels, and ``labels`` is None.
     """
     if decoder.num_classes == 0:
         return None
@@ -97,7 +97,7 @@ def one_hot_for(decoder: VelocityUNet, labels: Tensor | None) -> Tensor | None:
 
 
 def velocity_of(decoder: VelocityUNet, latent: Tensor | None, labels: Tensor | None) -> Velocity:
-    """The velocity field for one batch's latents (b, q) and labels (b,)."""
+    """Return the velocity for one batch's latents (b, q) and labels (b,)."""
     one_hot = one_hot_for(decoder, labels)
     return lambda x, t: decoder(x, t, latent, one_hot)
 
@@ -111,16 +111,16 @@ def generate_images(
     noise: Tensor,
     sampler: Sampler,
 ) -> Tensor:
-    """Solve the flow from noise to images (algorithms 3, 4, 7 and 8), all at once.
+    """Solve the flow from noise to images (algorithms 3, 4, 7 and 8), all images in one batch.
 
-    An adaptive sampler's step size is common to the batch.
+    An adaptive sampler has one step size for the batch.
 
     Args:
         decoder: in evaluation mode.
-        latents: (b, q), or None for plain rectified flow.
+        latents: (b, q), or None for RF.
         labels: (b,), or None for unconditional decoders.
         noise: standard normal (b, c, h, w).
-        sampler: ODE sampler.
+        sampler: solver of the ODE.
 
     Returns:
         Images (b, c, h, w), in [-1, 1] up to the solver's error.

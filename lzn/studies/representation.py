@@ -1,4 +1,4 @@
-"""Case study 2 (section 4): unsupervised representations by aligning the zones of two views of each image."""
+"""Case study 2 (section 4): unsupervised representations from the alignment of two views of each image."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,19 +8,22 @@ from torch import Tensor, nn
 
 from lzn.base.randomness import BatchRandom
 from lzn.data import ImageArray, dequantise
-from lzn.flow import Solver, alignment_objective, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.flow import Solver, compute_latents
 from lzn.networks import ResNetEncoder
-from lzn.studies.generation import LatentDraw
+from lzn.studies.alignment import align
+from lzn.studies.encoding import full_batches
+from lzn.studies.generation import LatentSampler
 from lzn.training import Batch, Losses
 
 Augmentation = Callable[[Tensor, BatchRandom], Tensor]
+"""Maps images (b, c, h, w) in [-1, 1] and random numbers to a view of each image."""
 
 REPRESENTATIONS = ("without_head", "with_head", "with_latent", "with_latent_alpha_0")
-"""The four representations of D.4: backbone output, anchor, latent, latent at the zone's centre."""
+"""The representations of D.4: backbone output, anchor, latent, and latent at the zone's centre."""
 
 
 class RepresentationModel(nn.Module):
-    """One image encoder."""
+    """The image encoder."""
 
     def __init__(self, encoder: ResNetEncoder) -> None:
         super().__init__()
@@ -29,63 +32,65 @@ class RepresentationModel(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class RepresentationStep:
-    """Minus the alignment, with logarithm, of the first views' latents with the second views' anchors (algorithm 5).
+    """Training step: alignment, with log, of the first views' latents with the second views' anchors (algorithm 5).
 
     Attributes:
-        augment: makes a view; of a batch whose two views were made as it was loaded, it completes each.
-        latents: how the first views' latents are drawn.
-        solver: of the flow towards the second views' anchors.
+        augment: makes a view of each image; if a batch was loaded as two views, it is applied to each.
+        latents: draws the first views' latents.
+        solver: solver of the flow towards the second views' anchors.
         num_skipped_steps: ``u`` of Eq. 5.
     """
 
     augment: Augmentation
-    latents: LatentDraw
+    latents: LatentSampler
     solver: Solver
     num_skipped_steps: int
 
     def __call__(self, model: RepresentationModel, batch: Batch, random: BatchRandom) -> Losses:
-        """The alignment loss on two views of one batch; labels are not used.
+        """Compute the alignment loss of two views of one batch; labels are not used.
 
         Raises:
-            ValueError: the images were loaded with another number of views than two.
+            ValueError: the batch was loaded with views, but not two per image.
         """
-        with torch.autocast(batch.images.device.type, enabled=False):  # views are data: they are not rounded
-            views = [self.augment(images, random) for images in _two_of_each(batch.images)]
+        with torch.autocast(batch.images.device.type, enabled=False):  # autocast would round the views
+            views = [self.augment(images, random) for images in _two_views(batch.images)]
         anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
         latents = self.latents(anchors, random)
         if batch.share.processes.count > 1:
             anchors_view2 = batch.share.gather(anchors_view2.double())
         targets = torch.arange(batch.share.first, batch.share.last, device=latents.device)
-        arrival = flow_to_anchors(latents, anchors_view2, targets=targets, solver=self.solver)
-        assert arrival.target_log_probability is not None
-        loss = alignment_objective(
-            arrival.target_log_probability, num_skipped_steps=self.num_skipped_steps, log=True
+        aligned = align(
+            latents,
+            anchors_view2,
+            targets,
+            solver=self.solver,
+            num_skipped_steps=self.num_skipped_steps,
+            log=True,
         )
-        arrived = nearest_anchor(arrival.points.detach(), anchors_view2.detach()) == targets
-        return Losses(loss, {"alignment_accuracy": arrived.float().mean()})
+        return Losses(aligned.loss, {"alignment_accuracy": aligned.accuracy})
 
 
-def _two_of_each(images: Tensor) -> Sequence[Tensor]:
-    """The two loaded views of each image (b, 2, c, h, w), or the images themselves (b, c, h, w) twice."""
+def _two_views(images: Tensor) -> Sequence[Tensor]:
+    """Return the two views of loaded images (b, 2, c, h, w), or images (b, c, h, w) twice."""
     if images.ndim != 5:
         return images, images
     if images.shape[1] != 2:
-        raise ValueError(f"alignment takes two views of each image, loaded were {images.shape[1]}")
+        raise ValueError(f"alignment needs 2 views of each image, but {images.shape[1]} were loaded")
     return images.unbind(1)
 
 
 BatchRepresentation = Callable[[Tensor, torch.Generator], Mapping[str, Tensor]]
-"""From images (b, c, h, w) in [-1, 1] and a generator, both on one device, to representations (b, d) by name."""
+"""Maps images (b, c, h, w) in [-1, 1] and a generator, on one device, to representations (b, d) by name."""
 
 
 @dataclass(frozen=True)
 class FourRepresentations:
-    """The four `REPRESENTATIONS` of a batch; latents are computed among the anchors of the whole batch.
+    """The four `REPRESENTATIONS` of a batch, with latents among the anchors of the whole batch.
 
     Attributes:
         encoder: in evaluation mode.
-        solver: of the latents.
-        encoding_batch_size: images that are encoded at once.
+        solver: solver of the latents.
+        encoding_batch_size: number of images encoded at once.
     """
 
     encoder: ResNetEncoder
@@ -94,7 +99,7 @@ class FourRepresentations:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """Each (b, d); ``generator`` is for the latents' noise."""
+        """Compute representations (b, d); ``generator`` draws the latents' noise."""
         representation = _backbone_output(self.encoder, images, self.encoding_batch_size)
         anchors = self.encoder.head(representation)
         noise = torch.randn(anchors.shape, generator=generator, device=anchors.device)
@@ -107,14 +112,14 @@ class FourRepresentations:
 
 @dataclass(frozen=True)
 class BackboneOutput:
-    """The representation ``without_head`` alone, which the paper's main result has."""
+    """Only the representation ``without_head``, that of the paper's main result."""
 
     encoder: ResNetEncoder
     encoding_batch_size: int
 
     @torch.no_grad()
     def __call__(self, images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-        """(b, d); nothing is drawn."""
+        """Compute the representation (b, d); ``generator`` is not used."""
         return {"without_head": _backbone_output(self.encoder, images, self.encoding_batch_size)}
 
 
@@ -130,15 +135,14 @@ def represent_images(
     batch_size: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, Tensor]:
-    """Representations of uint8 images (n, c, h, w) by name, each (n, d), on the CPU.
+    """Compute representations of uint8 images (n, c, h, w) by name, each (n, d), on the CPU.
 
-    ``represent`` gets ``batch_size`` images at a time, on ``device`` like ``generator``. The last batch is made full
-    with the images before it, so that no latent zone is wider for want of neighbours.
+    ``represent`` is called with ``batch_size`` images at a time (see `full_batches`), on ``device``, which must be the
+    generator's.
     """
     parts: dict[str, list[Tensor]] = {}
-    for start in range(0, len(images), batch_size):
-        stop = min(start + batch_size, len(images))
-        batch = dequantise(images[max(0, stop - batch_size) : stop]).to(device)
-        for name, represented in represent(batch, generator).items():
-            parts.setdefault(name, []).append(represented[start - stop :].cpu())
+    for rows, new in full_batches(len(images), batch_size):
+        batch = dequantise(images[rows]).to(device)
+        for name, representation in represent(batch, generator).items():
+            parts.setdefault(name, []).append(representation[new].cpu())
     return {name: torch.cat(part) for name, part in parts.items()}

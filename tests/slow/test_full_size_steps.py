@@ -23,16 +23,22 @@ from torch import Tensor, nn
 from lzn.data import ImageSet, SimCLRViews
 from lzn.flow import DPMSolver, Euler
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.studies import GenerationStep, GenerativeModel, LatentDraw, RepresentationModel, RepresentationStep
+from lzn.studies import (
+    GenerationStep,
+    GenerativeModel,
+    LatentSampler,
+    RepresentationModel,
+    RepresentationStep,
+)
 from lzn.training import Compute, TrainingCallbacks, TrainingSchedule, train
 
 pytestmark = pytest.mark.slow
 
 LATENT_DIM = 200
-RF_LZN = GenerationStep(LatentDraw(solver=DPMSolver(num_steps=20)))
+RF_LZN = GenerationStep(LatentSampler(solver=DPMSolver(num_steps=20)))
 ALIGNMENT = RepresentationStep(
     augment=lambda images, draws: images,  # views are made whole as images are loaded
-    latents=LatentDraw(solver=Euler(num_steps=20), alpha=0.45),
+    latents=LatentSampler(solver=Euler(num_steps=20), alpha=0.45),
     solver=Euler(num_steps=20),
     num_skipped_steps=4,
 )

@@ -137,7 +137,7 @@ def test_a_run_without_encoder_and_more_samples_than_images_are_errors_in_words(
     for numbers, message in (
         (
             {"samples_per_pair": 117},
-            "117 samples and the rest of a batch of 64 are more than the 179 anchors",
+            "samples_per_pair=117 and batch_size=64 need 180 anchors, but there are 179",
         ),
         ({"bank_samples": 180}, r"num_chosen must lie in \[1, 179\], got 180"),
     ):

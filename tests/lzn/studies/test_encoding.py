@@ -1,4 +1,4 @@
-"""The anchors of a whole data set."""
+"""Anchors of a data set, and batches of a fixed size."""
 
 import numpy as np
 import pytest
@@ -7,16 +7,28 @@ from lzn_testing.models.tiny_models import LATENT_DIM, tiny_joint
 
 from lzn.data import dequantise
 from lzn.studies import encode_images
+from lzn.studies.encoding import full_batches
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(10, 1, 8, 8), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("batch_size", [3, 10, 1000])
-def test_every_image_gets_its_anchor_in_order_whatever_the_batches(batch_size: int) -> None:
+def test_anchors_are_in_the_order_of_the_images_for_every_batch_size(batch_size: int) -> None:
     encoder = tiny_joint().encoder.eval()
     anchors = encode_images(encoder, IMAGES, batch_size=batch_size)
     assert anchors.shape == (10, LATENT_DIM)
     assert not anchors.requires_grad
     for image, anchor in zip(IMAGES, anchors, strict=True):
-        # float32 rounding of the convolutions, which depends on the batch: 1e-6 of anchors of size 1
+        # Float32 rounding of convolutions depends on the batch size: about 1e-6 for anchors of size 1.
         torch.testing.assert_close(anchor, encoder(dequantise(image[None]))[0].detach(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("num_rows", "batch_size"), [(10, 3), (10, 5), (2, 5), (7, 1), (0, 4)])
+def test_full_batches_cover_all_rows_once_and_none_is_smaller_than_it_can_be(
+    num_rows: int, batch_size: int
+) -> None:
+    rows, covered = list(range(num_rows)), []
+    for batch in full_batches(num_rows, batch_size):
+        assert len(rows[batch.rows]) == min(batch_size, num_rows)
+        covered += rows[batch.rows][batch.new]
+    assert covered == rows

@@ -1,4 +1,4 @@
-"""Case study 1 and the conditional baseline: the loss literally, and what each model sees."""
+"""Case study 1 and the conditional baseline: the loss equals its formula, and the inputs of each model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ from lzn.studies import (
     GenerativeModel,
     JointStep,
     LabelAlignment,
-    LatentDraw,
+    LatentSampler,
     generate_images,
 )
 from lzn.studies.generation import one_hot_for
 
-DRAW = LatentDraw(solver=DPMSolver(num_steps=6, g=1e-3))
+SAMPLER = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 BATCH = random_batch()
 
 
@@ -40,32 +40,32 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def step_of(model: GenerativeModel) -> GenerationStep:
-    return GenerationStep(None if model.encoder is None else DRAW)
+    return GenerationStep(None if model.encoder is None else SAMPLER)
 
 
 @dataclass(frozen=True)
-class Draws:
-    """The random numbers of a step, in the order in which they are drawn."""
+class StepNoise:
+    """The random numbers of a step, in the order in which a step draws them."""
 
     noise: Tensor
     t: Tensor
     latent_noise: Tensor
 
     @staticmethod
-    def of(seed: int) -> "Draws":
+    def of(seed: int) -> "StepNoise":
         generator = seeded(seed)
         noise = torch.randn(BATCH.images.shape, generator=generator)
         t = T_MIN + (1 - T_MIN) * torch.rand(len(BATCH.images), generator=generator)
-        return Draws(noise, t, torch.randn(len(BATCH.images), LATENT_DIM, generator=generator))
+        return StepNoise(noise, t, torch.randn(len(BATCH.images), LATENT_DIM, generator=generator))
 
 
 def literal_loss(model: GenerativeModel, seed: int) -> float:
-    """Mean over images and pixels of (v - (x - eps))^2, image by image."""
-    random = Draws.of(seed)
+    """Compute the mean over images and pixels of (v - (x - eps))^2, image by image."""
+    random = StepNoise.of(seed)
     latents = [None] * len(BATCH.images)
     if model.encoder is not None:
         anchors = model.encoder(BATCH.images).double()
-        computed = literal_latents(anchors, random.latent_noise.double(), DRAW.solver).float()
+        computed = literal_latents(anchors, random.latent_noise.double(), SAMPLER.solver).float()
         latents = [computed[i : i + 1] for i in range(len(computed))]
     total = 0.0
     for i, (x, label) in enumerate(zip(BATCH.images, BATCH.labels, strict=True)):
@@ -80,25 +80,25 @@ def literal_loss(model: GenerativeModel, seed: int) -> float:
 
 @pytest.mark.parametrize("latents", [False, True])
 @pytest.mark.parametrize("num_classes", [0, NUM_CLASSES])
-def test_the_loss_is_the_formula(latents: bool, num_classes: int) -> None:
+def test_the_loss_equals_the_formula(latents: bool, num_classes: int) -> None:
     model = tiny_generative(latents=latents, num_classes=num_classes)
     losses = step_of(model)(model, BATCH, random_for(6, 7))
-    # float32 networks, and float32 latents with 1e-6.
+    # Float32 networks, and float32 latents with errors of 1e-6.
     assert losses.total.item() == pytest.approx(literal_loss(model, 7), rel=1e-5)
     assert not losses.metrics
 
 
 def decoder_inputs(model: Any, step: Callable[..., Any]) -> tuple[Any, ...]:
-    seen: list[tuple[Any, ...]] = []
-    model.decoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    calls: list[tuple[Any, ...]] = []
+    model.decoder.register_forward_pre_hook(lambda _, inputs: calls.append(inputs))
     step(model, BATCH, random_for(6, 7))
-    return seen[0]
+    return calls[0]
 
 
-def test_rf_and_rf_with_latents_and_the_joint_model_see_the_same_noise_and_times() -> None:
+def test_rf_and_rf_lzn_and_the_joint_model_have_the_same_noise_and_times() -> None:
     plain, with_latents = tiny_generative(latents=False), tiny_generative(latents=True)
     joint_step = JointStep(
-        latents=DRAW, alignment=LabelAlignment(solver=Euler(num_steps=5), num_skipped_steps=1)
+        latents=SAMPLER, alignment=LabelAlignment(solver=Euler(num_steps=5), num_skipped_steps=1)
     )
     inputs = [
         decoder_inputs(plain, step_of(plain)),
@@ -118,32 +118,32 @@ def test_gradients_reach_decoder_and_encoder() -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_the_seed_decides_the_loss() -> None:
+def test_the_loss_depends_on_the_seed_only() -> None:
     model = tiny_generative(latents=True)
     losses = [step_of(model)(model, BATCH, random_for(6, seed)).total.item() for seed in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
 
 
-def test_latents_at_the_centre_of_their_zones_do_not_depend_on_the_draw() -> None:
+def test_latents_at_zone_centres_do_not_depend_on_random_numbers() -> None:
     anchors = torch.randn(5, LATENT_DIM, generator=seeded())
-    at_centre = DRAW.with_alpha(0.0)
+    at_centre = SAMPLER.with_alpha(0.0)
     assert torch.equal(at_centre(anchors, random_for(5, 1)), at_centre(anchors, random_for(5, 2)))
-    assert not torch.equal(DRAW(anchors, random_for(5, 1)), DRAW(anchors, random_for(5, 2)))
-    assert (at_centre.solver, DRAW.alpha) == (DRAW.solver, 1.0)
+    assert not torch.equal(SAMPLER(anchors, random_for(5, 1)), SAMPLER(anchors, random_for(5, 2)))
+    assert (at_centre.solver, SAMPLER.alpha) == (SAMPLER.solver, 1.0)
 
 
 @pytest.mark.parametrize("alpha", [0.45, 1.0])
-def test_a_draw_of_latents_is_the_formula_with_its_alpha(alpha: float) -> None:
+def test_sampled_latents_equal_the_formula_with_alpha(alpha: float) -> None:
     anchors = torch.randn(5, LATENT_DIM, generator=seeded())
     noise = torch.randn(5, LATENT_DIM, generator=seeded(1))
-    expected = literal_latents(anchors.double(), noise.double(), DRAW.solver, alpha=alpha)
-    # The accuracy asked of float32 latents.
+    expected = literal_latents(anchors.double(), noise.double(), SAMPLER.solver, alpha=alpha)
+    # The project's tolerance for float32 latents.
     torch.testing.assert_close(
-        DRAW.with_alpha(alpha)(anchors, random_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
+        SAMPLER.with_alpha(alpha)(anchors, random_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
     )
 
 
-def test_a_class_condition_is_a_one_hot_float_and_none_where_the_decoder_has_none() -> None:
+def test_the_class_condition_is_one_hot_or_none_for_unconditional_decoders() -> None:
     conditional, unconditional = tiny_decoder(num_classes=NUM_CLASSES), tiny_decoder()
     one_hot = one_hot_for(conditional, torch.tensor([2, 0]))
     assert one_hot is not None
@@ -154,7 +154,7 @@ def test_a_class_condition_is_a_one_hot_float_and_none_where_the_decoder_has_non
         one_hot_for(conditional, None)
 
 
-class HandMadeDecoder(nn.Module):
+class ConstantVelocity(nn.Module):
     """Velocity: the first number of the latent, plus ten times the class; constant in x and t."""
 
     num_classes = NUM_CLASSES
@@ -164,22 +164,22 @@ class HandMadeDecoder(nn.Module):
         return (latent[:, 0] + 10 * classes)[:, None, None, None].expand_as(x)
 
 
-def test_images_are_integrated_from_their_own_noise_latent_and_label() -> None:
+def test_each_image_depends_on_its_own_noise_latent_and_label() -> None:
     noise, latents = torch.randn(7, 1, 8, 8, generator=seeded()), torch.randn(7, 2, generator=seeded(1))
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
     images = generate_images(
-        HandMadeDecoder(),  # type: ignore[arg-type]
+        ConstantVelocity(),  # type: ignore[arg-type]
         latents=latents,
         labels=labels,
         noise=noise,
         sampler=EulerSampler(num_steps=3),
     )
     expected = noise + (1 - T_MIN) * (latents[:, 0] + 10 * labels)[:, None, None, None]
-    # Three float32 steps to numbers of about 20.
+    # Three float32 steps with numbers of about 20.
     torch.testing.assert_close(images, expected, rtol=0, atol=1e-5)
 
 
-def test_images_without_latents_and_labels_come_from_noise_alone_and_keep_no_graph() -> None:
+def test_unconditional_images_are_euler_steps_from_noise_without_gradient() -> None:
     decoder = tiny_decoder().eval()
     noise = torch.randn(3, 1, 8, 8, generator=seeded())
     sampler = EulerSampler(num_steps=4)
@@ -190,5 +190,5 @@ def test_images_without_latents_and_labels_come_from_noise_alone_and_keep_no_gra
     with torch.no_grad():
         for k in range(4):
             expected = expected + h * decoder(expected, torch.full((3,), T_MIN + k * h))
-    # Four float32 steps of numbers below 10.
+    # Four float32 steps with numbers below 10.
     torch.testing.assert_close(images, expected, rtol=0, atol=1e-5)

@@ -1,4 +1,4 @@
-"""Case study 3: both losses literally, their gradients, and labels as a data type of the latent space."""
+"""Case study 3: both losses equal their formulas, their gradients, and classification."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from lzn.studies import (
     JointModel,
     JointStep,
     LabelAlignment,
-    LatentDraw,
+    LatentSampler,
     LatentsInBatch,
     classify_images,
     decode_labels,
@@ -26,9 +26,9 @@ from lzn.studies import (
 )
 
 BATCH = random_batch()
-DRAW = LatentDraw(solver=DPMSolver(num_steps=6, g=1e-3))
+SAMPLER = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 ALIGNMENT = LabelAlignment(solver=Euler(num_steps=10), num_skipped_steps=2)
-STEP = JointStep(latents=DRAW, alignment=ALIGNMENT)
+STEP = JointStep(latents=SAMPLER, alignment=ALIGNMENT)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -36,35 +36,35 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def latents_of_step(model: JointModel, seed: int) -> Tensor:
-    """The latents that a step with this seed random, after its image noise and times, in float64."""
+    """Compute, in float64, the latents of a step with this seed; image noise and times are drawn before them."""
     generator = seeded(seed)
     torch.randn(BATCH.images.shape, generator=generator)
     torch.rand(len(BATCH.images), generator=generator)
     noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=generator)
-    return latents(model.encoder(BATCH.images).double(), noise.double(), DRAW.solver)
+    return latents(model.encoder(BATCH.images).double(), noise.double(), SAMPLER.solver)
 
 
-def test_the_alignment_is_the_formula_with_the_batchs_class_frequencies_as_weights() -> None:
+def test_the_alignment_equals_the_formula_with_class_frequencies_as_weights() -> None:
     model = tiny_joint()
     metrics = STEP(model, BATCH, random_for(6, 5)).metrics
     frequencies = torch.tensor([1 / 6, 1 / 6, 4 / 6])  # labels 0, 2, 2, 1, 2, 2
-    arrival = solve(
+    flow = solve(
         latents_of_step(model, 5),
         model.label_anchors.points.double(),
         frequencies,
         ALIGNMENT.solver,
         towards_anchors=True,
     )
-    expected = alignment(arrival.log_probability, BATCH.labels, num_skipped_steps=2, log=False)
-    # The accuracy asked of float32 flows.
+    expected = alignment(flow.log_probability, BATCH.labels, num_skipped_steps=2, log=False)
+    # The project's tolerance for float32 flows.
     assert metrics["alignment"].item() == pytest.approx(expected.item(), rel=1e-4)
-    nearest = torch.cdist(arrival.points, model.label_anchors.points.double()).argmin(dim=1)
+    nearest = torch.cdist(flow.points, model.label_anchors.points.double()).argmin(dim=1)
     assert metrics["alignment_accuracy"].item() == pytest.approx(
         (nearest == BATCH.labels).double().mean().item()
     )
 
 
-def test_uniform_weights_would_give_another_alignment() -> None:
+def test_uniform_weights_give_another_alignment() -> None:
     model = tiny_joint()
     uniform = alignment_loss(
         latents_of_step(model, 5).float(),
@@ -77,17 +77,17 @@ def test_uniform_weights_would_give_another_alignment() -> None:
     assert abs(STEP(model, BATCH, random_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
 
 
-def test_the_rectified_flow_loss_is_that_of_case_study_1_with_labels() -> None:
+def test_the_rectified_flow_loss_equals_that_of_case_study_1_with_labels() -> None:
     joint, generative = tiny_joint(), tiny_generative(latents=True, num_classes=NUM_CLASSES)
     assert joint.decoder is not None
     generative.decoder.load_state_dict(joint.decoder.state_dict())
     losses = STEP(joint, BATCH, random_for(6, 5))
-    alone = GenerationStep(DRAW)(generative, BATCH, random_for(6, 5)).total
+    alone = GenerationStep(SAMPLER)(generative, BATCH, random_for(6, 5)).total
     assert torch.equal(losses.metrics["rectified_flow"], alone.detach())
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.25])
-def test_the_loss_is_the_sum_of_both_with_the_alignments_weight(weight: float) -> None:
+def test_the_loss_is_the_weighted_sum_of_both_losses(weight: float) -> None:
     losses = replace(STEP, alignment=replace(ALIGNMENT, weight=weight))(tiny_joint(), BATCH, random_for(6, 5))
     metrics = losses.metrics
     expected = weight * metrics["alignment"].item() + metrics["rectified_flow"].item()
@@ -95,7 +95,7 @@ def test_the_loss_is_the_sum_of_both_with_the_alignments_weight(weight: float) -
     assert not any(value.requires_grad for value in metrics.values())
 
 
-def test_without_a_decoder_the_loss_is_the_alignment_alone_with_the_same_latents() -> None:
+def test_without_a_decoder_the_loss_is_the_alignment() -> None:
     with_decoder = STEP(tiny_joint(), BATCH, random_for(6, 5))
     without = STEP(tiny_joint(generate=False), BATCH, random_for(6, 5))
     assert without.metrics.keys() == {"alignment", "alignment_accuracy"}
@@ -114,8 +114,8 @@ def test_without_a_decoder_gradients_reach_encoder_and_label_anchors() -> None:
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
-def test_the_label_anchors_get_their_gradient_from_the_alignment_alone() -> None:
-    """The decoder sees latents of image zones, in which label anchors play no part."""
+def test_the_gradient_of_the_label_anchors_comes_only_from_the_alignment() -> None:
+    """The decoder's inputs are latents of image zones, which do not depend on label anchors."""
     full, without = tiny_joint(), tiny_joint(generate=False)
     STEP(full, BATCH, random_for(6, 5)).total.backward()
     STEP(without, BATCH, random_for(6, 5)).total.backward()
@@ -133,7 +133,7 @@ def test_a_batch_without_one_of_the_classes_has_finite_loss_and_gradients() -> N
 
 
 class AnchorOfBrightness(nn.Module):
-    """A hand-made encoder: an image whose pixels are all ``label / 10`` gets the anchor of ``label``."""
+    """An encoder that maps an image whose pixels are all ``label / 10`` to the anchor of ``label``."""
 
     def __init__(self, anchors: Tensor) -> None:
         super().__init__()
@@ -143,11 +143,10 @@ class AnchorOfBrightness(nn.Module):
         return self.anchors[(images[:, 0, 0, 0] * 10).round().long()]
 
 
-@pytest.mark.parametrize(
-    "batch_size", [30, 199, 200, 1000]
-)  # the last of 199 is a batch of one, if not filled
+# Without filling, the last batch of 199 would have one image.
+@pytest.mark.parametrize("batch_size", [30, 199, 200, 1000])
 @pytest.mark.parametrize("scale", [1.0, 5.0])
-def test_an_encoder_whose_anchors_are_the_label_anchors_classifies_perfectly(
+def test_an_encoder_with_the_label_anchors_classifies_all_images_correctly(
     batch_size: int, scale: float
 ) -> None:
     anchors = scale * torch.randn(10, 16, generator=seeded())
@@ -163,8 +162,8 @@ def test_an_encoder_whose_anchors_are_the_label_anchors_classifies_perfectly(
 
 
 @torch.no_grad()
-def test_the_zone_of_an_image_in_the_bank_is_that_among_the_banks_anchors_and_its_own() -> None:
-    """So it depends on no other image that is asked for; a batch's zones do."""
+def test_latents_in_a_bank_do_not_depend_on_the_other_images() -> None:
+    """They equal latents among the bank's anchors and the image's own. Latents in a batch depend on the batch."""
     encoder, solver = tiny_joint().encoder, DPMSolver(num_steps=20)
     bank_anchors = torch.randn(50, LATENT_DIM, generator=seeded())
     centres = CentresInBank(encoder, AnchorBank(bank_anchors), solver)
@@ -175,14 +174,14 @@ def test_the_zone_of_an_image_in_the_bank_is_that_among_the_banks_anchors_and_it
         expected = compute_latents(
             anchor, torch.zeros_like(anchor), alpha=0.0, all_anchors=keys, solver=solver
         )
-        # Encoding and flow in float32, in batches of one and of six: measured 2e-6.
+        # Float32 encoders in batches of one and of six: measured 2e-6.
         torch.testing.assert_close(latent, expected[0], rtol=1e-4, atol=1e-4)
     in_batch = CentresInBatch(encoder, solver)
     assert (in_batch(BATCH.images)[:2] - in_batch(BATCH.images[:2])).abs().max() > 0.05
 
 
 @torch.no_grad()
-def test_latents_at_alpha_0_are_the_centres_and_their_noise_is_the_generators() -> None:
+def test_latents_in_a_batch_use_alpha_and_the_generator() -> None:
     encoder, solver = tiny_joint().encoder, DPMSolver(num_steps=20)
     centres = CentresInBatch(encoder, solver)(BATCH.images)
     assert torch.equal(LatentsInBatch(encoder, solver, 0.0, seeded())(BATCH.images), centres)
@@ -191,12 +190,12 @@ def test_latents_at_alpha_0_are_the_centres_and_their_noise_is_the_generators() 
     assert torch.equal(drawn, compute_latents(encoder(BATCH.images), noise, alpha=0.7, solver=solver))
 
 
-def test_the_further_from_their_zones_centres_the_more_images_are_misclassified() -> None:
-    """As Figure 25: images of a class have anchors around the class's own, so zones' borders cut through classes."""
+def test_accuracy_decreases_with_alpha() -> None:
+    """As in Figure 25. Anchors of images are scattered around the class's anchor, so zones of classes overlap."""
     anchors = torch.randn(10, 16, generator=seeded())
     labels = torch.arange(10).repeat(20)
     scattered = anchors[labels] + 0.8 * torch.randn(200, 16, generator=seeded(1))
-    encoder: Any = lambda images: scattered[images[:, 0, 0, 0].long()]  # noqa: E731 - an image is its index
+    encoder: Any = lambda images: scattered[images[:, 0, 0, 0].long()]  # noqa: E731 - images hold their index
     images = torch.arange(200.0)[:, None, None, None].expand(-1, 1, 8, 8)
     accuracies = []
     for alpha in (0.0, 0.5, 1.0):
@@ -209,8 +208,8 @@ def test_the_further_from_their_zones_centres_the_more_images_are_misclassified(
     assert accuracies[0] > accuracies[2] + 0.05
 
 
-def test_classification_is_of_anchors_and_not_of_inner_products() -> None:
-    """Label anchors of unequal norm: the largest inner product would always choose the longest."""
+def test_labels_are_decoded_by_distance_and_not_by_inner_product() -> None:
+    """With label anchors of unequal norm, the largest inner product would always select the longest."""
     anchors = torch.tensor([[1.0, 0.0], [5.0, 0.0], [0.0, 2.0]])
     labels = torch.tensor([0, 1, 2])
     points = draw_label_latents(anchors, labels, torch.zeros(3, 2), solver=Euler(num_steps=100))
@@ -218,22 +217,24 @@ def test_classification_is_of_anchors_and_not_of_inner_products() -> None:
 
 
 @pytest.mark.parametrize(("num_steps", "largest_share"), [(100, 0.02), (400, 0.006)])
-def test_decoding_inverts_drawing_from_the_zones_of_labels(num_steps: int, largest_share: float) -> None:
+def test_decoding_returns_the_label_whose_zone_a_latent_was_drawn_from(
+    num_steps: int, largest_share: float
+) -> None:
     anchors = torch.randn(10, 32, generator=seeded())
     labels = torch.arange(10).repeat(300)
     noise = torch.randn(len(labels), 32, generator=seeded(1))
     solver = Euler(num_steps=num_steps)
     drawn = draw_label_latents(anchors, labels, noise, solver=solver)
     wrong = (decode_labels(drawn, anchors, solver=solver) != labels).double().mean().item()
-    # Euler's error, of order 1 / num_steps, carries draws next to a border across it: 1.1 % and 0.26 % of 10^4.
+    # Euler's error, of order 1 / num_steps, moves latents across a boundary: measured 1.1 % and 0.26 %.
     assert wrong < largest_share
 
 
-def test_latents_drawn_for_labels_in_equal_shares_are_standard_normal_together() -> None:
+def test_latents_of_equally_frequent_labels_are_standard_normal_together() -> None:
     anchors = torch.randn(10, 4, generator=seeded())
     labels = torch.arange(10).repeat(1000)
     noise = torch.randn(len(labels), 4, generator=seeded(1))
     drawn = draw_label_latents(anchors, labels, noise, solver=Euler(num_steps=100))
-    # Estimates from 10^4 draws have deviations of 0.01 and 0.007: five of them, and 1 % for the solver's steps.
+    # Five standard errors of 10^4 samples (0.01 and 0.007), and 1 % for the solver's error.
     assert drawn.mean(dim=0).abs().max() < 0.05 + 0.01
     assert (drawn.std(dim=0) - 1).abs().max() < 0.035 + 0.01

@@ -1,4 +1,4 @@
-"""Case study 2: the loss literally, its symmetry, and the four representations."""
+"""Case study 2: the loss equals its formula, its symmetry, and the four representations."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from lzn.studies import (
     REPRESENTATIONS,
     BackboneOutput,
     FourRepresentations,
-    LatentDraw,
+    LatentSampler,
     RepresentationStep,
     represent_images,
 )
@@ -32,7 +32,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 class TwoViews:
-    """The image itself, then its mirror image at less contrast; draws nothing."""
+    """Return images unchanged in the first call, and mirrored with less contrast in the second."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -45,13 +45,13 @@ class TwoViews:
 def step(*, alpha: float, augment: TwoViews | None = None) -> RepresentationStep:
     return RepresentationStep(
         augment=augment or TwoViews(),
-        latents=LatentDraw(solver=LATENT_SOLVER, alpha=alpha),
+        latents=LatentSampler(solver=LATENT_SOLVER, alpha=alpha),
         solver=ALIGNMENT_SOLVER,
         num_skipped_steps=2,
     )
 
 
-def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itself() -> None:
+def test_the_loss_equals_the_formula_with_log_and_each_image_paired_with_itself() -> None:
     model = tiny_representation()
     losses = step(alpha=0.45)(model, BATCH, random_for(6, 5))
     noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(5)).double()
@@ -59,34 +59,34 @@ def test_the_loss_is_the_formula_with_logarithm_and_each_image_paired_with_itsel
         model.encoder(view).double() for view in (BATCH.images, 0.8 * BATCH.images.flip(3))
     )
     first_latents = latents(anchors, noise, LATENT_SOLVER, alpha=0.45)
-    arrival = solve(first_latents, anchors_view2, None, ALIGNMENT_SOLVER, towards_anchors=True)
+    flow = solve(first_latents, anchors_view2, None, ALIGNMENT_SOLVER, towards_anchors=True)
     own = torch.arange(len(noise))
-    expected = alignment(arrival.log_probability, own, num_skipped_steps=2, log=True)
-    # The accuracy asked of float32 flows.
+    expected = alignment(flow.log_probability, own, num_skipped_steps=2, log=True)
+    # The project's tolerance for float32 flows.
     assert losses.total.item() == pytest.approx(expected.item(), rel=1e-4)
-    nearest = torch.cdist(arrival.points, anchors_view2).argmin(dim=1)
+    nearest = torch.cdist(flow.points, anchors_view2).argmin(dim=1)
     assert losses.metrics["alignment_accuracy"].item() == pytest.approx(
         (nearest == own).double().mean().item()
     )
 
 
-def test_the_order_of_the_images_does_not_matter() -> None:
+def test_the_order_of_the_images_has_no_effect() -> None:
     model = tiny_representation()
     order = torch.randperm(len(BATCH.images), generator=seeded(1))
     permuted = Batch.whole(BATCH.images[order], BATCH.labels[order])
-    # At alpha = 0 there is no noise that would have to be permuted too.
+    # At alpha = 0 there is no noise, which would also have to be permuted.
     losses = [step(alpha=0.0)(model, batch, random_for(6)).total.item() for batch in (BATCH, permuted)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_labels_play_no_part() -> None:
+def test_labels_have_no_effect() -> None:
     model = tiny_representation()
     relabelled = Batch.whole(BATCH.images, BATCH.labels.flip(0))
     losses = [step(alpha=0.45)(model, batch, random_for(6)).total for batch in (BATCH, relabelled)]
     assert torch.equal(*losses)
 
 
-def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() -> None:
+def test_the_two_views_use_the_steps_generator_in_order() -> None:
     drawn: list[float] = []
 
     def augment(images: Tensor, random: BatchRandom) -> Tensor:
@@ -95,48 +95,48 @@ def test_the_two_views_are_drawn_one_after_the_other_from_the_steps_generator() 
 
     RepresentationStep(
         augment=augment,
-        latents=LatentDraw(solver=LATENT_SOLVER, alpha=0.45),
+        latents=LatentSampler(solver=LATENT_SOLVER, alpha=0.45),
         solver=ALIGNMENT_SOLVER,
         num_skipped_steps=2,
     )(tiny_representation(), BATCH, random_for(6, 5))
     assert drawn == torch.rand(2, 6, generator=seeded(5))[:, 0].tolist()
 
 
-def test_loaded_views_are_taken_as_they_are_but_for_the_rest_of_the_augmentation() -> None:
-    """Two views that were made as images were loaded give the loss of the same two views made on the device."""
+def test_loaded_views_are_used_with_the_rest_of_the_augmentation() -> None:
+    """Two views made while loading give the same loss as the same two views made on the device."""
     model = tiny_representation()
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
     loaded = Batch.whole(views, BATCH.labels)
-    as_they_are = replace(step(alpha=0.45), augment=lambda images, random: images)
+    identity = replace(step(alpha=0.45), augment=lambda images, random: images)
     expected = step(alpha=0.45)(model, BATCH, random_for(6, 5))
-    assert torch.equal(as_they_are(model, loaded, random_for(6, 5)).total, expected.total)
+    assert torch.equal(identity(model, loaded, random_for(6, 5)).total, expected.total)
     completed = replace(step(alpha=0.45), augment=lambda images, random: 0.8 * images)
     unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
     both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
     losses = [
-        s(model, b, random_for(6, 5)).total for s, b in ((completed, unfinished), (as_they_are, both_darker))
+        s(model, b, random_for(6, 5)).total for s, b in ((completed, unfinished), (identity, both_darker))
     ]
-    # 0.8 x / 0.8 rounds.
+    # 0.8 x / 0.8 is rounded.
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
 
 
-def test_views_are_made_in_full_precision_whatever_the_networks_have() -> None:
-    seen: list[Tensor] = []
+def test_views_are_computed_in_full_precision_under_autocast() -> None:
+    views: list[Tensor] = []
 
-    def turn(images: Tensor, random: BatchRandom) -> Tensor:
-        seen.append(images @ random.uniform(1, 8, 8))  # a product, which autocast would round
-        return seen[-1]
+    def rotate(images: Tensor, random: BatchRandom) -> Tensor:
+        views.append(images @ random.uniform(1, 8, 8))  # autocast would round this product
+        return views[-1]
 
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            replace(step(alpha=0.45), augment=turn)(tiny_representation(), BATCH, random_for(6, 5))
-    assert torch.equal(seen[0], seen[2])
-    assert torch.equal(seen[1], seen[3])
+            replace(step(alpha=0.45), augment=rotate)(tiny_representation(), BATCH, random_for(6, 5))
+    assert torch.equal(views[0], views[2])
+    assert torch.equal(views[1], views[3])
 
 
-def test_another_number_of_loaded_views_than_two_is_refused() -> None:
+def test_three_loaded_views_raise() -> None:
     three = Batch.whole(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
-    with pytest.raises(ValueError, match="alignment takes two views of each image, loaded were 3"):
+    with pytest.raises(ValueError, match="alignment needs 2 views of each image, but 3 were loaded"):
         step(alpha=0.45)(tiny_representation(), three, random_for(6))
 
 
@@ -160,7 +160,7 @@ IMAGES = dequantise(quantise(random_batch((0,) * 7).images))
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 100])
-def test_there_are_four_representations_of_each_image(batch_size: int) -> None:
+def test_each_image_has_four_representations(batch_size: int) -> None:
     representations = represent(IMAGES, batch_size=batch_size)
     assert tuple(representations) == REPRESENTATIONS
     widths = {name: r.shape[1] for name, r in representations.items()}
@@ -170,17 +170,17 @@ def test_there_are_four_representations_of_each_image(batch_size: int) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_backbone_outputs_and_anchors_are_the_encoders_whatever_the_batch(batch_size: int) -> None:
+def test_backbone_outputs_and_anchors_equal_the_encoders_for_every_batch_size(batch_size: int) -> None:
     encoder = tiny_representation().encoder.eval()
     representations = represent(IMAGES, batch_size=batch_size)
     with torch.no_grad():
         anchors, backbone = encoder(IMAGES), encoder(IMAGES, with_head=False)
-    # Convolutions sum in another order in another batch size.
+    # Convolutions round differently for other batch sizes.
     torch.testing.assert_close(representations["with_head"], anchors, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(representations["without_head"], backbone, rtol=1e-4, atol=1e-5)
 
 
-def test_latents_are_computed_among_a_batchs_anchors_and_the_last_batch_is_filled_from_before() -> None:
+def test_latents_are_among_a_batchs_anchors_and_the_last_batch_is_filled() -> None:
     representations = represent(IMAGES, batch_size=3)
     anchors = representations["with_head"]
 
@@ -190,26 +190,26 @@ def test_latents_are_computed_among_a_batchs_anchors_and_the_last_batch_is_fille
         )
 
     expected = torch.cat([centres(slice(0, 3)), centres(slice(3, 6)), centres(slice(4, 7))[2:]])
-    # The same numbers, but for the convolutions' order of sums, which the flow stretches.
+    # Convolutions round differently in other batches, and the flow amplifies the rounding.
     torch.testing.assert_close(representations["with_latent_alpha_0"], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_generator_decides_latents_and_nothing_else() -> None:
+def test_only_latents_depend_on_the_generator() -> None:
     first, same, other = (represent(IMAGES, batch_size=3, seed=seed) for seed in (0, 0, 1))
     assert all(torch.equal(first[name], same[name]) for name in REPRESENTATIONS)
     assert [name for name in REPRESENTATIONS if not torch.equal(first[name], other[name])] == ["with_latent"]
 
 
 @pytest.mark.parametrize("encoding_batch_size", [1, 2, 5])
-def test_how_many_images_are_encoded_at_once_changes_no_representation(encoding_batch_size: int) -> None:
+def test_representations_do_not_depend_on_the_encoding_batch_size(encoding_batch_size: int) -> None:
     whole = represent(IMAGES, batch_size=7)
     in_parts = represent(IMAGES, batch_size=7, encoding_batch_size=encoding_batch_size)
     for name in REPRESENTATIONS:
-        # Convolutions sum in another order in another batch size, which the flow stretches.
+        # Convolutions round differently for other batch sizes, and the flow amplifies the rounding.
         torch.testing.assert_close(in_parts[name], whole[name], rtol=1e-3, atol=1e-4)
 
 
-def test_the_backbones_output_alone_is_the_representation_without_head() -> None:
+def test_the_backbone_output_equals_the_representation_without_head() -> None:
     encoder = tiny_representation().encoder.eval()
     alone = represent_images(
         BackboneOutput(encoder, encoding_batch_size=3), quantise(IMAGES), generator=seeded(), batch_size=3

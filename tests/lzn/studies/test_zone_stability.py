@@ -1,4 +1,4 @@
-"""How often latents stay in their zones: closed forms on a line, and minibatches against the bank."""
+"""Zone stability: closed forms in one dimension, and minibatches compared with the bank."""
 
 import math
 
@@ -18,85 +18,85 @@ FINE = ZoneProtocol(
 FAST = ZoneProtocol(latent_solver=DPMSolver(num_steps=40), zone_solver=DPMSolver(num_steps=40))
 
 
-def stays(
-    question: ZoneProtocol, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor
+def is_in_second_zone(
+    protocol: ZoneProtocol, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor
 ) -> Tensor:
-    """Whether latents drawn among the first bank's anchors lie in their zones among the second's."""
-    return question.is_in_zone(second, anchors, question.draw(first, anchors, noise))
+    """Return whether latents drawn among the first bank's anchors lie in their zones among the second's."""
+    return protocol.is_in_zone(second, anchors, protocol.draw(first, anchors, noise))
 
 
 def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def on_a_line(*anchors: float) -> Tensor:
+def column(*anchors: float) -> Tensor:
     return torch.tensor(anchors, dtype=torch.float64)[:, None]
 
 
 @pytest.mark.parametrize("g", [0.3, 0.4])
-def test_theorem_1_on_two_anchors(g: float):
-    """A latent of the anchor at -1 lies in the zone of the other at +1 exactly where (1 - g)(-1) + g eps > 0."""
-    question = ZoneProtocol(latent_solver=Euler(num_steps=50, g=g), zone_solver=Euler(num_steps=50, g=g))
-    bank, m = AnchorBank(on_a_line(-1.0, 1.0)), 4000
+def test_two_anchors_have_the_probability_of_theorem_1(g: float):
+    """A latent of the anchor at -1 lies in the zone of the anchor at +1 if (1 - g)(-1) + g eps > 0."""
+    protocol = ZoneProtocol(latent_solver=Euler(num_steps=50, g=g), zone_solver=Euler(num_steps=50, g=g))
+    bank, m = AnchorBank(column(-1.0, 1.0)), 4000
     noise = normal(1, m, 1)
-    stayed = stays(question, bank, bank, on_a_line(-1.0).expand(m, 1), noise)
-    assert torch.equal(stayed, (noise < (1.0 - g) / g)[:, 0])
+    in_zone = is_in_second_zone(protocol, bank, bank, column(-1.0).expand(m, 1), noise)
+    assert torch.equal(in_zone, (noise < (1.0 - g) / g)[:, 0])
     # Four standard errors of the binomial share.
-    chance = float(norm.cdf((g - 1.0) / g))
-    assert 1.0 - float(stayed.double().mean()) == pytest.approx(chance, abs=4 * math.sqrt(chance / m))
+    probability = float(norm.cdf((g - 1.0) / g))
+    assert 1.0 - float(in_zone.double().mean()) == pytest.approx(
+        probability, abs=4 * math.sqrt(probability / m)
+    )
 
 
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [
-        (
-            (-2.0, 2.0),
-            (-2.0, 1.0, 3.0),
-            2 / 3,
-        ),  # [0, 1/2] of the latents' quantiles, of which [0, 1/3] is left
-        ((-2.0, 2.0), (-2.0, 1.0), 1.0),  # another batch of the same order: the same quantiles
-        ((-2.0, 2.0), (-2.0, -4.0), 0.0),  # of another order: [1/2, 1]
-        ((-2.0, 2.0, 4.0), (-2.0, 4.0), 1.0),  # [0, 1/3] lies within [0, 1/2]
-        ((-2.0, -4.0, 2.0), (-2.0, 4.0), 1 / 2),  # [1/3, 2/3], of which [1/3, 1/2] is left
+        ((-2.0, 2.0), (-2.0, 1.0, 3.0), 2 / 3),  # quantiles [0, 1/2] and [0, 1/3]
+        ((-2.0, 2.0), (-2.0, 1.0), 1.0),  # the same rank: [0, 1/2] twice
+        ((-2.0, 2.0), (-2.0, -4.0), 0.0),  # another rank: [0, 1/2] and [1/2, 1]
+        ((-2.0, 2.0, 4.0), (-2.0, 4.0), 1.0),  # [0, 1/3] and [0, 1/2]
+        ((-2.0, -4.0, 2.0), (-2.0, 4.0), 1 / 2),  # [1/3, 2/3] and [0, 1/2]
     ],
 )
-def test_on_a_line_zones_are_quantiles(first: tuple[float, ...], second: tuple[float, ...], expected: float):
-    """The flow keeps the order of points: the k-th of n anchors has the normal quantiles from k/n to (k+1)/n."""
+def test_zones_in_one_dimension_are_quantiles(
+    first: tuple[float, ...], second: tuple[float, ...], expected: float
+):
+    """The flow preserves order, so the k-th of n anchors has the normal quantiles from k/n to (k+1)/n."""
     m = 200
     quantiles = (torch.arange(m, dtype=torch.float64) + 0.5) / m
-    noise = torch.special.ndtri(quantiles)[:, None]  # evenly over the zone
-    own = on_a_line(-2.0).expand(m, 1)
-    stayed = stays(FINE, AnchorBank(on_a_line(*first)), AnchorBank(on_a_line(*second)), own, noise)
-    # 1/200 for a boundary between two draws, and the steps' error, which moves a boundary by about 1/400.
-    assert float(stayed.double().mean()) == pytest.approx(expected, abs=0.015)
+    noise = torch.special.ndtri(quantiles)[:, None]  # evenly spaced quantiles of the noise
+    own = column(-2.0).expand(m, 1)
+    in_zone = is_in_second_zone(FINE, AnchorBank(column(*first)), AnchorBank(column(*second)), own, noise)
+    # 1/200 for the spacing of the noise, and about 1/400 for the solver's error at a boundary.
+    assert float(in_zone.double().mean()) == pytest.approx(expected, abs=0.015)
 
 
-def test_in_identical_batches_all_latents_stay_but_for_the_solvers_error():
+def test_in_equal_batches_all_latents_are_in_their_zone_up_to_the_solvers_error():
     anchors = 3.0 * normal(2, 16, 8)
     bank = AnchorBank(anchors)
     own, noise = anchors.repeat(10, 1), normal(3, 160, 8)
-    stayed = stays(FINE, bank, AnchorBank(anchors.clone()), own, noise)
-    assert float(stayed.double().mean()) > 0.98
+    in_zone = is_in_second_zone(FINE, bank, AnchorBank(anchors.clone()), own, noise)
+    assert float(in_zone.double().mean()) > 0.98
     centres = ZoneProtocol(latent_solver=FINE.latent_solver, zone_solver=FINE.zone_solver, alpha=0.0)
-    assert bool(stays(centres, bank, bank, anchors, noise[:16]).all())
+    assert bool(is_in_second_zone(centres, bank, bank, anchors, noise[:16]).all())
 
 
-def test_batches_of_the_whole_set_are_identical_whatever_is_redrawn():
+def test_batches_of_the_whole_data_set_are_equal():
     anchors = 3.0 * normal(4, 12, 8)
     stability = batch_zone_stability(
         anchors, FAST, batch_size=12, num_pairs=10, samples_per_pair=1, generator=seeded(1)
     )
     assert stability.redrawn == stability.same
     assert stability.redrawn.num_latents == 10
-    assert stability.redrawn.share >= 0.9  # one at a boundary, as above
+    assert stability.redrawn.share >= 0.9  # one latent may be near a boundary
 
 
-def test_minibatches_on_a_line_keep_the_latents_whose_rank_is_kept():
-    """Both batches of two from three anchors: ranks agree always for the outer ones, half the time for the middle."""
+def test_minibatches_in_one_dimension_keep_latents_whose_rank_is_equal():
+    """Batches are two of three anchors: outer anchors always have equal ranks, the middle one half of the time."""
     num_pairs = 100
     solver = Euler(num_steps=40, g=1e-3)
     stability = batch_zone_stability(
-        on_a_line(-3.0, 0.0, 3.0),
+        column(-3.0, 0.0, 3.0),
         ZoneProtocol(latent_solver=solver, zone_solver=solver),
         batch_size=2,
         num_pairs=num_pairs,
@@ -105,71 +105,73 @@ def test_minibatches_on_a_line_keep_the_latents_whose_rank_is_kept():
     )
     # 2/3 + 1/3 * 1/2 = 5/6. Four standard errors.
     assert stability.redrawn.share == pytest.approx(5 / 6, abs=4 * math.sqrt(5 / 36 / num_pairs))
-    assert stability.same.share >= 1 - 2 / num_pairs  # latents within a step's error of the boundary
+    assert stability.same.share >= 1 - 2 / num_pairs  # latents within the solver's error of the boundary
 
 
-def test_the_samples_of_a_pair_are_each_measured_in_two_batches_that_share_nothing_else():
-    """As one sample after the other, in batches written out, with the same draws."""
+def test_each_sample_is_measured_in_two_batches_with_independent_other_anchors():
+    """The expected numbers are computed sample by sample in explicit batches, with the same random numbers."""
     anchors, batch_size, num_samples = normal(5, 40, 6), 8, 12
     measured = batch_zone_stability(
         anchors, FAST, batch_size=batch_size, num_pairs=2, samples_per_pair=num_samples, generator=seeded(2)
     )
-    draws, redrawn, same = seeded(2), 0, 0
+    generator, redrawn, same = seeded(2), 0, 0
     for _ in range(2):
-        order = torch.randperm(40, generator=draws)
+        order = torch.randperm(40, generator=generator)
         samples, others = anchors[order[:num_samples]], anchors[order[num_samples:]]
-        rests = [others[torch.randperm(len(others), generator=draws)[: batch_size - 1]] for _ in range(2)]
-        noise = torch.randn(samples.shape, generator=draws)
-        for sample, its_noise in zip(samples.split(1), noise.split(1), strict=True):
-            first, second = (AnchorBank(torch.cat([sample, rest])) for rest in rests)
+        other_anchors = [
+            others[torch.randperm(len(others), generator=generator)[: batch_size - 1]] for _ in range(2)
+        ]
+        noise = torch.randn(samples.shape, generator=generator)
+        for sample, sample_noise in zip(samples.split(1), noise.split(1), strict=True):
+            first, second = (AnchorBank(torch.cat([sample, others])) for others in other_anchors)
             assert first.num_anchors == batch_size
-            redrawn += int(stays(FAST, first, second, sample, its_noise))
-            same += int(stays(FAST, first, first, sample, its_noise))
+            redrawn += int(is_in_second_zone(FAST, first, second, sample, sample_noise))
+            same += int(is_in_second_zone(FAST, first, first, sample, sample_noise))
     assert (measured.redrawn.num_latents, measured.same.num_latents) == (24, 24)
     assert round(24 * measured.redrawn.share) == redrawn
     assert round(24 * measured.same.share) == same
     assert redrawn < same
 
 
-def test_a_coarse_solver_loses_latents_in_the_very_batch_that_they_were_drawn_in():
+def test_a_coarse_solver_moves_latents_out_of_their_zone_in_the_same_batch():
     coarse = ZoneProtocol(latent_solver=Euler(num_steps=10), zone_solver=Euler(num_steps=10))
-    lost = [
+    share_outside = [
         1
         - batch_zone_stability(
             normal(11, 200, 16),
-            question,
+            protocol,
             batch_size=32,
             num_pairs=4,
             samples_per_pair=50,
             generator=seeded(8),
         ).same.share
-        for question in (coarse, FAST)
+        for protocol in (coarse, FAST)
     ]
-    assert lost[0] > 0.2
-    assert lost[1] < 0.05
+    assert share_outside[0] > 0.2
+    assert share_outside[1] < 0.05
 
 
 @pytest.mark.parametrize("solver", [Euler(num_steps=100, g=1e-4), DPMSolver(num_steps=100, g=1e-3)])
-def test_the_bank_restores_what_minibatches_lose(solver: Euler | DPMSolver):
+def test_a_bank_has_higher_stability_than_minibatches(solver: Euler | DPMSolver):
     anchors = normal(6, 200, 8)
-    question = ZoneProtocol(latent_solver=solver, zone_solver=solver)
+    protocol = ZoneProtocol(latent_solver=solver, zone_solver=solver)
     batches = batch_zone_stability(
-        anchors, question, batch_size=40, num_pairs=2, samples_per_pair=50, generator=seeded(4)
+        anchors, protocol, batch_size=40, num_pairs=2, samples_per_pair=50, generator=seeded(4)
     )
-    bank = bank_zone_stability(AnchorBank(anchors), anchors, question, generator=seeded(5))
+    bank = bank_zone_stability(AnchorBank(anchors), anchors, protocol, generator=seeded(5))
     assert bank.num_latents == 200
     assert bank.share > 0.95
     assert batches.redrawn.share < 0.8
 
 
-def test_a_sample_that_is_no_row_of_the_bank_has_a_zone_of_its_own():
+def test_a_new_sample_has_a_stable_zone_in_the_bank():
     bank = AnchorBank(normal(7, 50, 8))
     new = normal(8, 40, 8)
     stability = bank_zone_stability(bank, new, FINE, generator=seeded(6))
     assert stability.share > 0.95
 
 
-def test_the_same_seed_draws_the_same_trials():
+def test_equal_seeds_give_equal_results():
     runs = [
         batch_zone_stability(
             normal(9, 30, 4), FAST, batch_size=8, num_pairs=2, samples_per_pair=5, generator=seeded(7)
@@ -179,37 +181,37 @@ def test_the_same_seed_draws_the_same_trials():
     assert runs[0] == runs[1]
 
 
-def test_the_standard_error_of_single_latents_is_that_of_a_binomial_share():
-    stayed = torch.arange(100)[:, None] < 20
-    stability = ZoneStability.of(stayed)
+def test_the_standard_error_of_groups_of_one_is_that_of_a_binomial_share():
+    in_zone = torch.arange(100)[:, None] < 20
+    stability = ZoneStability.from_groups(in_zone)
     assert (stability.share, stability.num_latents) == (pytest.approx(0.2), 100)
-    # sqrt(p (1 - p) / n), and n - 1 for the variance's estimate
+    # sqrt(p (1 - p) / n), with n - 1 for the estimate of the variance.
     assert stability.standard_error == pytest.approx(math.sqrt(0.2 * 0.8 / 99))
 
 
-def test_latents_of_one_group_that_always_agree_count_as_one():
+def test_a_group_of_equal_latents_counts_as_one_latent():
     independent = (torch.arange(50) < 20)[:, None]
-    grouped = ZoneStability.of(independent.expand(50, 30))
+    grouped = ZoneStability.from_groups(independent.expand(50, 30))
     assert grouped.num_latents == 1500
-    assert grouped.standard_error == pytest.approx(ZoneStability.of(independent).standard_error)
+    assert grouped.standard_error == pytest.approx(ZoneStability.from_groups(independent).standard_error)
 
 
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"batch_size": 1}, "batch_size must be at least 2, or nothing can be redrawn; got 1"),
-        ({"num_pairs": 1}, "num_pairs must be at least 2, or there is no standard error; got 1"),
+        ({"batch_size": 1}, "batch_size must be at least 2, so that a batch has other anchors; got 1"),
+        ({"num_pairs": 1}, "num_pairs must be at least 2, for the standard error; got 1"),
         ({"samples_per_pair": 0}, "samples_per_pair must be at least 1, got 0"),
-        ({"batch_size": 4}, "3 samples and the rest of a batch of 4 are more than the 5 anchors"),
+        ({"batch_size": 4}, "samples_per_pair=3 and batch_size=4 need 6 anchors, but there are 5"),
     ],
 )
-def test_errors_say_what_to_do(numbers: dict[str, int], message: str):
+def test_errors_name_the_invalid_number(numbers: dict[str, int], message: str):
     settings = {"batch_size": 3, "num_pairs": 2, "samples_per_pair": 3, **numbers}
     with pytest.raises(ValueError, match=message):
         batch_zone_stability(normal(10, 5, 2), FAST, generator=seeded(0), **settings)
 
 
-def test_one_latent_in_a_bank_is_no_measurement():
+def test_one_latent_in_a_bank_raises():
     anchors = normal(12, 5, 2)
     with pytest.raises(ValueError, match="the standard error needs 2 independent groups of latents, got 1"):
         bank_zone_stability(AnchorBank(anchors), anchors[:1], FAST, generator=seeded(0))

@@ -24,7 +24,7 @@ from lzn.base.randomness import BatchRandom
 from lzn.data import ImageSet
 from lzn.flow import Euler
 from lzn.networks import ImageClassifier
-from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
+from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentSampler, RepresentationStep
 from lzn.training import (
     Batch,
     ClassifierModel,
@@ -39,7 +39,7 @@ from lzn.training import (
 
 BFLOAT16 = Compute(precision="bfloat16")
 SOLVER = Euler(num_steps=10)
-DRAW = LatentDraw(solver=SOLVER)
+DRAW = LatentSampler(solver=SOLVER)
 GENERATION = GenerationStep(DRAW)
 SCHEDULE = TrainingSchedule(
     num_steps=6,
@@ -75,7 +75,7 @@ def augment(images: Tensor, random: BatchRandom) -> Tensor:
 
 
 REPRESENTATION = RepresentationStep(
-    augment=augment, latents=LatentDraw(solver=SOLVER, alpha=0.45), solver=SOLVER, num_skipped_steps=2
+    augment=augment, latents=LatentSampler(solver=SOLVER, alpha=0.45), solver=SOLVER, num_skipped_steps=2
 )
 JOINT = JointStep(latents=DRAW, alignment=LabelAlignment(solver=SOLVER, num_skipped_steps=2))
 

@@ -13,7 +13,7 @@ from lzn.base.randomness import BatchRandom
 from lzn.data import AffineViews, ImageSet
 from lzn.flow import DPMSolver, Euler
 from lzn.networks import SampleDropout
-from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentDraw, RepresentationStep
+from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentSampler, RepresentationStep
 from lzn.training import (
     Batch,
     CheckpointFolder,
@@ -29,7 +29,7 @@ from lzn_testing.models.toy_training import ToyModel, ToyStep, toy_images, toy_m
 
 NAN = float("nan")
 SOLVER = Euler(num_steps=8)
-DRAW = LatentDraw(solver=DPMSolver(num_steps=6, g=1e-3))
+DRAW = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 AUGMENT = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1, min_contrast=0.5, noise=0.1)
 STUDIES: Mapping[str, tuple[Callable[[], nn.Module], Any]] = {
     "rf": (lambda: tiny_generative(latents=False), GenerationStep(None)),
@@ -42,7 +42,7 @@ STUDIES: Mapping[str, tuple[Callable[[], nn.Module], Any]] = {
         tiny_representation,
         RepresentationStep(
             augment=AUGMENT,
-            latents=LatentDraw(solver=SOLVER, alpha=0.45),
+            latents=LatentSampler(solver=SOLVER, alpha=0.45),
             solver=SOLVER,
             num_skipped_steps=2,
         ),
