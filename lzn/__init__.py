@@ -1,1 +1,22 @@
-"""The Latent Zoning Network as a library: the method, without the tools that run it."""
+"""The Latent Zoning Network as a library. It knows nothing of DVC, MLflow and Prefect.
+
+The method, in the order in which to read it:
+
+- `flow`: the paper's two atomic operations, latent computation and latent alignment.
+- `networks`, `rectified_flow`: the networks, and the generative model that is combined with latents.
+- `studies`: the three case studies: models, training steps, inference.
+- `training`: the training loop, checkpoints, averages.
+
+What it is applied to and how it is measured:
+
+- `datasets`, `preparation`, `data`: readers of data sets, the uniform form on disk, batches and augmentation.
+- `metrics`: Frechet distance, precision and recall, MMD, linear probes.
+
+Trained models:
+
+- `runs`: the configuration of a run, and a trained seed on disk.
+- `released`: the checkpoints that the paper's authors released.
+- `inference`, `cli`: what a trained model can do, as functions and as the command ``lzn``.
+
+`base` holds what all of them use. Imports point from later to earlier packages; `make lint` checks the order.
+"""
