@@ -1,4 +1,4 @@
-"""Buckets of an S3 server, and for how long what lies in them is kept."""
+"""Make the buckets of an S3 server, with rules that remove temporary objects."""
 
 from typing import Any, Final
 
@@ -8,10 +8,9 @@ TEMPORARY_PREFIX: Final = "tmp/"
 
 
 def make_buckets(client: Any, *names: str) -> None:
-    """Make the buckets that are missing, and set their lifecycle.
+    """Make the buckets that do not exist, and set the lifecycle rules of all.
 
-    client: boto3's, with an administrator's keys. Raises ClientError or BotoCoreError where the server cannot be
-    reached or refuses.
+    client: a boto3 client with an administrator's keys. Raises ClientError or BotoCoreError if a request fails.
     """
     present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
     for name in names:
@@ -23,7 +22,7 @@ def make_buckets(client: Any, *names: str) -> None:
 
 
 def lifecycle_rules() -> list[dict[str, Any]]:
-    """Uploads that nobody finished go after a week, objects under tmp/ after a month; nothing else ever goes."""
+    """Return rules that remove unfinished uploads after a week and objects under tmp/ after 30 days, nothing else."""
     return [
         {
             "ID": "unfinished-uploads",

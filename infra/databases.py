@@ -1,16 +1,24 @@
-"""A role and a database for each user of a PostgreSQL server."""
+"""Make a role and a database for each user of a PostgreSQL server."""
 
 import contextlib
+from collections.abc import Mapping
 
 from psycopg2 import errors, extensions, sql
 
 
-def make_database(connection: extensions.connection, name: str, password: str) -> None:
-    """Make a role and a database of the same name, which other roles cannot enter; renew a password that changed.
+def make_databases(connection: extensions.connection, passwords: Mapping[str, str]) -> None:
+    """Make a role and a database of the same name for each item of `passwords` (role to password).
 
-    connection: an administrator's, in autocommit mode. Raises psycopg2.Error where the server refuses.
+    What exists is kept, but passwords are set again. Other roles cannot connect to the database.
+    connection: an administrator's. Raises psycopg2.Error if the server refuses.
     """
-    # Encrypted here: PostgreSQL logs statements that fail, with the passwords in them.
+    connection.autocommit = True  # CREATE DATABASE cannot run in a transaction
+    for name, password in passwords.items():
+        _make_database(connection, name, password)
+
+
+def _make_database(connection: extensions.connection, name: str, password: str) -> None:
+    # Encrypted here, because PostgreSQL logs failed statements with the passwords in them.
     verifier = extensions.encrypt_password(password, name, connection, "scram-sha-256")
     role = sql.Identifier(name)
     with connection.cursor() as cursor:

@@ -5,7 +5,7 @@
     infra/.secrets/s3.json
     infra/.secrets/kubernetes/NAME/      one file a key: `kubectl create secret generic NAME --from-file=FOLDER`
 
-Everything is readable by you alone (mode 600, folders 700) and ignored by git. Needs nothing but Python.
+Only you can read these files (mode 600, folders 700), and git ignores them. Needs only Python's standard library.
 """
 
 import argparse
@@ -24,13 +24,13 @@ _SECRET_FILE, _SECRET_FOLDER = 0o600, 0o700
 
 
 def _new_secret() -> str:
-    """192 random bits; hexadecimal, so that it stands in URLs and INI files as it is."""
+    """Return 192 random bits in hexadecimal, which URLs and INI files hold without quoting."""
     return secrets.token_hex(24)
 
 
 @dataclass(frozen=True)
 class S3Key:
-    """A key of the S3 server and, but for an administrator's, the one bucket that it opens."""
+    """A key of the S3 server for one bucket, or an administrator's key (bucket None)."""
 
     name: str
     bucket: str | None
@@ -39,29 +39,30 @@ class S3Key:
 
     @property
     def identity(self) -> dict[str, object]:
-        """The key as SeaweedFS's `s3.json` has it."""
-        scope = f":{self.bucket}" if self.bucket else ""
-        actions = (
-            ["Read", "Write", "List", "Tagging"]
-            if self.bucket
-            else ["Admin", "Read", "Write", "List", "Tagging"]
-        )
-        credentials = {"accessKey": self.access_key, "secretKey": self.secret_key}
+        """The entry in SeaweedFS's `s3.json`."""
+        actions = ["Read", "Write", "List", "Tagging"]
         return {
             "name": self.name,
-            "credentials": [credentials],
-            "actions": [f"{action}{scope}" for action in actions],
+            "credentials": [{"accessKey": self.access_key, "secretKey": self.secret_key}],
+            "actions": [f"{action}:{self.bucket}" for action in actions]
+            if self.bucket
+            else ["Admin", *actions],
         }
 
     @property
     def environment(self) -> dict[str, str]:
-        """The key as clients of S3 read it."""
+        """The variables of S3 clients."""
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+
+def s3_configuration(keys: Sequence[S3Key]) -> str:
+    """Return the S3 server's `s3.json`: which key may do what."""
+    return json.dumps({"identities": [key.identity for key in keys]}, indent=2) + "\n"
 
 
 @dataclass(frozen=True)
 class Passwords:
-    """Every secret of one installation."""
+    """All secrets of one installation."""
 
     postgres: str = field(default_factory=_new_secret, repr=False)
     postgres_mlflow: str = field(default_factory=_new_secret, repr=False)
@@ -75,12 +76,11 @@ class Passwords:
 
     @property
     def s3_json(self) -> str:
-        """Configuration of the S3 server: who may do what."""
-        keys = (self.s3_admin, self.s3_dvc, self.s3_mlflow)
-        return json.dumps({"identities": [key.identity for key in keys]}, indent=2) + "\n"
+        """The S3 server's configuration."""
+        return s3_configuration((self.s3_admin, self.s3_dvc, self.s3_mlflow))
 
     def compose_variables(self) -> dict[str, str]:
-        """What `infra/.env` holds."""
+        """Return the variables in `infra/.env`."""
         return {
             "COMPOSE_PROJECT_NAME": "lzn",
             "POSTGRES_PASSWORD": self.postgres,
@@ -99,7 +99,7 @@ class Passwords:
         }
 
     def kubernetes_secrets(self) -> dict[str, dict[str, str]]:
-        """The Secret objects of the namespace: name to keys and values."""
+        """Return the namespace's Secret objects: name to keys and values."""
         mlflow_database = f"postgresql+psycopg2://mlflow:{self.postgres_mlflow}@postgres:5432/mlflow"
         prefect_database = f"postgresql+asyncpg://prefect:{self.postgres_prefect}@postgres:5432/prefect"
         return {
@@ -134,12 +134,12 @@ class Passwords:
 def write(passwords: Passwords, folder: Path) -> None:
     """Write all files below `folder`.
 
-    Raises FileExistsError if there is one already: the servers' data know the old passwords.
+    Raises FileExistsError if one exists, since the servers' data need the old passwords.
     """
     present = [path for path in (folder / ".env", folder / ".secrets") if path.exists()]
     if present:
         raise FileExistsError(
-            f"{present[0]} exists, and the servers' data know its passwords: remove both or neither"
+            f"{present[0]} exists, and the servers' data need its passwords: remove the file and the data together"
         )
     secret_folder = folder / ".secrets"
     _write_folder(secret_folder, {"postgres_password": passwords.postgres, "s3.json": passwords.s3_json})
@@ -147,7 +147,7 @@ def write(passwords: Passwords, folder: Path) -> None:
     for name, values in passwords.kubernetes_secrets().items():
         _write_folder(secret_folder / "kubernetes" / name, values)
     lines = [f"{name}={value}\n" for name, value in passwords.compose_variables().items()]
-    _write_file(folder / ".env", "".join(lines))  # last: with it, all is there
+    _write_file(folder / ".env", "".join(lines))  # last, so that all files exist once this one does
 
 
 def _write_folder(folder: Path, files: Mapping[str, str]) -> None:
@@ -158,7 +158,7 @@ def _write_folder(folder: Path, files: Mapping[str, str]) -> None:
 
 def _make_folder(folder: Path) -> None:
     folder.mkdir(mode=_SECRET_FOLDER)
-    folder.chmod(_SECRET_FOLDER)  # whatever the umask
+    folder.chmod(_SECRET_FOLDER)  # independent of the umask
 
 
 def _write_file(path: Path, text: str) -> None:
@@ -169,7 +169,7 @@ def _write_file(path: Path, text: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the files beside this one, or in a folder given; 1 if they are there already."""
+    """Write the files beside this program, or into `--folder`. Return 1 if they exist."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

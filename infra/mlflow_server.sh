@@ -1,11 +1,11 @@
 #!/bin/sh
-# The MLflow server of the containers: users with passwords, artifacts proxied, so that clients hold no key of S3.
+# The MLflow server of the containers: users have passwords, and artifacts pass through it, so clients need no S3 key.
 # Reads MLFLOW_BACKEND_STORE_URI (also where users are kept), MLFLOW_ARTIFACTS_DESTINATION, MLFLOW_AUTH_ADMIN_USERNAME,
 # MLFLOW_AUTH_ADMIN_PASSWORD, MLFLOW_FLASK_SERVER_SECRET_KEY, MLFLOW_SERVER_ALLOWED_HOSTS, and AWS_* for the artifacts.
-# Arguments are added to those of `mlflow server`.
+# Arguments are passed on to `mlflow server`.
 set -eu
 umask 077
-# MLflow takes all of its settings for users from the environment but two.
+# These two settings cannot be given as environment variables.
 MLFLOW_AUTH_CONFIG_PATH="$(mktemp)"
 export MLFLOW_AUTH_CONFIG_PATH
 cat > "$MLFLOW_AUTH_CONFIG_PATH" <<INI

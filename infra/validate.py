@@ -1,7 +1,7 @@
-"""Check what no engine or cluster is needed for: `make validate-infra`.
+"""Check compose.yaml and the Kubernetes manifests without a container engine or cluster: `make validate-infra`.
 
-compose.yaml by Compose itself (`docker compose`, or Compose 1.29 as `docker-compose`), the Kubernetes manifests against
-the schemas of one version, and, where `kubectl` is installed, what its kustomize makes of them.
+Compose itself (`docker compose`, or Compose 1.29 as `docker-compose`) reads compose.yaml. The manifests are checked
+against the schemas of one Kubernetes version, and also as kustomize builds them if `kubectl` is installed.
 """
 
 import os
@@ -24,11 +24,11 @@ KUSTOMIZATIONS: Final = (INFRA / "kubernetes", INFRA / "kubernetes-jobs")
 
 
 class InvalidError(RuntimeError):
-    """A file that its tool refuses, or a tool that is missing; the message says which."""
+    """A file is invalid or a tool is missing; the message says which."""
 
 
 def compose_command() -> list[str]:
-    """The Compose that is installed, 2 before 1. Raises InvalidError, with what to install, if there is none."""
+    """Return the command of Compose 2, else of Compose 1. Raises InvalidError if neither is installed."""
     if shutil.which("docker"):
         probe = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
         if probe.returncode == 0:
@@ -36,13 +36,13 @@ def compose_command() -> list[str]:
     if shutil.which("docker-compose"):
         return ["docker-compose"]
     raise InvalidError(
-        "Compose is not installed: docker-compose-plugin of Docker, or Debian's "
+        "Compose is not installed: install Docker's docker-compose-plugin, or on Debian run "
         "`apt-get install --no-install-recommends docker-compose`"
     )
 
 
 def compose_config(env_file: Path) -> subprocess.CompletedProcess[str]:
-    """What Compose makes of compose.yaml with the variables of a file and no others."""
+    """Let Compose read compose.yaml with the variables of a file and no others."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [
         *compose_command(),
@@ -57,9 +57,9 @@ def compose_config(env_file: Path) -> subprocess.CompletedProcess[str]:
 
 
 def read_manifests(folder: Path) -> list[dict[str, Any]]:
-    """The objects in a folder's manifests; not its kustomization, nor patches, which are parts of objects.
+    """Return the objects in a folder's manifests, without its kustomization and patches.
 
-    Raises InvalidError for what is not YAML.
+    Raises InvalidError if a file is not YAML.
     """
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     names = [name for name in kustomization["resources"] if name.endswith(".yaml")]
@@ -70,7 +70,7 @@ def read_manifests(folder: Path) -> list[dict[str, Any]]:
 
 
 def check_manifests(manifests: Sequence[Mapping[str, Any]], where: str) -> None:
-    """Check objects strictly, so that a misspelt field is an error. Raises InvalidError with the object's name."""
+    """Check objects against the schemas; unknown fields are errors. Raises InvalidError with the object's name."""
     for item in manifests:
         try:
             kubernetes_validate.validate(item, KUBERNETES_VERSION, strict=True)
@@ -80,7 +80,7 @@ def check_manifests(manifests: Sequence[Mapping[str, Any]], where: str) -> None:
 
 
 def kustomized(folder: Path) -> list[dict[str, Any]] | None:
-    """What `kubectl kustomize` makes of a folder; None without kubectl. Raises InvalidError where it refuses."""
+    """Return the objects that `kubectl kustomize` builds, or None without kubectl. Raises InvalidError if it fails."""
     if shutil.which("kubectl") is None:
         return None
     built = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True, check=False)
@@ -90,7 +90,7 @@ def kustomized(folder: Path) -> list[dict[str, Any]] | None:
 
 
 def main() -> int:
-    """Check everything and print what was checked; 1 with the first error."""
+    """Check all files and print what was checked. Return 1 at the first error."""
     try:
         _check_compose()
         for folder in KUSTOMIZATIONS:
@@ -99,7 +99,7 @@ def main() -> int:
             print(f"{folder.name}: {len(manifests)} objects are valid for Kubernetes {KUBERNETES_VERSION}")
             built = kustomized(folder)
             if built is None:
-                print(f"{folder.name}: not built, kubectl is not installed")
+                print(f"{folder.name}: not built, because kubectl is not installed")
             else:
                 check_manifests(built, f"{folder.name}, built")
                 print(f"{folder.name}: {len(built)} objects after kustomize are valid")
@@ -112,17 +112,17 @@ def main() -> int:
 def _check_compose() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        (folder / "none").touch()
-        refused = compose_config(folder / "none")
-        if refused.returncode == 0 or "infra/make_env.py" not in refused.stderr:
+        (folder / "empty").touch()
+        without = compose_config(folder / "empty")
+        if without.returncode == 0 or "infra/make_env.py" not in without.stderr:
             raise InvalidError(
-                f"compose.yaml without passwords does not say what to run: {refused.stderr.strip()}"
+                f"without passwords, compose.yaml must name infra/make_env.py in its error: {without.stderr.strip()}"
             )
         write(Passwords(), folder)
-        accepted = compose_config(folder / ".env")
-        if accepted.returncode:
-            raise InvalidError(f"compose.yaml: {accepted.stderr.strip()}")
-        services = yaml.safe_load(accepted.stdout)["services"]
+        complete = compose_config(folder / ".env")
+        if complete.returncode:
+            raise InvalidError(f"compose.yaml: {complete.stderr.strip()}")
+        services = yaml.safe_load(complete.stdout)["services"]
     print(f"compose.yaml: {len(services)} services are valid for {' '.join(compose_command())}")
 
 

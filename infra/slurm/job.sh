@@ -5,7 +5,7 @@
 env_file=${LZN_ENV_FILE:-$HOME/.config/lzn/env}
 if [[ -e $env_file ]]; then
     if [[ -n $(find -L "$env_file" -perm /077) ]]; then
-        echo "$env_file holds secrets and others may read or change it: chmod 600 $env_file" >&2
+        echo "$env_file contains secrets, and other users can read or change it: run chmod 600 $env_file" >&2
         exit 1
     fi
     # shellcheck disable=SC1090

@@ -1,4 +1,4 @@
-"""Passwords, keys and ports: generated once for a folder, then kept."""
+"""Passwords, keys and ports of a stack: generated once for its folder, then read from it."""
 
 import random
 import secrets
@@ -13,15 +13,15 @@ from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
 
 HOST: Final = "127.0.0.1"
-# Below the ports that Linux and macOS hand to outgoing connections: nobody takes one by chance between two starts.
+# Below the ports that Linux and macOS give to outgoing connections, so that no program takes one between two starts.
 _PORTS: Final = range(20000, 32000)
 
 
-class _Kept(BaseModel):
+class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class KeyPair(_Kept):
+class KeyPair(_Stored):
     """One identity of the S3 server."""
 
     access: str = Field(default_factory=lambda: f"LZN{secrets.token_hex(8).upper()}", repr=False)
@@ -37,8 +37,8 @@ def _secret() -> str:
     return password
 
 
-class Credentials(_Kept):
-    """Hexadecimal, so that URLs, shells and configuration files need no quoting; `repr` shows none of them."""
+class Credentials(_Stored):
+    """All passwords. They are hexadecimal, so URLs, shells and INI files need no quoting; `repr` hides them."""
 
     postgres_admin: str = _secret()
     postgres_prefect: str = _secret()
@@ -54,8 +54,8 @@ class Credentials(_Kept):
     s3_dvc: KeyPair = Field(default_factory=KeyPair)
 
 
-class Ports(_Kept):
-    """All of them on the loopback address."""
+class Ports(_Stored):
+    """All ports, on the loopback address."""
 
     postgres: int
     s3: int
@@ -73,33 +73,35 @@ class Ports(_Kept):
 _Model = TypeVar("_Model", Credentials, Ports)
 
 
-def kept_credentials(layout: Layout) -> Credentials:
-    """The folder's passwords; StackError if its file cannot be read."""
-    return _kept(layout.secrets, Credentials) or _keep(layout.secrets, Credentials())
+def load_credentials(layout: Layout) -> Credentials:
+    """Read the folder's passwords, or generate them. Raises StackError if the file is damaged."""
+    return _read(layout.secrets, Credentials) or _write(layout.secrets, Credentials())
 
 
-def kept_ports(layout: Layout) -> Ports:
-    """The folder's ports, at first any that are free; StackError if its file cannot be read."""
-    return _kept(layout.ports, Ports) or _keep(layout.ports, _free_ports())
+def load_ports(layout: Layout) -> Ports:
+    """Read the folder's ports, or choose free ones. Raises StackError if the file is damaged."""
+    return _read(layout.ports, Ports) or _write(layout.ports, _free_ports())
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port."""
+    """Return whether a server can listen on a port."""
     with socket.socket() as probe:
-        return _binds(probe, port)
+        return _can_bind(probe, port)
 
 
-def _kept(path: Path, model: type[_Model]) -> _Model | None:
+def _read(path: Path, model: type[_Model]) -> _Model | None:
     if not path.exists():
         return None
     try:
         return model.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, each["loc"])) or "JSON" for each in error.errors())
-        raise StackError(f"{path} is damaged ({fields}); restore it, or start anew with `destroy`") from None
+        raise StackError(
+            f"{path} is damaged ({fields}): restore it, or remove the stack with `destroy`"
+        ) from None
 
 
-def _keep(path: Path, value: _Model) -> _Model:
+def _write(path: Path, value: _Model) -> _Model:
     write_private(path, value.model_dump_json(indent=1) + "\n")
     return value
 
@@ -107,17 +109,19 @@ def _keep(path: Path, value: _Model) -> _Model:
 def _free_ports() -> Ports:
     names = list(Ports.model_fields)
     found: list[int] = []
-    with ExitStack() as held:  # all at once, so that no port is given twice
+    with ExitStack() as sockets:  # all stay bound until the end, so that no port is chosen twice
         for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
             if len(found) == len(names):
                 return Ports(**dict(zip(names, found, strict=True)))
-            if _binds(held.enter_context(socket.socket()), port):
+            if _can_bind(sockets.enter_context(socket.socket()), port):
                 found.append(port)
-    raise StackError(f"no {len(names)} free ports between {_PORTS.start} and {_PORTS.stop}")
+    raise StackError(
+        f"fewer than {len(names)} ports are free between {_PORTS.start} and {_PORTS.stop}: stop other programs"
+    )
 
 
-def _binds(probe: socket.socket, port: int) -> bool:
-    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closed connections still linger on it
+def _can_bind(probe: socket.socket, port: int) -> bool:
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # ignores closed connections in TIME_WAIT
     try:
         probe.bind((HOST, port))
     except OSError:

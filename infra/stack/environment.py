@@ -1,4 +1,4 @@
-"""The variables that clients, servers and workers run with."""
+"""The environment variables of clients, servers and workers."""
 
 import os
 import shlex
@@ -13,24 +13,26 @@ from infra.stack.layout import Layout, write_private
 REGION: Final = "us-east-1"
 MLFLOW_USER: Final = "lzn"
 PREFECT_USER: Final = "lzn"
-_QUIET: Final[Mapping[str, str]] = {
+_COMMON: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
     "DVC_NO_ANALYTICS": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
-# A person's own settings for other servers must not reach these.
-_FOREIGN: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_", "DVC_")
+# Not inherited: the user's settings for other servers.
+_REMOVED_PREFIXES: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_", "DVC_")
 
 
 def client_environment(
     layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str
 ) -> dict[str, str]:
-    """What a worker, a flow or a person at this machine needs; `gpus` is the number of the cluster's GPUs, `repository`
-    where workers take commits from."""
+    """Return the variables of workers, flows and users of the stack.
+
+    gpus: number of the cluster's GPUs. repository: where workers fetch commits.
+    """
     return {
-        **_QUIET,
+        **_COMMON,
         "LZN_REPOSITORY": repository,
         "LZN_WORK": str(layout.work),
         "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
@@ -46,7 +48,7 @@ def client_environment(
 
 
 def s3_environment(ports: Ports, *, access: str, secret: str) -> dict[str, str]:
-    """What boto3, and all that is built on it, reads."""
+    """Return the variables that boto3 and the libraries on top of it read."""
     return {
         "AWS_ACCESS_KEY_ID": access,
         "AWS_SECRET_ACCESS_KEY": secret,
@@ -56,20 +58,20 @@ def s3_environment(ports: Ports, *, access: str, secret: str) -> dict[str, str]:
     }
 
 
-def inherited() -> dict[str, str]:
-    """This program's environment without anybody's settings for other servers."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    return {**own, **_QUIET, **_without_proxy()}
+def base_environment() -> dict[str, str]:
+    """Return this process's environment without the user's settings for other servers."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED_PREFIXES)}
+    return {**own, **_COMMON, **_without_proxy()}
 
 
 def write_env_file(layout: Layout, variables: Mapping[str, str]) -> None:
-    """Lines that `. FILE` in a shell reads; mode 600."""
+    """Write lines `export NAME=value` for shells, with mode 600."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     write_private(layout.env, "\n".join(lines) + "\n")
 
 
 def read_env_file(layout: Layout) -> dict[str, str]:
-    """The variables of the env file; StackError if there is none yet."""
+    """Read the variables of the env file. Raises StackError if the file does not exist."""
     try:
         words = shlex.split(layout.env.read_text(encoding="utf-8"), comments=True)
     except FileNotFoundError:
@@ -78,6 +80,6 @@ def read_env_file(layout: Layout) -> dict[str, str]:
 
 
 def _without_proxy() -> dict[str, str]:
-    """A proxy for the outside is no way to this machine."""
+    """Return variables that exclude this machine from a proxy."""
     exceptions = {HOST, "localhost", *filter(None, os.environ.get("NO_PROXY", "").split(","))}
     return {"NO_PROXY": ",".join(sorted(exceptions)), "no_proxy": ",".join(sorted(exceptions))}

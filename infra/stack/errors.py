@@ -1,5 +1,5 @@
-"""What can be wrong with a stack, in sentences for the person who starts it."""
+"""The error of the stack, whose messages are for the person who starts it."""
 
 
 class StackError(RuntimeError):
-    """The stack cannot be started, reached or ended; the message says why and what to do."""
+    """The stack cannot be started, reached or stopped; the message says why and what to do."""

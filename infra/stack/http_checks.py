@@ -1,4 +1,4 @@
-"""Requests to the servers, with their passwords, that a health check makes."""
+"""Requests with a password, for health checks of the servers."""
 
 import base64
 import http.client
@@ -7,12 +7,17 @@ from typing import Any, Final
 
 from infra.stack.credentials import HOST
 
-_SECONDS: Final = 5.0
+_TIMEOUT_SECONDS: Final = 5.0
 
 
-def answer(port: int, path: str, *, login: str, method: str = "GET", body: object = None) -> tuple[int, Any]:
-    """Status and JSON (None if it is none) of a request by `login` (user:password); status 0: no server."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=_SECONDS)
+def request_json(
+    port: int, path: str, *, login: str, method: str = "GET", body: object = None
+) -> tuple[int, Any]:
+    """Send a request as `login` (user:password). Return the HTTP status and the parsed JSON.
+
+    The status is 0 if no server responds. The JSON is None if the content is not JSON.
+    """
+    connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_SECONDS)
     headers = {
         "Authorization": f"Basic {base64.b64encode(login.encode()).decode()}",
         "Content-Type": "application/json",
@@ -25,10 +30,10 @@ def answer(port: int, path: str, *, login: str, method: str = "GET", body: objec
         return 0, None
     finally:
         connection.close()
-    return status, _json(content)
+    return status, _parse(content)
 
 
-def _json(content: bytes) -> Any:
+def _parse(content: bytes) -> Any:
     try:
         return json.loads(content)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where everything of one stack lies: a single folder."""
+"""The paths of one stack, all in a single folder."""
 
 import os
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ DEFAULT_FOLDER: Final = PROJECT / ".stack"
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths in the stack's folder `root`, which is absolute."""
+    """Paths below the stack's folder `root`, an absolute path."""
 
     root: Path
 
     @property
     def env(self) -> Path:
-        """What clients need: `export NAME=value` lines."""
+        """The clients' variables, as lines `export NAME=value`."""
         return self.root / "env"
 
     @property
     def secrets(self) -> Path:
-        """All passwords and keys, also those that no client gets."""
+        """All passwords and keys."""
         return self.root / "secrets"
 
     @property
@@ -32,22 +32,22 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """Held by the supervisor as long as it runs."""
+        """Locked by the supervisor while it runs."""
         return self.root / "lock"
 
     @property
     def supervisor_pid(self) -> Path:
-        """The process to send SIGTERM to."""
+        """The process id of the supervisor."""
         return self.root / "supervisor.pid"
 
     @property
     def status(self) -> Path:
-        """What the supervisor knows of each service."""
+        """The status of each service."""
         return self.root / "status.json"
 
     @property
     def postgres(self) -> Path:
-        """The only part that belongs to the user `postgres` where root starts the stack."""
+        """PostgreSQL's folder. It belongs to the user `postgres` if root starts the stack."""
         return self.root / "postgres"
 
     @property
@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def prefect(self) -> Path:
-        """PREFECT_HOME of the server and the workers, so that nobody's profile takes part."""
+        """PREFECT_HOME of the server and the workers, so that they read no profile of the user."""
         return self.root / "prefect"
 
     @property
@@ -80,7 +80,7 @@ class Layout:
         return self.root / "logs" / f"{service}.log"
 
     def make(self) -> None:
-        """Make the folders: nobody else can list them, and the user `postgres` can pass through to its own."""
+        """Make the folders. Other users cannot list them; the user `postgres` can reach its own."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in (self.s3, self.mlflow, self.prefect, self.work, self.log("any").parent):
@@ -88,20 +88,20 @@ class Layout:
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """A file to append to that only its owner can read."""
+    """Open a file to append to. Only its owner can read it."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file at once by one that only its owner can read."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    """Replace a file atomically by one that only its owner can read."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
+        temporary.replace(path)
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,15 +1,16 @@
-"""One supervisor a folder."""
+"""A file lock that allows one supervisor for a folder."""
 
 import fcntl
 from typing import IO, Final
 
 from infra.stack.layout import Layout, open_private
 
-ALREADY_RUNS: Final = 3  # the exit code of a supervisor that found another
+ALREADY_RUNS: Final = 3
+"""The exit code of a supervisor if another one runs."""
 
 
-def lock(layout: Layout) -> "IO[bytes] | None":
-    """The stack's lock, held until the file is closed here and in every fork; None if another has it."""
+def acquire_lock(layout: Layout) -> "IO[bytes] | None":
+    """Lock the stack until the file is closed in this process and its forks. Return None if it is locked."""
     file = open_private(layout.lock)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

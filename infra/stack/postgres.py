@@ -1,4 +1,4 @@
-"""PostgreSQL from Debian's package: one cluster, a role and a database for each of its users."""
+"""The PostgreSQL server from Debian's package, with a role and a database for each of its users."""
 
 import os
 import pwd
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,37 +15,37 @@ from typing import Final
 import psycopg2
 from psycopg2 import extensions
 
-from infra.databases import make_database
+from infra.databases import make_databases
 from infra.stack.credentials import HOST, Credentials, Ports
-from infra.stack.environment import inherited
+from infra.stack.environment import base_environment
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
-from infra.stack.marks import MARK, mark
+from infra.stack.process_tags import TAG_VARIABLE, tag
 from infra.stack.service import Service
 
 SYSTEM_USER: Final = "postgres"
 _ADMIN: Final = "postgres"
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _MISSING: Final = (
-    "PostgreSQL's server programs are missing; install them (Debian: `apt-get install postgresql`, "
+    "PostgreSQL's server programs are missing: install them (Debian: `apt-get install postgresql`, "
     "which puts initdb and postgres in /usr/lib/postgresql/VERSION/bin) or put them on the PATH"
 )
 
 
 @dataclass(frozen=True)
 class Database:
-    """A database of one role with the same name."""
+    """A database, and its role of the same name."""
 
     name: str
     password: str
 
     def url(self, ports: Ports, *, driver: str) -> str:
-        """As SQLAlchemy reads it."""
+        """Return the address for SQLAlchemy."""
         return f"postgresql+{driver}://{self.name}:{self.password}@{HOST}:{ports.postgres}/{self.name}"
 
 
 def databases(credentials: Credentials) -> dict[str, Database]:
-    """By name: one for Prefect, one for MLflow's runs and one for its logins."""
+    """Return the databases by name: Prefect's, and MLflow's for runs and for logins."""
     passwords: Mapping[str, str] = {
         "prefect": credentials.postgres_prefect,
         "mlflow": credentials.postgres_mlflow,
@@ -54,13 +55,13 @@ def databases(credentials: Credentials) -> dict[str, Database]:
 
 
 def postgres_service(layout: Layout, credentials: Credentials, ports: Ports) -> Service:
-    """The server; StackError if its programs or, for root, its user are missing."""
+    """Return the server. Raises StackError if its programs or, for root, its user are missing."""
     programs = find_programs()
     user = _server_user()
     settings = {
         "listen_addresses": HOST,
         "port": str(ports.postgres),
-        "unix_socket_directories": "",  # a way in less
+        "unix_socket_directories": "",  # TCP only
         "log_min_messages": "warning",
         "max_connections": "200",
     }
@@ -68,20 +69,20 @@ def postgres_service(layout: Layout, credentials: Credentials, ports: Ports) -> 
     return Service(
         name="postgres",
         command=(str(programs / "postgres"), "-D", str(layout.cluster), *options),
-        environment=inherited(),
+        environment=base_environment(),
         cwd=layout.cluster,
-        prepare=lambda: _prepare(layout, credentials, programs, user),
-        ready=lambda: _answers(credentials, ports) and _make_databases(credentials, ports),
-        answers=lambda: _answers(credentials, ports),
+        prepare=lambda: _prepare_cluster(layout, credentials, programs, user),
+        is_ready=lambda: _is_healthy(credentials, ports) and _make_databases(credentials, ports),
+        is_healthy=lambda: _is_healthy(credentials, ports),
         ports=(ports.postgres,),
         user=user,
-        stop_signal=signal.SIGINT,  # "fast": rolls back and writes all; SIGTERM would wait for clients to leave
+        stop_signal=signal.SIGINT,  # fast shutdown; SIGTERM would wait for clients to disconnect
         stop_seconds=30.0,
     )
 
 
 def find_programs() -> Path:
-    """The folder of initdb and postgres, of the newest version; StackError that says what to install."""
+    """Return the folder of initdb and postgres, newest version. Raises StackError if they are not installed."""
     installed = sorted(_DEBIAN.glob("*/bin/initdb"), key=lambda path: _version(path.parents[1].name))
     found = installed[-1] if installed else shutil.which("initdb")
     if found is None or not (Path(found).parent / "postgres").exists():
@@ -97,30 +98,30 @@ def _version(name: str) -> float:
 
 
 def _server_user() -> str | None:
-    """PostgreSQL refuses to run as root: then its own user runs it."""
+    """Return the user `postgres` for root, since PostgreSQL refuses to run as root, else None."""
     if os.geteuid() != 0:
         return None
     try:
         pwd.getpwnam(SYSTEM_USER)
     except KeyError:
         raise StackError(
-            f"PostgreSQL does not run as root, and there is no user {SYSTEM_USER}: {_MISSING}"
+            f"PostgreSQL does not run as root, and the user {SYSTEM_USER} does not exist: {_MISSING}"
         ) from None
     return SYSTEM_USER
 
 
-def _prepare(layout: Layout, credentials: Credentials, programs: Path, user: str | None) -> None:
+def _prepare_cluster(layout: Layout, credentials: Credentials, programs: Path, user: str | None) -> None:
     layout.postgres.mkdir(mode=0o700, exist_ok=True)
     if user is not None:
         shutil.chown(layout.postgres, user, user)
         _check_reachable(layout.postgres, user)
     if not layout.cluster.exists():
         _make_cluster(layout, credentials, programs, user)
-    made, installed = _cluster_version(layout), _programs_version(programs)
-    if made != installed:
+    created_by, installed = _cluster_version(layout), _programs_version(programs)
+    if created_by != installed:
         raise StackError(
-            f"{layout.cluster} was made by PostgreSQL {made}, but {installed} is installed: "
-            "install that version, move the data with pg_upgrade, or start anew with `destroy`"
+            f"{layout.cluster} was made by PostgreSQL {created_by}, but {installed} is installed: "
+            "install that version, move the data with pg_upgrade, or remove the stack with `destroy`"
         )
     rules = ["local all all scram-sha-256", f"host all {_ADMIN} {HOST}/32 scram-sha-256"]
     rules += [f"host {name} {name} {HOST}/32 scram-sha-256" for name in databases(credentials)]
@@ -135,26 +136,26 @@ def _check_reachable(folder: Path, user: str) -> None:
         ["test", "-x", str(folder)], user=user, group=user, extra_groups=[], check=False
     ).returncode:
         raise StackError(
-            f"the user {user}, as which PostgreSQL runs when root starts it, cannot reach {folder}: "
-            "let others pass through the folders above it (chmod o+x), or choose another with --folder"
+            f"the user {user} cannot reach {folder}, and PostgreSQL runs as this user when root starts it: "
+            "run chmod o+x on the folders above, or choose another folder with --folder"
         )
 
 
 def _make_cluster(layout: Layout, credentials: Credentials, programs: Path, user: str | None) -> None:
-    """Beside its place, then renamed: a cluster that was half made by a killed start is never used."""
-    draft = layout.postgres / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
-    with tempfile.NamedTemporaryFile("w", dir=layout.postgres) as file:  # all could read a command line
+    """Make the cluster in a temporary folder and rename it, so that a killed start leaves no incomplete cluster."""
+    temporary = layout.postgres / "cluster.new"
+    shutil.rmtree(temporary, ignore_errors=True)
+    with tempfile.NamedTemporaryFile("w", dir=layout.postgres) as file:  # all users can read a command line
         file.write(credentials.postgres_admin)
         file.flush()
         if user is not None:
             shutil.chown(file.name, user, user)
         done = subprocess.run(
             [
-                *(str(programs / "initdb"), "-D", str(draft), "-U", _ADMIN, f"--pwfile={file.name}"),
+                *(str(programs / "initdb"), "-D", str(temporary), "-U", _ADMIN, f"--pwfile={file.name}"),
                 *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
             ],
-            env={**inherited(), MARK: mark(layout, "postgres")},
+            env={**base_environment(), TAG_VARIABLE: tag(layout, "postgres")},
             cwd="/",
             user=user,
             group=user,
@@ -166,7 +167,7 @@ def _make_cluster(layout: Layout, credentials: Credentials, programs: Path, user
         )
     if done.returncode:
         raise StackError(f"initdb failed:\n{done.stdout[-500:]}{done.stderr[-1500:]}")
-    draft.rename(layout.cluster)
+    temporary.rename(layout.cluster)
 
 
 def _cluster_version(layout: Layout) -> str:
@@ -174,12 +175,12 @@ def _cluster_version(layout: Layout) -> str:
 
 
 def _programs_version(programs: Path) -> str:
-    answer = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
-    return answer.stdout.split()[2].split(".")[0]
+    printed = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, check=True)
+    return printed.stdout.split()[2].split(".")[0]
 
 
 def _connect(credentials: Credentials, ports: Ports) -> extensions.connection:
-    connection = psycopg2.connect(
+    return psycopg2.connect(
         host=HOST,
         port=ports.postgres,
         user=_ADMIN,
@@ -187,11 +188,9 @@ def _connect(credentials: Credentials, ports: Ports) -> extensions.connection:
         dbname="postgres",
         connect_timeout=3,
     )
-    connection.autocommit = True  # databases cannot be made in a transaction
-    return connection
 
 
-def _answers(credentials: Credentials, ports: Ports) -> bool:
+def _is_healthy(credentials: Credentials, ports: Ports) -> bool:
     try:
         connection = _connect(credentials, ports)
     except psycopg2.OperationalError:
@@ -201,10 +200,7 @@ def _answers(credentials: Credentials, ports: Ports) -> bool:
 
 
 def _make_databases(credentials: Credentials, ports: Ports) -> bool:
-    connection = _connect(credentials, ports)
-    try:
-        for database in databases(credentials).values():
-            make_database(connection, database.name, database.password)
-    finally:
-        connection.close()
+    passwords = {database.name: database.password for database in databases(credentials).values()}
+    with closing(_connect(credentials, ports)) as connection:
+        make_databases(connection, passwords)
     return True

@@ -1,4 +1,4 @@
-"""Prefect's server on PostgreSQL, the step that makes pools and deployments, and the workers."""
+"""The Prefect server on PostgreSQL, the step that makes pools and deployments, and the workers."""
 
 import datetime
 import sys
@@ -6,64 +6,54 @@ from collections.abc import Mapping
 from typing import Final
 
 from infra.stack.credentials import HOST, Credentials, Ports
-from infra.stack.environment import PREFECT_USER, inherited
-from infra.stack.http_checks import answer
+from infra.stack.environment import PREFECT_USER, base_environment
+from infra.stack.http_checks import request_json
 from infra.stack.layout import PROJECT, Layout
 from infra.stack.postgres import databases
 from infra.stack.service import Service
 
-CONTROL_LIMIT: Final = 16  # as the pool has it
+CONTROL_LIMIT: Final = 16  # the limit of the pool
 _SAVE_SECONDS: Final = 30.0
 
 
 def prefect_service(layout: Layout, credentials: Credentials, ports: Ports) -> Service:
-    """The server with its UI; who has no auth string gets 401."""
-    command = (
-        "-m",
-        "prefect",
-        "--no-prompt",
-        "server",
-        "start",
-        "--host",
-        HOST,
-        "--port",
-        str(ports.prefect),
-    )
+    """Return the server with its UI. Requests without the auth string get 401."""
+    arguments = f"--no-prompt server start --host {HOST} --port {ports.prefect} --log-level warning".split()
     login = _login(credentials)
     return Service(
         name="prefect",
-        command=(sys.executable, *command, "--log-level", "warning"),
+        command=(sys.executable, "-m", "prefect", *arguments),
         environment={
-            **inherited(),
+            **base_environment(),
             "PREFECT_HOME": str(layout.prefect / "server"),
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": databases(credentials)["prefect"].url(
                 ports, driver="asyncpg"
             ),
             "PREFECT_SERVER_API_AUTH_STRING": login,
-            # In memory, the default, a restarted server would forget who holds GPUs and end nightly flows.
+            # The default keeps leases in memory: a restart would lose the GPUs' leases and end nightly flows.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            "PREFECT_API_AUTH_STRING": login,  # its own services are clients
+            "PREFECT_API_AUTH_STRING": login,  # the server's own services are clients
             "PREFECT_API_URL": f"http://{HOST}:{ports.prefect}/api",
         },
         cwd=layout.prefect,
-        ready=lambda: _answers(credentials, ports),
-        answers=lambda: _answers(credentials, ports),
+        is_ready=lambda: _is_healthy(credentials, ports),
+        is_healthy=lambda: _is_healthy(credentials, ports),
         needs=("postgres",),
         ports=(ports.prefect,),
     )
 
 
 def deploy_step(layout: Layout, variables: Mapping[str, str]) -> Service:
-    """Makes work pools, limits, deployments and automations, and changes what differs."""
+    """Return the step that makes or updates work pools, limits, deployments and automations."""
     return Service(
         name="deploy",
         command=(sys.executable, "-m", "pipelines.cluster.deploy"),
-        environment={**inherited(), **variables, "PREFECT_HOME": str(layout.prefect / "deploy")},
+        environment={**base_environment(), **variables, "PREFECT_HOME": str(layout.prefect / "deploy")},
         cwd=PROJECT,
-        ready=lambda: True,
-        answers=lambda: True,
+        is_ready=lambda: True,
+        is_healthy=lambda: True,
         needs=("prefect",),
-        once=True,
+        one_shot=True,
     )
 
 
@@ -76,7 +66,7 @@ def worker_services(
     workers: int,
     gpus: int,
 ) -> list[Service]:
-    """One for the flows that wait for others, `workers` that run one CPU stage each, one that fills all GPUs."""
+    """Return one worker for flows that wait for stages, `workers` for one CPU stage each, and one for all GPUs."""
     slots = {"worker-control": ("control", CONTROL_LIMIT)}
     slots |= {f"worker-cpu-{number}": ("cpu", 1) for number in range(1, workers + 1)}
     if gpus:
@@ -103,41 +93,41 @@ def _worker(
         name=name,
         command=(sys.executable, *command, "--name", name, "--limit", str(limit)),
         environment={
-            **inherited(),
+            **base_environment(),
             **variables,
             "PREFECT_HOME": str(layout.prefect / name),
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         },
         cwd=PROJECT,
         prepare=lambda: started.append(datetime.datetime.now(datetime.UTC)),
-        ready=lambda: _polls(credentials, ports, pool=pool, name=name, since=started[-1]),
-        answers=lambda: _polls(credentials, ports, pool=pool, name=name),
+        is_ready=lambda: _is_online(credentials, ports, pool=pool, name=name, since=started[-1]),
+        is_healthy=lambda: _is_online(credentials, ports, pool=pool, name=name),
         needs=("prefect", "mlflow", "s3", "deploy"),
         stop_seconds=_SAVE_SECONDS,
-        children_save=True,
+        stops_children_first=True,
     )
 
 
-def _polls(
+def _is_online(
     credentials: Credentials, ports: Ports, *, pool: str, name: str, since: datetime.datetime | None = None
 ) -> bool:
-    """Whether the server counts the worker as online, by a heartbeat that came after `since`."""
-    _, found = answer(
+    """Return whether the server shows the worker as online, with a heartbeat after `since`."""
+    _, found = request_json(
         ports.prefect,
         f"/api/work_pools/{pool}/workers/filter",
         login=_login(credentials),
         method="POST",
         body={"workers": {"status": {"any_": ["ONLINE"]}}},
     )
-    beats = [worker["last_heartbeat_time"] for worker in found or [] if worker["name"] == name]
-    return any(since is None or datetime.datetime.fromisoformat(beat) > since for beat in beats)
+    times = [worker["last_heartbeat_time"] for worker in found or [] if worker["name"] == name]
+    return any(since is None or datetime.datetime.fromisoformat(time) > since for time in times)
 
 
-def _answers(credentials: Credentials, ports: Ports) -> bool:
-    """Whether it takes the password and reaches its database."""
+def _is_healthy(credentials: Credentials, ports: Ports) -> bool:
+    """Return whether the server accepts the password and reaches its database."""
     body = {"limit": 1}
     path = "/api/work_pools/filter"
-    return answer(ports.prefect, path, login=_login(credentials), method="POST", body=body)[0] == 200
+    return request_json(ports.prefect, path, login=_login(credentials), method="POST", body=body)[0] == 200
 
 
 def _login(credentials: Credentials) -> str:

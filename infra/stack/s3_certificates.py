@@ -1,4 +1,4 @@
-"""Certificates by which the parts of the S3 server know each other: its inner ports obey nobody else."""
+"""TLS certificates with which the parts of the S3 server authenticate to each other on its inner ports."""
 
 import datetime
 import ipaddress
@@ -19,9 +19,9 @@ _SERVER: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lzn-stack")
 
 
 def make_certificates(layout: Layout) -> None:
-    """`authority.crt`, `server.crt` and `server.key` in the S3 server's folder, made once.
+    """Write `authority.crt`, `server.crt` and `server.key` into the S3 server's folder, unless they exist.
 
-    The authority's own key is never written, so no further certificate can be made.
+    The authority's key is never written, so that no further certificate can be made.
     """
     if (layout.s3 / "server.crt").exists():
         return
@@ -51,6 +51,6 @@ def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.Certifi
         .issuer_name(_AUTHORITY)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))  # clocks that go behind
+        .not_valid_before(now - datetime.timedelta(days=1))  # allows for slow clocks
         .not_valid_after(now + _YEARS)
     )

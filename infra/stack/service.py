@@ -1,4 +1,4 @@
-"""What the supervisor needs to know of a server, worker or step."""
+"""The description of a server, worker or step, from which the supervisor runs it."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -9,40 +9,41 @@ from typing import Final
 TAIL_LINES: Final = 15
 
 
-def nothing() -> None:
-    """A service that needs no preparation."""
+def no_preparation() -> None:
+    """Do nothing before a start."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One process to keep running, or with `once` one step to bring to its end.
+    """A process to keep running, or with `one_shot` a step to run until it succeeds.
 
-    prepare: before each start; may raise StackError. ready: whether it serves; called until it says so, and allowed to
-    make what the next services need (databases, buckets). answers: whether it serves now, without making anything.
-    needs: services that are ready before. ports: must be free. user: to run as, None for this one.
-    stop_signal and stop_seconds: how to end it, and for how long it may then run. children_save: its child processes
-    are asked first, and it stays until they have ended.
+    is_ready: called after a start until it returns True; it may create what later services need (databases, buckets).
+    is_healthy: whether the service works now; it creates nothing.
+    prepare: called before each start; may raise StackError.
+    needs: services that must be ready before. ports: must be free. user: to run as; None for the current one.
+    stop_signal, stop_seconds: the signal that ends it, and the time after which it is killed.
+    stops_children_first: stop its child processes, and wait for them, before it gets `stop_signal`.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(repr=False)
     cwd: Path
-    ready: Callable[[], bool]
-    answers: Callable[[], bool]
-    prepare: Callable[[], None] = nothing
+    is_ready: Callable[[], bool]
+    is_healthy: Callable[[], bool]
+    prepare: Callable[[], None] = no_preparation
     needs: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     user: str | None = None
-    once: bool = False
+    one_shot: bool = False
     start_seconds: float = 120.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
-    children_save: bool = False
+    stops_children_first: bool = False
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, indented for a message."""
+    """Return the last lines of a log, indented for a message."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 8192))

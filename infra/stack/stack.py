@@ -1,4 +1,4 @@
-"""A stack as those who start, use and test it see it."""
+"""Start, stop and inspect a stack."""
 
 import os
 import shutil
@@ -11,37 +11,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.stack import marks
-from infra.stack.board import ServiceStatus, read_board
-from infra.stack.catalogue import catalogue
-from infra.stack.credentials import HOST, kept_credentials, kept_ports
+from infra.processes import is_alive
+from infra.stack import process_tags
+from infra.stack.credentials import HOST, load_credentials, load_ports
 from infra.stack.environment import MLFLOW_USER, client_environment, read_env_file, write_env_file
 from infra.stack.errors import StackError
-from infra.stack.keeper import check_ports
 from infra.stack.layout import DEFAULT_FOLDER, PROJECT, Layout, open_private
-from infra.stack.lock import ALREADY_RUNS, lock
+from infra.stack.lock import ALREADY_RUNS, acquire_lock
+from infra.stack.restarter import check_ports
 from infra.stack.s3 import remove_sockets
 from infra.stack.service import Service, tail
+from infra.stack.services import stack_services
+from infra.stack.status_file import ServiceStatus, read_statuses
 
 Report = Callable[[str], None]
 
 _POLL_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 5.0
 _DOWN_SECONDS: Final = 90.0
-_GIVE_UP_AFTER: Final = 3  # starts in a row that failed
+_MAX_FAILURES: Final = 3  # consecutive failed starts of a service
 _NEEDED_BYTES: Final = 500 * 10**6
 
 
 @dataclass(frozen=True)
 class Health:
-    """status: what the supervisor knows of a service; answers: whether it serves at this moment."""
+    """The supervisor's status of a service, and whether the service passes its health check now."""
 
     status: ServiceStatus
-    answers: bool
+    is_healthy: bool
 
 
 class Stack:
-    """The servers and workers whose state is in `folder`; whether they run or not."""
+    """The servers and workers with their state in `folder`, running or not."""
 
     def __init__(self, folder: Path = DEFAULT_FOLDER) -> None:
         self.layout = Layout(folder.resolve())
@@ -54,21 +55,21 @@ class Stack:
         repository: str | None = None,
         report: Report = print,
     ) -> None:
-        """Start all of it in the background, and return when every service is ready.
+        """Start all services in the background, and return when each is ready.
 
-        workers: CPU stages at a time on this machine, 0 for the servers alone. gpus: of the whole cluster, by default
-        LZN_GPUS or 0. repository: git URL or folder whose commits are run, by default this project's.
-        Raises StackError, with nothing left running, if it already runs, if a program is missing, or if a service does
-        not come up.
+        workers: number of CPU stages at a time on this machine, 0 for no workers. gpus: number of the cluster's GPUs,
+        LZN_GPUS or 0 by default. repository: git URL or folder whose commits are run, this project by default.
+        Raises StackError, and leaves nothing running, if the stack already runs, a program is missing, or a service
+        does not start.
         """
         begin = time.monotonic()
         gpus = int(os.environ.get("LZN_GPUS", "0")) if gpus is None else gpus
         self._make_folder()
-        self._end_leftovers(report)
+        self._stop_leftovers(report)
         services = self._prepare(workers=workers, gpus=gpus, repository=repository or str(PROJECT))
         supervisor = self._start_supervisor(workers=workers, gpus=gpus)
         try:
-            self._follow(supervisor, services, report)
+            self._wait_until_ready(supervisor, services, report)
         except BaseException:
             if supervisor.poll() != ALREADY_RUNS:
                 self.down(report=lambda line: None)
@@ -76,85 +77,87 @@ class Stack:
         report(f"All {len(services)} services are ready after {time.monotonic() - begin:.1f} s.")
 
     def down(self, *, report: Report = print) -> None:
-        """End all of it, workers first, and return when nothing is left; their state stays in the folder."""
+        """Stop all, workers first, and return when no process is left. The state stays in the folder."""
         begin = time.monotonic()
         if self.layout.root.exists():
             self._stop_supervisor()
-        marks.end(self.layout, grace=_GRACE_SECONDS)
-        if left := marks.processes(self.layout):
+        process_tags.terminate(self.layout, grace=_GRACE_SECONDS)
+        if left := process_tags.tagged_processes(self.layout):
             raise StackError(f"these processes do not end: {', '.join(str(process.pid) for process in left)}")
-        if self._is_ours():
-            remove_sockets(kept_ports(self.layout))
+        if self._has_files_of_stack():
+            remove_sockets(load_ports(self.layout))
         self.layout.supervisor_pid.unlink(missing_ok=True)
         self.layout.status.unlink(missing_ok=True)
-        report(f"Everything in {_shown(self.layout.root)} has ended after {time.monotonic() - begin:.1f} s.")
+        report(
+            f"All processes of {_shown(self.layout.root)} have ended after {time.monotonic() - begin:.1f} s."
+        )
 
     def destroy(self, *, report: Report = print) -> None:
-        """End all of it and remove the folder with every run, object and password; StackError if it is no stack's."""
-        if not self._is_ours():
-            raise StackError(f"{self.layout.root} is no folder of a stack; nothing was removed")
+        """Stop all and remove the folder with its contents. Raises StackError if it is not a stack's folder."""
+        if not self._has_files_of_stack():
+            raise StackError(f"{self.layout.root} is not the folder of a stack; nothing was removed")
         self.down(report=report)
         shutil.rmtree(self.layout.root)
         report(f"Removed {_shown(self.layout.root)}.")
 
     def environment(self) -> dict[str, str]:
-        """The variables of the env file; StackError if there is none."""
+        """Return the clients' variables. Raises StackError if the stack was never started."""
         return read_env_file(self.layout)
 
     def is_up(self) -> bool:
-        """Whether a supervisor runs."""
+        """Return whether a supervisor runs."""
         if not self.layout.lock.exists():
             return False
-        held = lock(self.layout)
-        if held is not None:
-            held.close()
-        return held is None
+        lock = acquire_lock(self.layout)
+        if lock is not None:
+            lock.close()
+        return lock is None
 
     def pid(self, service: str) -> int:
-        """Of the first process of a service, or of `supervisor`; StackError if it does not run."""
+        """Return the id of the first process of a service, or of `supervisor`. Raises StackError if it does not run."""
         if service == "supervisor":
             return self._supervisor_pid()
-        status = read_board(self.layout).get(service)
-        if status is None or status.pid is None or not marks.is_alive(status.pid):
+        status = read_statuses(self.layout).get(service)
+        if status is None or status.pid is None or not is_alive(status.pid):
             raise StackError(f"{service} does not run in {self.layout.root}")
         return status.pid
 
     def kill(self, service: str, *, children: bool = False) -> None:
-        """SIGKILL to the first process of a service, with `children` to all; returns when they are gone.
+        """Kill the first process of a service, or all of them with `children`; return when they have ended.
 
-        The supervisor then starts it again: `wait_healthy`. After a bare `os.kill` it may serve a little longer.
+        The supervisor then restarts the service; `wait_healthy` waits for it.
         """
         pid = self.pid(service)
         if children:
-            marks.kill(self.layout, service)
+            process_tags.kill(self.layout, service)
             return
         os.kill(pid, signal.SIGKILL)
-        while marks.is_alive(pid):
+        while is_alive(pid):
             time.sleep(_POLL_SECONDS / 10)
 
     def wait_healthy(self, service: str, timeout: float = 60.0) -> float:
-        """Wait until a service that runs or is being restarted serves; the seconds it took.
+        """Wait until a service is healthy. Return the seconds waited.
 
-        Raises StackError, with what went wrong last, if it takes longer than `timeout` seconds.
+        Raises StackError, with the service's last error, after `timeout` seconds.
         """
         begin = time.monotonic()
         while time.monotonic() < begin + timeout:
             if self._is_healthy(service):
                 return time.monotonic() - begin
             time.sleep(_POLL_SECONDS)
-        status = read_board(self.layout).get(service)
+        status = read_statuses(self.layout).get(service)
         raise StackError(f"{service} is not healthy after {timeout:g} s. {status.message if status else ''}")
 
     def health(self) -> tuple[Health, ...]:
-        """Every service, asked now; empty if the stack is down."""
+        """Check every service now. Return an empty tuple if the stack is down."""
         if not self.is_up():
             return ()
-        board, services = read_board(self.layout), self._services()
-        return tuple(Health(status, self._is_healthy(name, services)) for name, status in board.items())
+        statuses, services = read_statuses(self.layout), self._services()
+        return tuple(Health(status, self._is_healthy(name, services)) for name, status in statuses.items())
 
     def addresses(self) -> str:
-        """Where a person finds the servers, and the passwords; no password itself."""
-        ports = kept_ports(self.layout)
+        """Return the addresses of the servers and the file of the passwords, as text for the user."""
+        ports = load_ports(self.layout)
         return "\n".join(
             [
                 f"Prefect     http://{HOST}:{ports.prefect}   asks for PREFECT_API_AUTH_STRING",
@@ -167,52 +170,52 @@ class Stack:
         )
 
     def _services(self) -> dict[str, Service]:
-        names = read_board(self.layout)
+        names = read_statuses(self.layout)
         workers = sum(name.startswith("worker-cpu-") for name in names)
-        services = catalogue(self.layout, workers=workers, gpus=int(self.environment()["LZN_GPUS"]))
+        services = stack_services(self.layout, workers=workers, gpus=int(self.environment()["LZN_GPUS"]))
         return {service.name: service for service in services if service.name in names}
 
     def _is_healthy(self, name: str, services: dict[str, Service] | None = None) -> bool:
-        status = read_board(self.layout).get(name)
+        status = read_statuses(self.layout).get(name)
         if status is None or status.state != "ready":
             return False
         service = (services or self._services())[name]
-        alive = service.once or (status.pid is not None and marks.is_alive(status.pid))
-        return alive and service.answers()
+        runs = service.one_shot or (status.pid is not None and is_alive(status.pid))
+        return runs and service.is_healthy()
 
-    def _is_ours(self) -> bool:
+    def _has_files_of_stack(self) -> bool:
         return self.layout.ports.exists() and self.layout.secrets.exists()
 
     def _make_folder(self) -> None:
         root = self.layout.root
-        if root.exists() and any(root.iterdir()) and not self._is_ours():
-            raise StackError(f"{root} holds something else; name an empty folder with --folder")
+        if root.exists() and any(root.iterdir()) and not self._has_files_of_stack():
+            raise StackError(f"{root} contains other files: choose an empty folder with --folder")
         try:
             self.layout.make()
         except OSError as error:
-            raise StackError(f"{root} cannot be made: {error.strerror}") from None
+            raise StackError(f"cannot create {root}: {error.strerror}") from None
         if self.is_up():
             raise StackError(
-                f"the stack in {root} already runs (supervisor: process {self._supervisor_pid()}); end it with `down`"
+                f"the stack in {root} already runs (supervisor: process {self._supervisor_pid()}): stop it with `down`"
             )
         if (free := shutil.disk_usage(root).free) < _NEEDED_BYTES:
             raise StackError(
-                f"{root} has {free / 1e6:.0f} MB left on its disk; the servers need {_NEEDED_BYTES / 1e6:.0f}"
+                f"the disk of {root} has {free / 1e6:.0f} MB free, but the servers need {_NEEDED_BYTES / 1e6:.0f} MB"
             )
 
-    def _end_leftovers(self, report: Report) -> None:
-        left = marks.processes(self.layout)
+    def _stop_leftovers(self, report: Report) -> None:
+        left = process_tags.tagged_processes(self.layout)
         if left:
-            report(f"Ending {len(left)} processes that a killed stack left.")
-            marks.end(self.layout, grace=_GRACE_SECONDS)
+            report(f"Stopping {len(left)} processes of a stack that was killed.")
+            process_tags.terminate(self.layout, grace=_GRACE_SECONDS)
         self.layout.status.unlink(missing_ok=True)
 
     def _prepare(self, *, workers: int, gpus: int, repository: str) -> list[Service]:
-        """Passwords, ports and the env file; made here, so that what is wrong is said at once."""
-        credentials, ports = kept_credentials(self.layout), kept_ports(self.layout)
+        """Make passwords, ports and the env file, so that errors are reported before anything starts."""
+        credentials, ports = load_credentials(self.layout), load_ports(self.layout)
         variables = client_environment(self.layout, credentials, ports, gpus=gpus, repository=repository)
         write_env_file(self.layout, variables)
-        services = catalogue(self.layout, workers=workers, gpus=gpus)
+        services = stack_services(self.layout, workers=workers, gpus=gpus)
         for service in services:
             check_ports(service, self.layout)
         return services
@@ -229,19 +232,19 @@ class Stack:
                 start_new_session=True,
             )
 
-    def _follow(
+    def _wait_until_ready(
         self, supervisor: "subprocess.Popen[bytes]", services: Sequence[Service], report: Report
     ) -> None:
-        """One line for each service as it becomes ready; StackError when one fails again and again."""
+        """Report each service as it becomes ready. Raises StackError if one fails `_MAX_FAILURES` times in a row."""
         waiting = [service.name for service in services]
         while waiting:
             if supervisor.poll() == ALREADY_RUNS:
-                raise StackError(f"the stack in {self.layout.root} has just been started by another `up`")
+                raise StackError(f"the stack in {self.layout.root} is being started by another `up`")
             if supervisor.poll() is not None:
                 raise StackError(f"the supervisor ended:\n{tail(self.layout.log('supervisor'))}")
-            board = read_board(self.layout)
-            for status in [board[name] for name in waiting if name in board]:
-                if status.failures >= _GIVE_UP_AFTER:
+            statuses = read_statuses(self.layout)
+            for status in [statuses[name] for name in waiting if name in statuses]:
+                if status.failures >= _MAX_FAILURES:
                     raise StackError(status.message)
                 if status.state == "ready":
                     waiting.remove(status.name)
@@ -256,23 +259,23 @@ class Stack:
 
     def _stop_supervisor(self) -> None:
         deadline = time.monotonic() + _DOWN_SECONDS
-        told = False
+        signalled = False
         while self.is_up() and time.monotonic() < deadline:
-            if not told:
-                told = self._tell_supervisor(signal.SIGTERM)
+            if not signalled:
+                signalled = self._signal_supervisor(signal.SIGTERM)
             time.sleep(_POLL_SECONDS)
         if self.is_up():
-            self._tell_supervisor(signal.SIGKILL)
+            self._signal_supervisor(signal.SIGKILL)
 
-    def _tell_supervisor(self, number: signal.Signals) -> bool:
+    def _signal_supervisor(self, number: signal.Signals) -> bool:
         try:
             os.kill(self._supervisor_pid(), number)
         except (StackError, ProcessLookupError):
-            return False  # it starts or ends just now
+            return False  # it is starting or ending
         return True
 
 
 def _shown(path: Path) -> Path:
-    """As a person in this folder would write it."""
+    """Return a path relative to the current folder if it lies below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,7 +1,7 @@
-"""The program in the background that starts a stack's services, restarts what dies, and ends all when told to.
+"""The background program that starts a stack's services, restarts them when they die, and stops all on a signal.
 
-It is two processes: the first does nothing but wait for the second, and ends whatever that leaves when it was killed.
-Whichever of the two is killed, the other ends the stack; if both are, the next `up` or `down` does.
+It is two processes. The parent waits for the child, and stops all services if the child was killed. If the parent is
+killed, the child stops them. If both are killed, the next `up` or `down` does.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from infra.stack import marks
-from infra.stack.board import Board
-from infra.stack.catalogue import catalogue
-from infra.stack.keeper import Keeper
+from infra.stack import process_tags
 from infra.stack.layout import Layout, open_private, write_private
-from infra.stack.lock import ALREADY_RUNS, lock
+from infra.stack.lock import ALREADY_RUNS, acquire_lock
+from infra.stack.restarter import Restarter
 from infra.stack.service import Service
+from infra.stack.services import stack_services
+from infra.stack.status_file import StatusFile
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _WATCH_SECONDS: Final = 1.0
@@ -33,7 +33,7 @@ _LOG_BYTES: Final = 50 * 2**20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until a signal ends it; 3 if the stack already has a supervisor."""
+    """Run until a signal. Return `ALREADY_RUNS` if the stack has a supervisor."""
     parser = argparse.ArgumentParser(prog="python -m infra.stack.supervisor", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workers", type=int, required=True)
@@ -41,20 +41,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     layout = Layout(options.folder)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    logging.raiseExceptions = False  # a log on a full disk is no reason to end
-    held = lock(layout)
-    if held is None:
+    logging.raiseExceptions = False  # go on if the log's disk is full
+    lock = acquire_lock(layout)
+    if lock is None:
         return ALREADY_RUNS
-    with held:
-        guardian = os.getpid()
+    with lock:
+        parent = os.getpid()
         child = os.fork()
         if child == 0:
-            services = catalogue(layout, workers=options.workers, gpus=options.gpus)
-            return _supervise(layout, services, guardian=guardian)
-        return _guard(layout, child)
+            services = stack_services(layout, workers=options.workers, gpus=options.gpus)
+            return _supervise(layout, services, parent=parent)
+        return _wait_for_child(layout, child)
 
 
-def _guard(layout: Layout, child: int) -> int:
+def _wait_for_child(layout: Layout, child: int) -> int:
+    """Forward signals to the child; when it has ended, stop what it left running."""
+
     def forward(number: int, frame: FrameType | None) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, number)
@@ -62,49 +64,49 @@ def _guard(layout: Layout, child: int) -> int:
     for number in _SIGNALS:
         signal.signal(number, forward)
     _, status = os.waitpid(child, 0)
-    marks.end(layout, grace=_GRACE_SECONDS)
+    process_tags.terminate(layout, grace=_GRACE_SECONDS)
     layout.supervisor_pid.unlink(missing_ok=True)
     return os.waitstatus_to_exitcode(status)
 
 
-def _supervise(layout: Layout, services: Sequence[Service], *, guardian: int) -> int:
-    """Until a signal, or the guardian's death. Handlers in place of ignored signals: children get the defaults."""
+def _supervise(layout: Layout, services: Sequence[Service], *, parent: int) -> int:
+    """Run the services until a signal, or until the parent has died."""
     stop = threading.Event()
-    for number in _SIGNALS:
+    for number in _SIGNALS:  # handlers, because child processes would inherit ignored signals
         signal.signal(number, lambda number, frame: stop.set())
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     write_private(layout.supervisor_pid, f"{os.getpid()}\n")
-    board = Board(layout, [service.name for service in services])
-    keepers: dict[str, Keeper] = {}
+    statuses = StatusFile(layout, [service.name for service in services])
+    restarters: dict[str, Restarter] = {}
     for service in services:
-        needs = [keepers[name] for name in service.needs]
-        keepers[service.name] = Keeper(service, layout=layout, board=board, needs=needs)
-    for keeper in keepers.values():
-        keeper.start()
-    while not stop.wait(_WATCH_SECONDS) and os.getppid() == guardian:
-        _shorten_logs(layout, services)
+        needs = [restarters[name] for name in service.needs]
+        restarters[service.name] = Restarter(service, layout=layout, statuses=statuses, needs=needs)
+    for restarter in restarters.values():
+        restarter.start()
+    while not stop.wait(_WATCH_SECONDS) and os.getppid() == parent:
+        _rotate_logs(layout, services)
     begin = time.monotonic()
-    for level in _levels(services):
-        with ThreadPoolExecutor(len(level)) as pool:
-            list(pool.map(lambda service: keepers[service.name].stop(), level))
+    for group in _stop_order(services):
+        with ThreadPoolExecutor(len(group)) as pool:
+            list(pool.map(lambda service: restarters[service.name].stop(), group))
     logging.info("stopped in %.1f s", time.monotonic() - begin)
     return 0
 
 
-def _levels(services: Sequence[Service]) -> Iterator[list[Service]]:
-    """Groups to end one after the other: first those that no other needs."""
-    left = list(services)
-    while left:
-        needed = {name for service in left for name in service.needs}
-        yield [service for service in left if service.name not in needed]
-        left = [service for service in left if service.name in needed]
+def _stop_order(services: Sequence[Service]) -> Iterator[list[Service]]:
+    """Yield groups of services to stop one after the other: each is needed by none that still runs."""
+    running = list(services)
+    while running:
+        needed = {name for service in running for name in service.needs}
+        yield [service for service in running if service.name not in needed]
+        running = [service for service in running if service.name in needed]
 
 
-def _shorten_logs(layout: Layout, services: Sequence[Service]) -> None:
-    """Keep one old log beside a new one. Servers hold theirs open to append, so it is copied and emptied."""
+def _rotate_logs(layout: Layout, services: Sequence[Service]) -> None:
+    """Copy a large log to NAME.old.log and empty it; servers keep the file open, so it cannot be renamed."""
     for service in services:
         log = layout.log(service.name)
-        with contextlib.suppress(OSError):  # not there yet, or the disk is full
+        with contextlib.suppress(OSError):  # no log yet, or the disk is full
             if log.stat().st_size > _LOG_BYTES:
                 old = log.with_suffix(".old.log")
                 old.unlink(missing_ok=True)

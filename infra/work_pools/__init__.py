@@ -1,1 +1,1 @@
-"""Base job templates of Prefect work pools whose flow runs are containers."""
+"""Base job templates of Prefect work pools whose flow runs are containers; `template` prints one with another image."""

@@ -1,9 +1,9 @@
-"""Print a work pool's template with an image of your own, for `python -m pipelines.cluster.deploy --pool-template`:
+"""Print a work pool's template with your own image, for `python -m pipelines.cluster.deploy --pool-template`:
 
     python -m infra.work_pools.template kubernetes --image registry.example.org/lzn:0.1.0-cuda > gpu.json
     python -m pipelines.cluster.deploy --pool-type gpu=kubernetes --pool-template gpu=gpu.json
 
-The templates beside this file are Prefect's own with this project's image, secrets, shared state and GPUs.
+The templates beside this file are Prefect's defaults with this project's image, secrets, shared state and GPUs.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _HERE = Path(__file__).resolve().parent
 def read_template(
     pool_type: str, *, image: str | None = None, namespace: str | None = None
 ) -> dict[str, Any]:
-    """The base job template of a type (`kubernetes`, `docker`), with other defaults than the file's where given."""
+    """Return the base job template of a type (`kubernetes`, `docker`), with this image and namespace."""
     template: dict[str, Any] = json.loads((_HERE / f"{pool_type}.json").read_text())
     properties = template["variables"]["properties"]
     for name, value in {"image": image, "namespace": namespace}.items():
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--namespace", help="Kubernetes only")
     options = parser.parse_args(arguments)
     if options.namespace and options.type != "kubernetes":
-        parser.error("--namespace goes with kubernetes")
+        parser.error("--namespace is for kubernetes only")
     json.dump(
         read_template(options.type, image=options.image, namespace=options.namespace), sys.stdout, indent=2
     )

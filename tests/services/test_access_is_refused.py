@@ -1,4 +1,4 @@
-"""Nobody gets at runs, flows, objects or tables without the password; and with one only at what is theirs."""
+"""Servers refuse requests without the right password, and each password or key opens only its own data."""
 
 import http.client
 import json
@@ -16,9 +16,10 @@ from botocore.exceptions import ClientError
 from lzn_testing.servers.stack_folders import started_stack
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
-from infra.stack import Stack, marks
-from infra.stack.credentials import HOST, Credentials, KeyPair, Ports, kept_credentials, kept_ports
-from infra.stack.http_checks import answer
+from infra.stack import Stack
+from infra.stack.credentials import HOST, Credentials, KeyPair, Ports, load_credentials, load_ports
+from infra.stack.http_checks import request_json
+from infra.stack.process_tags import tagged_processes
 from infra.stack.s3 import find_weed, s3_client
 
 pytestmark = pytest.mark.services
@@ -47,15 +48,15 @@ def servers() -> Iterator[Stack]:
 
 @pytest.fixture
 def ports(servers: Stack) -> Ports:
-    return kept_ports(servers.layout)
+    return load_ports(servers.layout)
 
 
 @pytest.fixture
 def credentials(servers: Stack) -> Credentials:
-    return kept_credentials(servers.layout)
+    return load_credentials(servers.layout)
 
 
-def _anonymous(port: int, path: str, method: str = "GET") -> int:
+def _anonymous_status(port: int, path: str, method: str = "GET") -> int:
     connection = http.client.HTTPConnection(HOST, port, timeout=10)
     try:
         connection.request(
@@ -67,35 +68,35 @@ def _anonymous(port: int, path: str, method: str = "GET") -> int:
 
 
 @pytest.mark.parametrize("path", MLFLOW_PATHS)
-def test_mlflow_refuses_who_gives_no_password(ports: Ports, path: str) -> None:
-    assert _anonymous(ports.mlflow, path) == 401
+def test_mlflow_refuses_requests_without_a_password(ports: Ports, path: str) -> None:
+    assert _anonymous_status(ports.mlflow, path) == 401
 
 
 @pytest.mark.parametrize("login", ["lzn:wrong", "admin:wrong", "admin:password1234", "nobody:", "lzn:"])
 def test_mlflow_refuses_wrong_passwords(ports: Ports, login: str) -> None:
     for path in MLFLOW_PATHS[1:4]:
-        assert answer(ports.mlflow, path, login=login)[0] == 401
+        assert request_json(ports.mlflow, path, login=login)[0] == 401
 
 
-def test_mlflow_lets_its_user_read_but_not_administer(ports: Ports, credentials: Credentials) -> None:
+def test_mlflow_user_can_read_but_not_administer(ports: Ports, credentials: Credentials) -> None:
     login = f"lzn:{credentials.mlflow_user}"
-    assert answer(ports.mlflow, MLFLOW_PATHS[1], login=login)[0] == 200
+    assert request_json(ports.mlflow, MLFLOW_PATHS[1], login=login)[0] == 200
     body = {"username": "other", "password": "a long enough password"}
     create = "/api/2.0/mlflow/users/create"
-    assert answer(ports.mlflow, create, login=login, method="POST", body=body)[0] == 403
+    assert request_json(ports.mlflow, create, login=login, method="POST", body=body)[0] == 403
 
 
 @pytest.mark.parametrize("path", PREFECT_PATHS)
-def test_prefect_refuses_no_password_and_wrong_ones(ports: Ports, path: str) -> None:
-    assert _anonymous(ports.prefect, path, "POST") == 401
+def test_prefect_refuses_missing_and_wrong_passwords(ports: Ports, path: str) -> None:
+    assert _anonymous_status(ports.prefect, path, "POST") == 401
     for login in ("lzn:wrong", "admin:pass", ":"):
-        assert answer(ports.prefect, path, login=login, method="POST", body={})[0] == 401
+        assert request_json(ports.prefect, path, login=login, method="POST", body={})[0] == 401
 
 
-def test_prefect_takes_the_auth_string(ports: Ports, credentials: Credentials) -> None:
+def test_prefect_accepts_the_auth_string(ports: Ports, credentials: Credentials) -> None:
     for path in PREFECT_PATHS:
         login = f"lzn:{credentials.prefect}"
-        assert answer(ports.prefect, path, login=login, method="POST", body={})[0] == 200
+        assert request_json(ports.prefect, path, login=login, method="POST", body={})[0] == 200
 
 
 def _refusal(client: object, operation: str, **arguments: object) -> int:
@@ -133,12 +134,12 @@ def test_each_s3_key_opens_its_own_bucket_only(
     ports: Ports, credentials: Credentials, own: str, other: str
 ) -> None:
     client = s3_client(ports, getattr(credentials, f"s3_{own}"))
-    client.put_object(Bucket=f"lzn-{own}", Key="tmp/mine", Body=b"mine")
-    assert client.get_object(Bucket=f"lzn-{own}", Key="tmp/mine")["Body"].read() == b"mine"
+    client.put_object(Bucket=f"lzn-{own}", Key="tmp/own", Body=b"own")
+    assert client.get_object(Bucket=f"lzn-{own}", Key="tmp/own")["Body"].read() == b"own"
     bucket = f"lzn-{other}"
     assert _refusal(client, "list_objects_v2", Bucket=bucket) == 403
     assert _refusal(client, "get_object", Bucket=bucket, Key="tmp/started") == 403
-    assert _refusal(client, "put_object", Bucket=bucket, Key="tmp/not-mine", Body=b"1") == 403
+    assert _refusal(client, "put_object", Bucket=bucket, Key="tmp/foreign", Body=b"1") == 403
     assert _refusal(client, "delete_object", Bucket=bucket, Key="tmp/started") == 403
     assert (
         _refusal(
@@ -148,24 +149,26 @@ def test_each_s3_key_opens_its_own_bucket_only(
     )
 
 
-def test_s3_keys_of_buckets_neither_make_nor_remove_them(ports: Ports, credentials: Credentials) -> None:
+def test_a_bucket_s_s3_key_neither_makes_nor_removes_buckets(ports: Ports, credentials: Credentials) -> None:
     client = s3_client(ports, credentials.s3_dvc)
     assert _refusal(client, "create_bucket", Bucket="another") == 403
     assert _refusal(client, "delete_bucket", Bucket=MLFLOW_BUCKET) == 403
     assert _refusal(client, "delete_bucket_lifecycle", Bucket=MLFLOW_BUCKET) == 403
 
 
-def test_the_inner_ports_of_s3_give_nobody_an_object(servers: Stack, ports: Ports) -> None:
-    assert _anonymous(ports.filer, f"/buckets/{DVC_BUCKET}/tmp/started") == 404  # its HTTP interface is off
+def test_inner_ports_of_s3_refuse_objects(servers: Stack, ports: Ports) -> None:
+    assert (
+        _anonymous_status(ports.filer, f"/buckets/{DVC_BUCKET}/tmp/started") == 404
+    )  # its HTTP interface is off
     assigned = http.client.HTTPConnection(HOST, ports.master, timeout=10)
     assigned.request("GET", f"/dir/assign?collection={DVC_BUCKET}")
     file = json.loads(assigned.getresponse().read())["fid"]
     assigned.close()
-    assert _anonymous(ports.volume, f"/{file}") == 401
-    assert _anonymous(ports.volume, f"/{file}", "POST") == 401
+    assert _anonymous_status(ports.volume, f"/{file}") == 401
+    assert _anonymous_status(ports.volume, f"/{file}", "POST") == 401
 
 
-def test_the_shell_of_s3_needs_the_certificate(servers: Stack, ports: Ports) -> None:
+def test_s3_shell_needs_the_certificate(servers: Stack, ports: Ports) -> None:
     inside = _buckets_in_shell(ports, folder=servers.layout.s3)  # where the certificates are
     assert DVC_BUCKET in inside
     assert DVC_BUCKET not in _buckets_in_shell(ports, folder=Path("/"))
@@ -184,14 +187,14 @@ def _buckets_in_shell(ports: Ports, *, folder: Path) -> str:
     )
     try:
         return shell.communicate("s3.bucket.list\nexit\n", timeout=5)[0]
-    except subprocess.TimeoutExpired:  # who is refused tries for ever
+    except subprocess.TimeoutExpired:  # a refused client retries without end
         shell.kill()
         return shell.communicate()[0]
 
 
 @pytest.mark.parametrize("user", ["postgres", "prefect", "mlflow", "mlflow_auth"])
 @pytest.mark.parametrize("password", ["", "wrong", "postgres"])
-def test_postgresql_refuses_no_password_and_wrong_ones(ports: Ports, user: str, password: str) -> None:
+def test_postgresql_refuses_missing_and_wrong_passwords(ports: Ports, user: str, password: str) -> None:
     with pytest.raises(psycopg2.OperationalError, match=r"no password supplied|authentication failed"):
         psycopg2.connect(
             host=HOST, port=ports.postgres, user=user, dbname=user, password=password, passfile="/"
@@ -207,7 +210,7 @@ def test_a_postgresql_role_opens_its_own_database_only(ports: Ports, credentials
 
 
 def test_everything_listens_on_the_loopback_address_only(servers: Stack, ports: Ports) -> None:
-    ours = {process.pid for process in marks.processes(servers.layout)}
+    ours = {process.pid for process in tagged_processes(servers.layout)}
     listening = {
         connection.laddr
         for connection in psutil.net_connections("inet")

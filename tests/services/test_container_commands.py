@@ -1,4 +1,4 @@
-"""The commands of compose.yaml against real servers: there is no engine for containers where this is tested."""
+"""The commands of compose.yaml on real servers, without containers."""
 
 import subprocess
 import sys
@@ -14,7 +14,6 @@ import pytest
 from botocore.exceptions import ClientError
 from lzn_testing.servers.container_servers import (
     SERVICES,
-    free_port,
     postgres,
     process_environment,
     run_here,
@@ -24,6 +23,7 @@ from lzn_testing.servers.container_servers import (
     status,
 )
 from lzn_testing.servers.infra_files import PROJECT
+from lzn_testing.servers.ports import free_port
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET, Passwords, S3Key
 
@@ -32,14 +32,14 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 @dataclass(frozen=True)
 class Storage:
-    """PostgreSQL and S3 as they are after `provision`."""
+    """PostgreSQL and S3 after `provision`."""
 
     passwords: Passwords
     postgres_port: int
     s3_port: int
 
     def environment(self, name: str) -> dict[str, str]:
-        """The variables of a service of compose.yaml, with the addresses of these servers."""
+        """Return a service's variables in compose.yaml, with the addresses of these servers."""
         addresses = {"postgres": f"127.0.0.1:{self.postgres_port}", "s3": f"127.0.0.1:{self.s3_port}"}
         variables = service_environment(name, self.passwords, **addresses)
         if "PGHOST" in variables:
@@ -68,16 +68,16 @@ class Storage:
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Storage]:
     passwords = Passwords()
-    with tempfile.TemporaryDirectory(prefix="lzn-storage-") as place:
-        folder = Path(place)
-        folder.chmod(0o755)  # PostgreSQL does not run as root, and could not pass through pytest's folders
+    with tempfile.TemporaryDirectory(prefix="lzn-storage-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the user postgres must reach it, unlike pytest's folders
         with (
             postgres(folder / "postgres", passwords) as postgres_port,
             s3(folder / "s3", passwords) as s3_port,
         ):
-            made = Storage(passwords, postgres_port, s3_port)
-            assert made.provision().returncode == 0, made.provision().stderr
-            yield made
+            storage = Storage(passwords, postgres_port, s3_port)
+            assert storage.provision().returncode == 0, storage.provision().stderr
+            yield storage
 
 
 def test_provisioning_again_changes_nothing(storage: Storage) -> None:
@@ -90,7 +90,7 @@ def test_provisioning_again_changes_nothing(storage: Storage) -> None:
     assert kept["Body"].read() == b"kept"
 
 
-def test_provisioning_says_what_failed_and_no_password(storage: Storage) -> None:
+def test_a_provisioning_error_names_the_server_and_no_password(storage: Storage) -> None:
     wrong = storage.provision(PGPASSWORD="wrong-one")
 
     assert wrong.returncode == 1
@@ -98,7 +98,7 @@ def test_provisioning_says_what_failed_and_no_password(storage: Storage) -> None
     assert storage.passwords.postgres_mlflow not in wrong.stdout + wrong.stderr
 
 
-def test_each_server_opens_its_own_database_alone(storage: Storage) -> None:
+def test_each_role_opens_only_its_own_database(storage: Storage) -> None:
     storage.connect("mlflow", storage.passwords.postgres_mlflow, "mlflow").close()
     with pytest.raises(psycopg2.OperationalError, match="permission denied"):
         storage.connect("mlflow", storage.passwords.postgres_mlflow, "prefect")
@@ -106,20 +106,20 @@ def test_each_server_opens_its_own_database_alone(storage: Storage) -> None:
         storage.connect("prefect", storage.passwords.postgres_mlflow, "prefect")
 
 
-def test_each_s3_key_opens_its_own_bucket_alone(storage: Storage) -> None:
+def test_each_s3_key_opens_only_its_own_bucket(storage: Storage) -> None:
     dvc, mlflow = (storage.client(key) for key in (storage.passwords.s3_dvc, storage.passwords.s3_mlflow))
-    dvc.put_object(Bucket=DVC_BUCKET, Key="cache/mine", Body=b"mine")
+    dvc.put_object(Bucket=DVC_BUCKET, Key="cache/own", Body=b"own")
 
-    assert dvc.list_objects_v2(Bucket=DVC_BUCKET, Prefix="cache/mine")["KeyCount"] == 1
-    for refused in (
-        lambda: mlflow.get_object(Bucket=DVC_BUCKET, Key="cache/mine"),
+    assert dvc.list_objects_v2(Bucket=DVC_BUCKET, Prefix="cache/own")["KeyCount"] == 1
+    for request in (
+        lambda: mlflow.get_object(Bucket=DVC_BUCKET, Key="cache/own"),
         lambda: mlflow.list_objects_v2(Bucket=DVC_BUCKET),
         lambda: dvc.put_object(Bucket=MLFLOW_BUCKET, Key="x", Body=b""),
         lambda: dvc.create_bucket(Bucket="another"),
     ):
         with pytest.raises(ClientError, match="AccessDenied"):
-            refused()
-    dvc.delete_object(Bucket=DVC_BUCKET, Key="cache/mine")
+            request()
+    dvc.delete_object(Bucket=DVC_BUCKET, Key="cache/own")
 
 
 def test_a_wrong_s3_key_is_refused(storage: Storage) -> None:
@@ -128,7 +128,7 @@ def test_a_wrong_s3_key_is_refused(storage: Storage) -> None:
         storage.client(wrong).list_objects_v2(Bucket=DVC_BUCKET)
 
 
-def test_unfinished_uploads_are_removed_by_the_buckets_lifecycle(storage: Storage) -> None:
+def test_the_buckets_lifecycle_removes_unfinished_uploads(storage: Storage) -> None:
     rules = storage.client(storage.passwords.s3_admin).get_bucket_lifecycle_configuration(Bucket=DVC_BUCKET)
     assert rules["Rules"][0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 
@@ -142,7 +142,7 @@ print(mlflow.artifacts.load_text(run.info.artifact_uri + "/note.txt"), run.info.
 """
 
 
-def test_mlflow_asks_for_passwords_and_hands_on_artifacts(storage: Storage, tmp_path: Path) -> None:
+def test_mlflow_needs_a_password_and_passes_artifacts_to_s3(storage: Storage, tmp_path: Path) -> None:
     port = free_port()
     command = [*SERVICES["mlflow"]["command"], "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command[0] = str(PROJECT / command[0])
@@ -172,7 +172,7 @@ def test_mlflow_asks_for_passwords_and_hands_on_artifacts(storage: Storage, tmp_
     assert listed["KeyCount"] == 1
 
 
-def test_prefect_asks_for_its_auth_string_and_shows_its_pages(storage: Storage, tmp_path: Path) -> None:
+def test_prefect_needs_its_auth_string_and_serves_its_ui(storage: Storage, tmp_path: Path) -> None:
     port = free_port()
     options = ["--host", "127.0.0.1", "--port", str(port)]
     pages = tmp_path / "pages"
@@ -180,7 +180,7 @@ def test_prefect_asks_for_its_auth_string_and_shows_its_pages(storage: Storage, 
         {
             **storage.environment("prefect"),
             "PREFECT_HOME": str(tmp_path / "home"),
-            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages),  # as the image has it
+            "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(pages),  # as in the image
         }
     )
     address = f"http://127.0.0.1:{port}/api"

@@ -1,4 +1,4 @@
-"""The deployments on a real Prefect server with a password, and what becomes of runs whose processes die."""
+"""Deployments on a real Prefect server with a password, and the states of runs whose processes die."""
 
 import os
 import signal
@@ -13,13 +13,13 @@ from urllib.error import HTTPError
 
 import pytest
 from lzn_testing import PROJECT
-from lzn_testing.servers.held_run import PATIENCE, HeldRun, end_tree, wait_until
+from lzn_testing.servers.held_run import PATIENCE_SECONDS, HeldRun, kill_tree, wait_until
 from lzn_testing.servers.prefect_api import PrefectApi
 from lzn_testing.servers.prefect_with_password import AUTH_STRING, PrefectWithPassword, prefect_with_password
 from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
-from infra.stack import marks
+from infra.processes import is_alive
 from pipelines.cluster.children import Children
 from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
 from pipelines.local.prefect_server import HOST, free_port
@@ -28,11 +28,11 @@ from pipelines.resources import Resources
 pytestmark = pytest.mark.services
 
 ZOMBIE_SECONDS = 45.0
-"""One and a half heartbeats; the project's own window is three, and heartbeats can be no faster than every 30 s."""
+"""One and a half heartbeats. The project's window is three; the shortest interval of heartbeats is 30 s."""
 UNSTARTED_SECONDS = 60.0
-"""A run's process begins within ten seconds; the project's own window is five minutes."""
+"""A run's process starts within ten seconds. The project's window is five minutes."""
 WINDOWS = (f"--zombie-seconds={ZOMBIE_SECONDS}", f"--unstarted-seconds={UNSTARTED_SECONDS}")
-CHANGING = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
+VOLATILE_KEYS = {"updated", "last_polled", "status", "version_id", "last_heartbeat_time"}
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def environment(server: PrefectWithPassword) -> Mapping[str, str]:
 
 
 def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> str:
-    """What the command says; from a folder that is not the project's."""
+    """Run the command outside the project's folder. Return its output."""
     ended = subprocess.run(
         [sys.executable, "-m", "pipelines.cluster.deploy", *arguments],
-        cwd="/", env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd="/", env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert ended.returncode == code, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr
@@ -58,14 +58,14 @@ def deploy(environment: Mapping[str, str], *arguments: str, code: int = 0) -> st
 
 @pytest.fixture(scope="module")
 def api(server: PrefectWithPassword, environment: Mapping[str, str]) -> PrefectApi:
-    """The server after a deployment of the project."""
+    """The server with the project's deployments."""
     deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
     return server.api
 
 
 @pytest.fixture(scope="module")
 def hold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with one deployment, whose runs send heartbeats as the project's do."""
+    """A file with one deployment, whose runs send heartbeats as the project's runs do."""
     file = tmp_path_factory.mktemp("deployments") / "prefect.yaml"
     job_variables = YAML(typ="safe").load(PROJECT / "prefect.yaml")["definitions"]["job_variables"]
     work_pool = {"name": "cpu", "job_variables": job_variables}
@@ -74,11 +74,13 @@ def hold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def everything(api: PrefectApi) -> dict[str, list[dict[str, Any]]]:
-    """What a deployment makes on the server, without what changes by itself."""
+def server_state(api: PrefectApi) -> dict[str, list[dict[str, Any]]]:
+    """Return all objects that a deployment makes, without keys that change by themselves."""
     kinds = ("work_pools", "deployments", "automations", "v2/concurrency_limits", "flows", "work_queues")
     return {
-        kind: sorted((without(item, CHANGING) for item in api.all_of(kind)), key=lambda item: str(item["id"]))
+        kind: sorted(
+            (without(item, VOLATILE_KEYS) for item in api.all_of(kind)), key=lambda item: str(item["id"])
+        )
         for kind in kinds
     }
 
@@ -89,16 +91,16 @@ def without(value: Any, keys: set[str]) -> Any:
     return [without(item, keys) for item in value] if isinstance(value, list) else value
 
 
-def test_a_second_deployment_changes_nothing_and_doubles_nothing(api: PrefectApi, environment):
-    before = everything(api)
+def test_a_second_deployment_changes_and_duplicates_nothing(api: PrefectApi, environment):
+    before = server_state(api)
 
-    said = deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
+    output = deploy({**environment, "LZN_GPUS": "4"}, *WINDOWS)
 
-    assert said.count("as it was") == 5
-    assert everything(api) == before
+    assert output.count("as it was") == 5
+    assert server_state(api) == before
 
 
-def test_pools_limits_schedules_and_the_automation_are_as_said(api: PrefectApi):
+def test_pools_limits_schedules_and_automations_are_as_configured(api: PrefectApi):
     pools = {pool["name"]: pool for pool in api.all_of("work_pools")}
     assert {name: (pool["type"], pool["concurrency_limit"]) for name, pool in pools.items()} == {
         "control": ("process", 16),
@@ -130,11 +132,11 @@ def test_pools_limits_schedules_and_the_automation_are_as_said(api: PrefectApi):
     assert automations[UNSTARTED]["trigger"]["within"] == UNSTARTED_SECONDS
 
 
-def test_a_changed_number_is_taken_over(api: PrefectApi, environment, hold_file: Path):
+def test_a_changed_limit_is_applied(api: PrefectApi, environment, hold_file: Path):
     same = [f"--prefect-file={hold_file}", *WINDOWS]
-    said = deploy(environment, "--gpus=8", "--pool-limit=cpu=3", *same)
+    output = deploy(environment, "--gpus=8", "--pool-limit=cpu=3", *same)
 
-    assert "work pool cpu (process, at most 3 runs): changed: concurrency_limit" in said
+    assert "work pool cpu (process, at most 3 runs): changed: concurrency_limit" in output
     limits = {pool["name"]: pool["concurrency_limit"] for pool in api.all_of("work_pools")}
     assert limits == {"control": 16, "cpu": 3, "gpu": 8}
 
@@ -147,37 +149,35 @@ def test_a_changed_number_is_taken_over(api: PrefectApi, environment, hold_file:
 @pytest.mark.parametrize(
     "path", ["work_pools/filter", "flow_runs/filter", "deployments/filter", "variables/filter"]
 )
-def test_who_has_no_password_or_another_is_refused(api: PrefectApi, path: str, auth_string: str | None):
+def test_missing_and_wrong_passwords_are_refused(api: PrefectApi, path: str, auth_string: str | None):
     with pytest.raises(HTTPError) as raised:
         PrefectApi(api.url, auth_string).post(path)
     assert raised.value.code == 401
 
 
-def test_a_wrong_password_and_a_server_that_is_absent_are_said_in_one_line(api: PrefectApi, environment):
-    said = deploy({**environment, "PREFECT_API_AUTH_STRING": "lzn:wrong"}, code=1)
+def test_a_wrong_password_and_a_missing_server_are_one_line_errors(api: PrefectApi, environment):
+    output = deploy({**environment, "PREFECT_API_AUTH_STRING": "lzn:wrong"}, code=1)
     assert (
-        said
+        output
         == f"error: the Prefect server at {api.url} wants another PREFECT_API_AUTH_STRING (401 Unauthorized)\n"
     )
 
-    nobody = f"http://{HOST}:{free_port()}/api"
-    said = deploy({**environment, "PREFECT_API_URL": nobody}, code=1)
-    assert said.startswith(f"error: no Prefect server answers at {nobody}: ")
-    assert said.count("\n") == 1
+    missing = f"http://{HOST}:{free_port()}/api"
+    output = deploy({**environment, "PREFECT_API_URL": missing}, code=1)
+    assert output.startswith(f"error: no Prefect server answers at {missing}: ")
+    assert output.count("\n") == 1
 
 
-def test_a_pool_of_another_type_is_not_changed_behind_its_deployments_back(
-    api: PrefectApi, environment, tmp_path
-):
+def test_a_pool_of_another_type_is_not_replaced(api: PrefectApi, environment, tmp_path):
     template = tmp_path / "template.json"
     template.write_text('{"job_configuration": {}, "variables": {}}')
 
-    said = deploy(environment, "--pool-type=gpu=kubernetes", f"--pool-template=gpu={template}", code=1)
+    output = deploy(environment, "--pool-type=gpu=kubernetes", f"--pool-template=gpu={template}", code=1)
 
-    assert said.splitlines()[-1].startswith("error: work pool gpu is of type process, not kubernetes")
+    assert output.splitlines()[-1].startswith("error: work pool gpu is of type process, not kubernetes")
 
 
-def test_what_a_stage_would_wait_for_in_vain_is_known_before_it_waits(api: PrefectApi):
+def test_missing_gpus_and_workers_are_found_before_a_stage_waits(api: PrefectApi):
     with SyncPrefectClient(api.url, auth_string=AUTH_STRING) as client:
         children = Children(client, relay=print)
         assert [children.lacking(Resources(pool="gpu", gpus=gpus)) == "" for gpus in (4, 5)] == [True, False]
@@ -197,9 +197,9 @@ def held(api: PrefectApi, environment: Mapping[str, str], hold_file: Path) -> Pr
 
 @pytest.fixture(scope="module")
 def taken(held: PrefectApi) -> str:
-    """A run that a worker took, and whose process never began; it takes a minute until somebody notices."""
+    """A run that a worker took and whose process never starts; the automation notices after a minute."""
     run = held.start("hold", folder="/nonexistent")
-    held.set_state(run, "PENDING")  # what a worker does first; here none goes on
+    held.set_state(run, "PENDING")  # the first step of a worker
     return run
 
 
@@ -207,13 +207,13 @@ def taken(held: PrefectApi) -> str:
 def start_worker(
     environment: Mapping[str, str], tmp_path: Path
 ) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
-    """Start workers of the pool `cpu`; what they run is ended with them."""
+    """Start workers of the pool `cpu`. They and their processes are killed after the test."""
     workers: list[subprocess.Popen[bytes]] = []
 
     def start() -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "cpu", "--limit", "1"]
         log = (tmp_path / f"worker-{len(workers)}.log").open("wb")
-        fast = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # looks for new runs
+        fast = {"PREFECT_WORKER_QUERY_SECONDS": "2"}  # interval of looking for runs
         workers.append(
             subprocess.Popen(
                 command, cwd="/", env={**environment, **fast}, stdout=log, stderr=log, start_new_session=True
@@ -223,11 +223,11 @@ def start_worker(
 
     yield start
     for worker in workers:
-        end_tree(worker.pid)
+        kill_tree(worker.pid)
         worker.wait()
 
 
-@pytest.mark.usefixtures("taken")  # its minute passes meanwhile
+@pytest.mark.usefixtures("taken")  # its minute of waiting starts here
 def test_cancelling_a_run_ends_its_whole_process_tree(held: PrefectApi, start_worker, tmp_path: Path):
     start_worker()
     run = HeldRun(held, tmp_path / "run")
@@ -235,10 +235,10 @@ def test_cancelling_a_run_ends_its_whole_process_tree(held: PrefectApi, start_wo
     held.cancel(run.id)
 
     run.wait_until_nothing_runs()
-    run.wait_until("CANCELLED")
+    run.wait_for_state("CANCELLED")
 
 
-def test_a_run_whose_process_is_killed_is_crashed_and_leaves_nothing(
+def test_a_run_whose_process_is_killed_is_crashed_and_leaves_no_process(
     held: PrefectApi, start_worker, tmp_path: Path
 ):
     start_worker()
@@ -246,25 +246,25 @@ def test_a_run_whose_process_is_killed_is_crashed_and_leaves_nothing(
 
     os.kill(run.flow, signal.SIGKILL)
 
-    run.wait_until("CRASHED")
+    run.wait_for_state("CRASHED")
     run.wait_until_nothing_runs()
-    said = held.state_of(run.id)["message"]
-    assert "no sign of life" not in said  # the worker saw it, before the automation
+    message = held.state_of(run.id)["message"]
+    assert "no sign of life" not in message  # reported by the worker, not by the automation
 
 
-def test_a_run_outlives_its_worker_and_is_crashed_once_it_shows_no_sign_of_life(
+def test_a_run_outlives_its_worker_and_is_crashed_once_it_sends_no_heartbeats(
     held: PrefectApi, start_worker, tmp_path: Path
 ):
     worker = start_worker()
     run = HeldRun(held, tmp_path / "run")
     worker.kill()
-    time.sleep(ZOMBIE_SECONDS + 10.0)  # its heartbeats are its own, so the automation lets it be
+    time.sleep(ZOMBIE_SECONDS + 10.0)  # the run sends its own heartbeats
     assert held.state_of(run.id)["type"] == "RUNNING"
-    assert all(map(marks.is_alive, [run.flow, *run.stage]))
+    assert all(map(is_alive, [run.flow, *run.stage]))
 
     os.kill(run.flow, signal.SIGKILL)
 
-    run.wait_until("CRASHED")
+    run.wait_for_state("CRASHED")
     run.wait_until_nothing_runs()
     assert "no sign of life" in held.state_of(run.id)["message"]
 
@@ -275,4 +275,4 @@ def test_a_run_that_a_worker_took_and_never_started_is_crashed(held: PrefectApi,
     assert "not started" in held.state_of(taken)["message"]
     times = {state["type"]: datetime.fromisoformat(state["timestamp"]) for state in held.states_of(taken)}
     seconds = (times["CRASHED"] - times["PENDING"]).total_seconds()
-    assert seconds > UNSTARTED_SECONDS - 5.0  # not before its time: a slow worker is not dead
+    assert seconds > UNSTARTED_SECONDS - 5.0  # not earlier, since the worker may only be slow

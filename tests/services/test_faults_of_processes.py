@@ -1,8 +1,8 @@
-"""A process dies in the middle of a `reproduce` on real servers: the same outputs come out, nothing is lost or doubled.
+"""A process dies during a `reproduce` on real servers: the outputs are the same, and nothing is lost or duplicated.
 
-Each fault strikes while a training runs that has saved itself at least once. Afterwards the outputs have the hashes of
-a plain `dvc repro`, MLflow has every point of every curve once, and no process is left. The table of faults that the
-tests write into `.faults/` is the first of infra/README.md.
+Each fault happens during a training that has written a checkpoint. Afterwards the outputs have the hashes of a plain
+`dvc repro`, MLflow has every point of every curve once, and no process is left. The tests write the first table of
+faults in infra/README.md into `.faults/`.
 """
 
 import time
@@ -22,14 +22,14 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         drill.write_table("processes")
 
 
-def test_undisturbed_it_makes_what_dvc_repro_makes_and_started_again_it_runs_nothing(drill: Drill) -> None:
+def test_without_faults_outputs_are_those_of_dvc_repro_and_a_second_run_runs_nothing(drill: Drill) -> None:
     begin = time.monotonic()
     flow = drill.start()
     assert drill.finish(flow) == 0
     seconds = time.monotonic() - begin
     drill.check()
-    shown = drill.api.all_of("task_runs", flow_runs={"id": {"any_": [flow]}})  # on the flow's page
-    assert {task["name"]: task["state"]["type"] for task in shown} == dict.fromkeys(STAGES, "COMPLETED")
+    tasks = drill.api.all_of("task_runs", flow_runs={"id": {"any_": [flow]}})  # shown on the flow's page
+    assert {task["name"]: task["state"]["type"] for task in tasks} == dict.fromkeys(STAGES, "COMPLETED")
     begin = time.monotonic()
     run = drill.api.start("train-one", run="rf")
     assert drill.finish(run) == 0
@@ -37,56 +37,56 @@ def test_undisturbed_it_makes_what_dvc_repro_makes_and_started_again_it_runs_not
     drill.check()
     pages = drill.api.all_of("artifacts", artifacts={"key": {"any_": ["runs-digits"]}})
     [tracked] = runs_of(drill.mlflow)
-    assert len(pages) == 2  # one a flow
+    assert len(pages) == 2  # one for each flow
     for page in pages:
         assert f"[rf]({drill.environment['MLFLOW_TRACKING_URI']}/#/experiments/" in page["data"]
         assert f"/runs/{tracked.info.run_id})" in page["data"]
     drill.record("none", "the whole flow, `prepare` included", 0, seconds)
-    drill.record("none", "the same again, as `train-one`: nothing to run", 0, time.monotonic() - begin)
+    drill.record("none", "again, as `train-one`: nothing to run", 0, time.monotonic() - begin)
 
 
-def test_kill_9_of_the_training(drill: Drill) -> None:
-    drill.survive(
+def test_a_killed_training_resumes_at_the_next_start(drill: Drill) -> None:
+    drill.inject(
         "kill -9 of the training",
-        "its stage and the flow fail with DVC's words; the next start resumes from the checkpoint",
+        "its stage and the flow fail with DVC's message; the next start resumes from the checkpoint",
         lambda: kill(drill.training()),
     )
     drill.check_resumed()
 
 
-def test_kill_9_of_a_stage_s_flow_process(drill: Drill) -> None:
-    drill.survive(
+def test_a_stage_is_relaunched_when_its_flow_process_is_killed(drill: Drill) -> None:
+    drill.inject(
         "kill -9 of the process that runs the stage's flow",
-        "its guard ends the training, which saves itself; the worker reports a crash; the flow relaunches the stage",
+        "its guard lets the training save a checkpoint; the worker reports a crash; the flow relaunches the stage",
         lambda: kill(drill.flow_process(drill.child_run(TARGET))),
     )
 
 
-def test_a_stage_that_crashes_again_and_again_is_given_up(drill: Drill) -> None:
+def test_a_stage_fails_after_its_last_relaunch_crashes(drill: Drill) -> None:
     drill.reset()
     run = drill.api.start("reproduce", size="digits", targets=[TARGET], max_relaunches=1)
     killed: dict[str, float] = {}
 
-    def kill_what_starts() -> bool:
+    def kill_new_runs() -> bool:
         for child in drill.running(TARGET) - killed.keys():
             kill(drill.flow_process(child))
             killed[child] = time.monotonic()
         return drill.has_ended(run)
 
-    drill.wait_until(kill_what_starts, 180, "the flow's end")
+    drill.wait_until(kill_new_runs, 180, "the flow's end")
     assert drill.failure_of(run).startswith(f"Stage '{TARGET}': Crashed")
     assert len(killed) == 2
     again = drill.finish(run)
     drill.check()
     drill.record(
-        "kill -9 of the process of the stage's flow, and of its only relaunch's",
+        "the same, and kill -9 of its only relaunch",
         "the flow fails and names the stage; the next start runs it",
         again,
         time.monotonic() - min(killed.values()),
     )
 
 
-def test_kill_9_of_the_flow_itself(drill: Drill) -> None:
+def test_a_restarted_flow_joins_the_stages_of_a_killed_one(drill: Drill) -> None:
     drill.reset()
     run = drill.start_until_training()
     begin = time.monotonic()
@@ -95,13 +95,13 @@ def test_kill_9_of_the_flow_itself(drill: Drill) -> None:
     drill.check()
     drill.record(
         "kill -9 of the flow `reproduce`",
-        "its stages go on; the next start joins those that run",
+        "its stages continue; the next start joins the running ones",
         again,
         time.monotonic() - begin,
     )
 
 
-def test_cancelling_the_flow(drill: Drill) -> None:
+def test_cancelling_the_flow_cancels_its_stages(drill: Drill) -> None:
     drill.reset()
     run = drill.start_until_training()
     child = drill.child_run(TARGET)
@@ -109,20 +109,19 @@ def test_cancelling_the_flow(drill: Drill) -> None:
     drill.api.cancel(run)
     drill.wait_until_cancelled(run)
     drill.wait_until_cancelled(child)
-    drill.wait_until(lambda: not drill.orphans(), 60, "no process is left of stages")
+    drill.wait_until(lambda: not drill.orphans(), 60, "the end of all stages' processes")
     again = drill.finish(run)
     drill.check()
     drill.check_resumed()
     drill.record(
         "the flow `reproduce` is cancelled",
-        "so are its stages, which save themselves; the next start resumes from the checkpoint",
+        "its stages are cancelled and save a checkpoint; the next start resumes from it",
         again,
         time.monotonic() - begin,
     )
 
 
-def test_cancelling_a_stage(drill: Drill) -> None:
-    """It is not taken for a crash, after which the stage would be started again."""
+def test_a_cancelled_stage_is_not_relaunched(drill: Drill) -> None:
     drill.reset()
     run = drill.start_until_training()
     child = drill.child_run(TARGET)
@@ -136,26 +135,26 @@ def test_cancelling_a_stage(drill: Drill) -> None:
     drill.check_resumed()
     drill.record(
         "a stage's run is cancelled",
-        "it saves itself and is not relaunched; the flow fails and names it; the next start resumes",
+        "it saves a checkpoint and is not relaunched; the flow fails and names it; the next start resumes",
         again,
         time.monotonic() - begin,
     )
 
 
-def test_kill_9_of_both_workers(drill: Drill) -> None:
+def test_a_stage_is_relaunched_when_the_workers_are_killed(drill: Drill) -> None:
     def kill_workers() -> None:
         for number in (1, 2):
             drill.stack.kill(f"worker-cpu-{number}")
 
-    drill.survive(
+    drill.inject(
         "kill -9 of the workers",
-        "the supervisor lets the running stage save itself, and restarts the workers; the flow relaunches the stage",
+        "the supervisor lets the stage save a checkpoint, and restarts the workers; the flow relaunches the stage",
         kill_workers,
     )
 
 
-def test_a_machine_that_is_gone(drill: Drill) -> None:
-    """Nobody is left to report: the automation for zombie runs finds out by the missing heartbeats."""
+def test_a_stage_is_relaunched_when_its_machine_is_lost(drill: Drill) -> None:
+    """No process can report the crash, so the automation for missing heartbeats does."""
 
     def lose_machine() -> None:
         for number in (1, 2):
@@ -163,14 +162,14 @@ def test_a_machine_that_is_gone(drill: Drill) -> None:
         for process in drill.orphans():
             kill(process)
 
-    drill.survive(
+    drill.inject(
         "a machine is lost: worker, flow and training at once",
-        "after 90 s without a heartbeat Prefect calls the run crashed; the flow relaunches the stage",
+        "after 90 s without a heartbeat Prefect marks the run as crashed; the flow relaunches the stage",
         lose_machine,
     )
 
 
-def test_two_collectors_at_once(drill: Drill) -> None:
+def test_two_flows_run_each_stage_once(drill: Drill) -> None:
     drill.reset()
     begin = time.monotonic()
     runs = [drill.start(), drill.start()]
@@ -178,13 +177,13 @@ def test_two_collectors_at_once(drill: Drill) -> None:
     drill.check()
     drill.record(
         "two flows at once",
-        "both wait for the same runs of stages; each is run once",
+        "both wait for the same runs of stages; each stage is run once",
         again,
         time.monotonic() - begin,
     )
 
 
-def test_a_stage_that_two_workers_start(drill: Drill) -> None:
+def test_two_workers_with_the_same_stage_run_it_once(drill: Drill) -> None:
     drill.reset()
     begin = time.monotonic()
     runs = [drill.api.start("cpu", stage=TARGET, commit=drill.commit) for _ in range(2)]
@@ -196,7 +195,7 @@ def test_a_stage_that_two_workers_start(drill: Drill) -> None:
     drill.check()
     drill.record(
         "the same stage started by two workers",
-        "one waits for the other, and takes its outputs; so does the flow",
+        "one waits for the other and uses its outputs; so does the flow",
         again,
         time.monotonic() - begin,
     )

@@ -1,6 +1,6 @@
-"""A server or a disk fails in the middle of a `reproduce` on real servers: the same outputs come out, nothing is lost.
+"""A server or a disk fails during a `reproduce` on real servers: the outputs are the same, and nothing is lost.
 
-What must be true afterwards is the same as in test_faults_of_processes.py; the table is the second of infra/README.md.
+The checks are those of test_faults_of_processes.py. The tests write the second table of infra/README.md.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lzn_testing.processes.process_facts import variable_of, words_of
+from lzn_testing.processes.process_info import command_line, environment_variable
 from lzn_testing.projects.drill_project import TARGET
 from lzn_testing.servers.fault_drill import Drill, started_drill
 from lzn_testing.servers.other_machine import fill_disk, gpu_machine, other_machine
@@ -29,20 +29,22 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 
 
 @pytest.mark.parametrize(
-    ("service", "name", "happens"),
+    ("service", "name", "outcome"),
     [
         ("prefect", "Prefect's server", "flows and stages wait for the restarted server"),
-        ("mlflow", "MLflow's server", "the training goes on; its records wait on disk, and are sent once"),
+        ("mlflow", "MLflow's server", "the training continues; its records wait on disk and are sent once"),
         ("s3", "the S3 server", "stages that read or write outputs wait for the restarted server"),
         ("postgres", "PostgreSQL", "Prefect and MLflow reconnect to the restarted server"),
     ],
 )
-def test_kill_9_of_a_server(drill: Drill, service: str, name: str, happens: str) -> None:
-    drill.survive(f"kill -9 of {name}", happens, lambda: drill.stack.kill(service))
+def test_a_killed_server_is_restarted_and_the_flow_completes(
+    drill: Drill, service: str, name: str, outcome: str
+) -> None:
+    drill.inject(f"kill -9 of {name}", outcome, lambda: drill.stack.kill(service))
     drill.stack.wait_healthy(service)
 
 
-def test_a_corrupted_object_in_the_remote(drill: Drill) -> None:
+def test_a_corrupted_object_in_the_remote_is_replaced(drill: Drill) -> None:
     drill.reset()
     assert drill.finish(drill.start()) == 0
     weights = drill.reference.outputs["outputs/digits/train/rf"].removesuffix(".dir")
@@ -53,20 +55,20 @@ def test_a_corrupted_object_in_the_remote(drill: Drill) -> None:
     damaged = bucket.Object(f"{prefix}{oid[:2]}/{oid[2:]}")
     content = damaged.get()["Body"].read()
     damaged.put(Body=content[:-1] + bytes([content[-1] ^ 1]))
-    shutil.rmtree(drill.work / "cache")  # no machine has a copy
+    shutil.rmtree(drill.work / "cache")  # so that no machine has a copy
     begin = time.monotonic()
     again = drill.finish(drill.start())
     drill.check()
     assert damaged.get()["Body"].read() == content
     drill.record(
         "a corrupted object in the remote",
-        "found by its hash and removed, never used; its stage is made again",
+        "detected by its hash, removed and never used; its stage is run again",
         again,
         time.monotonic() - begin,
     )
 
 
-def test_a_wrong_s3_key(drill: Drill, tmp_path: Path) -> None:
+def test_a_wrong_s3_key_fails_the_flow_and_is_named(drill: Drill, tmp_path: Path) -> None:
     drill.reset()
     begin = time.monotonic()
     with other_machine(drill.stack, tmp_path, AWS_SECRET_ACCESS_KEY="wrong") as machine:
@@ -78,7 +80,7 @@ def test_a_wrong_s3_key(drill: Drill, tmp_path: Path) -> None:
     drill.check()
     drill.record(
         "a worker with a wrong S3 key",
-        "its stage is not run, and the message names the variables; the next start runs it where the key is right",
+        "its stage is not run, and the message names the variables; the next start runs it on another worker",
         again,
         time.monotonic() - begin,
     )
@@ -87,8 +89,10 @@ def test_a_wrong_s3_key(drill: Drill, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("what", "variable"), [("a checkpoint", "LZN_SHARED_STATE"), ("an output", "LZN_WORK")]
 )
-def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> None:
-    """The disk with checkpoints, or the one with the checkout, is filled once there is a checkpoint."""
+def test_a_full_disk_fails_the_flow_and_a_restart_resumes(
+    drill: Drill, tmp_path: Path, what: str, variable: str
+) -> None:
+    """Fill the disk with the checkpoints, or the disk with the checkout, after the first checkpoint."""
     drill.reset()
     folders = {name: tmp_path / name for name in ("LZN_WORK", "LZN_SHARED_STATE")}
     for folder in folders.values():
@@ -96,9 +100,9 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
     variables = {name: str(folder) for name, folder in folders.items()}
     with other_machine(drill.stack, tmp_path, disk=folders[variable], **variables) as machine:
         flow = drill.start()
-        drill.wait_for_checkpoint(flow, machine.seen(folders["LZN_SHARED_STATE"]))
+        drill.wait_for_checkpoint(flow, machine.from_here(folders["LZN_SHARED_STATE"]))
         begin = time.monotonic()
-        filler = machine.seen(folders[variable]) / "filler"
+        filler = machine.from_here(folders[variable]) / "filler"
         fill_disk(filler)
         assert "No space left on device" in drill.failure_of(flow)
         filler.unlink()
@@ -107,7 +111,7 @@ def test_a_full_disk(drill: Drill, tmp_path: Path, what: str, variable: str) -> 
     drill.check_resumed()
     drill.record(
         f"the disk is full when {what} is written",
-        "the stage and the flow fail and say so; with space, the next start resumes from the checkpoint",
+        "the stage and the flow fail and say so; with free space, the next start resumes from the checkpoint",
         again,
         time.monotonic() - begin,
     )
@@ -128,7 +132,7 @@ def gpu_branch(drill: Drill) -> str:
     return "gpu"
 
 
-def test_a_stage_that_needs_gpus_where_the_cluster_has_none(drill: Drill, gpu_branch: str) -> None:
+def test_a_stage_that_needs_more_gpus_than_the_cluster_has_fails(drill: Drill, gpu_branch: str) -> None:
     drill.reset()
     run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
     assert drill.failure_of(run) == (
@@ -137,12 +141,12 @@ def test_a_stage_that_needs_gpus_where_the_cluster_has_none(drill: Drill, gpu_br
     )
 
 
-def test_a_stage_that_waits_for_a_pool_without_workers(drill: Drill, gpu_branch: str) -> None:
+def test_a_flow_logs_that_a_pool_has_no_workers(drill: Drill, gpu_branch: str) -> None:
     drill.reset()
     drill.deploy(gpus=2)
     run = drill.api.start("reproduce", size="digits", targets=[TARGET], commit=gpu_branch)
     waits = f"{TARGET} waits: no worker of the pool gpu is online (python -m infra.worker --pool gpu)"
-    drill.wait_until(lambda: waits in drill.api.log_of(run), 120, "the flow's word on it")
+    drill.wait_until(lambda: waits in drill.api.log_of(run), 120, "the flow's message")
     assert not drill.has_ended(run)
     drill.api.cancel(run)
     drill.wait_until_cancelled(run)
@@ -151,7 +155,7 @@ def test_a_stage_that_waits_for_a_pool_without_workers(drill: Drill, gpu_branch:
 
 
 def test_two_machines_share_the_gpus_of_the_cluster(drill: Drill, gpu_branch: str, tmp_path: Path) -> None:
-    """Each stage needs all of them: both are taken by a worker, and one runs after the other."""
+    """Each stage needs all GPUs. Workers take both stages, and one runs after the other."""
     drill.reset()
     drill.deploy(gpus=2)
     folders = [tmp_path / "first", tmp_path / "second"]
@@ -166,16 +170,16 @@ def test_two_machines_share_the_gpus_of_the_cluster(drill: Drill, gpu_branch: st
     ):
         run = drill.api.start("reproduce", size="digits", targets=targets, commit=gpu_branch)
 
-        def note() -> bool:
+        def record_gpus() -> bool:
             nonlocal were_waiting
-            at_work = [gpus_used(drill.orphans(work)) for work in (one, two)]
-            assert not all(at_work), "both machines run a stage"
-            for name, gpus in [item for machine in at_work for item in machine.items()]:
+            running = [gpus_used(drill.orphans(work)) for work in (one, two)]
+            assert not all(running), "both machines run a stage"
+            for name, gpus in [item for machine in running for item in machine.items()]:
                 used.setdefault(name, set()).add(gpus)
             were_waiting |= all(drill.running(target) for target in targets)
             return drill.has_ended(run)
 
-        drill.wait_until(note, 300, "the flow's end")
+        drill.wait_until(record_gpus, 300, "the flow's end")
     assert drill.api.state_of(run)["type"] == "COMPLETED", drill.api.state_of(run)
     assert were_waiting
     assert used == {"stages.train": {"0,1"}, "stages.features": {"0,1"}}
@@ -186,11 +190,11 @@ def test_two_machines_share_the_gpus_of_the_cluster(drill: Drill, gpu_branch: st
 
 
 def gpus_used(processes: Sequence[psutil.Process]) -> dict[str, str]:
-    """CUDA_VISIBLE_DEVICES of the stages among processes, by the module of the stage."""
+    """Return CUDA_VISIBLE_DEVICES of the stages among the processes, by the stage's module."""
     return {
         word: gpus
         for process in processes
-        for word in words_of(process)
+        for word in command_line(process)
         if word in ("stages.train", "stages.features")
-        if (gpus := variable_of(process, "CUDA_VISIBLE_DEVICES"))
+        if (gpus := environment_variable(process, "CUDA_VISIBLE_DEVICES"))
     }

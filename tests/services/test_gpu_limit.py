@@ -1,12 +1,11 @@
-"""The cluster's count of GPUs on a real Prefect server that dies while a stage holds some."""
+"""The lease of GPUs on a real Prefect server that dies while a stage holds some."""
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lzn_testing.processes.waiting import wait_until
 from lzn_testing.servers.prefect_with_password import neutral_environment
 
 from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
@@ -14,20 +13,20 @@ from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_serv
 pytestmark = pytest.mark.services
 
 LEASE_SECONDS = 60.0
-"""Prefect's least; a lease is renewed when three quarters of it have passed."""
+"""Prefect's minimum. A lease is renewed after three quarters of it."""
 HOLDER = f"""
 import time
 from pathlib import Path
 from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
 with gpus_of_the_cluster(1, lease_seconds={LEASE_SECONDS}):
-    Path("holds").touch()
-    while not Path("enough").exists():
+    Path("held").touch()
+    while not Path("stop").exists():
         time.sleep(0.1)
-    Path("through").touch()
+    Path("done").touch()
 """
 
 
-def test_a_training_goes_on_whose_lease_the_server_has_lost(tmp_path: Path) -> None:
+def test_a_training_continues_when_the_server_has_lost_its_lease(tmp_path: Path) -> None:
     port = free_port()
     url = f"http://{HOST}:{port}/api"
     environment = {
@@ -37,7 +36,7 @@ def test_a_training_goes_on_whose_lease_the_server_has_lost(tmp_path: Path) -> N
         "PREFECT_API_URL": url,
     }
     log = tmp_path / "holder.log"
-    server = start_server(port, environment=environment)  # it keeps leases in memory, Prefect's default
+    server = start_server(port, environment=environment)  # keeps leases in memory, as is Prefect's default
     try:
         make_limit = [sys.executable, "-m", "prefect", "gcl", "create", "gpus", "--limit", "1"]
         subprocess.run(make_limit, env=environment, check=True, capture_output=True)
@@ -45,22 +44,20 @@ def test_a_training_goes_on_whose_lease_the_server_has_lost(tmp_path: Path) -> N
             holder = subprocess.Popen(
                 [sys.executable, "-c", HOLDER], cwd=tmp_path, env=environment, stdout=output, stderr=output
             )
-        wait_for((tmp_path / "holds").exists, log)
+        wait_until((tmp_path / "held").exists, "the lease", seconds=3 * LEASE_SECONDS, context=log.read_text)
         server.kill()
         server.wait()
         server = start_server(port, environment=environment)
 
-        wait_for(lambda: "lease renewal failed - slots are no longer reserved" in log.read_text(), log)
+        wait_until(
+            lambda: "lease renewal failed - slots are no longer reserved" in log.read_text(),
+            "the failed renewal",
+            seconds=3 * LEASE_SECONDS,
+            context=log.read_text,
+        )
 
-        (tmp_path / "enough").touch()
+        (tmp_path / "stop").touch()
         assert holder.wait(60) == 0, log.read_text()
-        assert (tmp_path / "through").exists()
+        assert (tmp_path / "done").exists()
     finally:
         stop_server(server)
-
-
-def wait_for(happened: Callable[[], bool], log: Path) -> None:
-    deadline = time.monotonic() + 3 * LEASE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.2)

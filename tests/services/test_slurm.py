@@ -1,4 +1,4 @@
-"""The jobs of infra/slurm in a real Slurm of two nodes: trainings and flow runs outlive the end of their job."""
+"""The jobs of infra/slurm on a real Slurm cluster of two nodes: trainings and flow runs continue in a requeued job."""
 
 import os
 import shutil
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lzn_testing.processes.process_facts import words_of
+from lzn_testing.processes.process_info import command_line
+from lzn_testing.processes.waiting import wait_until
 from lzn_testing.servers import pilot_flow
-from lzn_testing.servers.one_node_slurm import ENDED, OneNodeSlurm, wait_until
+from lzn_testing.servers.one_node_slurm import ENDED, OneNodeSlurm
 from lzn_testing.servers.prefect_with_password import PrefectWithPassword, prefect_with_password
 from ruamel.yaml import YAML
 
@@ -19,15 +20,15 @@ from benchmarks.small_project import copy_project, read_params, run_in, shrink_p
 
 pytestmark = pytest.mark.services
 
-NUM_STEPS = 60  # enough that a signal arrives in time on a busy machine
-PATIENCE = 300.0  # seconds for what takes 20 on two idle cores
+NUM_STEPS = 60  # so many that a signal arrives before the last one on a busy machine
+PATIENCE_SECONDS = 300.0  # for what takes 20 s on two idle cores
 TARGET = "train@rf"
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNodeSlurm]:
     missing = OneNodeSlurm.missing_programs()
-    assert not missing, f"not installed: {missing}; apt-get install slurm-wlm munge"
+    assert not missing, f"missing programs {missing}: apt-get install slurm-wlm munge"
     cluster = OneNodeSlurm(tmp_path_factory.mktemp("slurm"))
     try:
         cluster.start()
@@ -38,7 +39,7 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNodeSlurm]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy with its data set, whose run rf is small and trained with one seed."""
+    """A copy with prepared data and a small run rf with one seed."""
     folder = copy_project(tmp_path_factory.mktemp("projects") / "template")
     shrink_params(folder, num_steps=NUM_STEPS)
     params = read_params(folder)
@@ -58,7 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Entered:
+class DVCRecord:
     """What a training leaves in DVC: its entry in dvc.lock, the keys in the run-cache, and its files."""
 
     lock: dict[str, Any]
@@ -66,12 +67,12 @@ class Entered:
     files: dict[str, bytes]
 
     @staticmethod
-    def of(project: Path) -> "Entered":
+    def of(project: Path) -> "DVCRecord":
         lock = YAML(typ="safe").load(project / "dvc.lock")["stages"][TARGET]
         runs = project / ".dvc/cache/runs"
         files = [file for file in (project / "outputs/digits/train/rf").rglob("*") if file.is_file()]
         files += (project / "outputs/digits/plots/train").glob("rf.csv")
-        return Entered(
+        return DVCRecord(
             lock,
             {file.relative_to(runs).as_posix() for file in runs.rglob("*") if file.is_file()},
             {file.relative_to(project).as_posix(): file.read_bytes() for file in files},
@@ -79,54 +80,56 @@ class Entered:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(project: Path) -> Entered:
-    """The same training by ``dvc repro`` in two processes, without Slurm."""
-    folder = project.with_name("undisturbed")
+def without_slurm(project: Path) -> DVCRecord:
+    """The record of the same training by ``dvc repro`` in two processes."""
+    folder = project.with_name("without_slurm")
     shutil.copytree(project, folder)
     ended = run_in(folder, ["env", "LZN_PROCESSES=2", "dvc", "repro", "--single-item", TARGET])
     assert ended.returncode == 0, ended.stderr
-    return Entered.of(folder)
+    return DVCRecord.of(folder)
 
 
 def settings(**others: str) -> dict[str, str]:
-    """Variables of a job: this interpreter's programs, and nothing of the user's."""
+    """Return a job's variables: this interpreter's programs, and none of the user's settings."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
     own = {"PATH": path, "LZN_ENV_FILE": "", "LZN_PROCESSES": "1", "HOME": "/nonexistent"}
     return {**own, **others}
 
 
 def last_checkpoint(project: Path) -> int:
-    """Step of the newest complete checkpoint."""
+    """Return the step of the newest complete checkpoint."""
     files = project.glob(".checkpoints/**/step_*.sha256")
     return max((int(file.stem.removeprefix("step_")) for file in files), default=0)
 
 
 def wait_for_checkpoint_after(step: int, project: Path, slurm: OneNodeSlurm) -> None:
-    def what_is_there() -> str:
+    def all_logs() -> str:
         logs = [*project.glob("slurm-*.log")]
         return slurm.logs() + "".join(log.read_text() for log in logs)
 
     wait_until(
         lambda: last_checkpoint(project) > step,
         f"a checkpoint after {step}",
-        seconds=PATIENCE,
-        context=what_is_there,
+        seconds=PATIENCE_SECONDS,
+        context=all_logs,
     )
 
 
 def wait_for_requeue(number: int, slurm: OneNodeSlurm, *, restarts: int) -> None:
-    """Returns when the job waits to be started for so many times again, all of its processes having ended."""
+    """Wait until the job is queued again after its processes have ended, for restart number ``restarts``."""
 
     def is_queued_again() -> bool:
         job = slurm.job(number)
         assert job.state not in ENDED, slurm.logs()
         return (job.state, job.restarts) == ("PENDING", restarts)
 
-    wait_until(is_queued_again, f"restart {restarts} of job {number}", seconds=PATIENCE, context=slurm.logs)
+    wait_until(
+        is_queued_again, f"restart {restarts} of job {number}", seconds=PATIENCE_SECONDS, context=slurm.logs
+    )
 
 
-def test_a_training_on_two_nodes_interrupted_twice_enters_dvc_as_if_by_dvc_repro(
-    slurm: OneNodeSlurm, project: Path, undisturbed: Entered
+def test_a_training_on_two_nodes_interrupted_twice_is_recorded_as_by_dvc_repro(
+    slurm: OneNodeSlurm, project: Path, without_slurm: DVCRecord
 ) -> None:
     folder = project.with_name("on_slurm")
     shutil.copytree(project, folder)
@@ -139,7 +142,7 @@ def test_a_training_on_two_nodes_interrupted_twice_enters_dvc_as_if_by_dvc_repro
     )
 
     wait_for_checkpoint_after(0, folder, slurm)
-    slurm.signal_script(number, "USR1")  # what comes before the time limit
+    slurm.signal_script(number, "USR1")  # Slurm's signal before the time limit
     wait_for_requeue(number, slurm, restarts=1)
     stopped_after = last_checkpoint(folder)
     assert stopped_after < NUM_STEPS
@@ -148,14 +151,14 @@ def test_a_training_on_two_nodes_interrupted_twice_enters_dvc_as_if_by_dvc_repro
     assert f"train: stopped after step {stopped_after} of {NUM_STEPS}" in log.read_text()
 
     wait_for_checkpoint_after(stopped_after, folder, slurm)
-    slurm.control("requeue", str(number))  # what a preemption does
+    slurm.control("requeue", str(number))  # as a preemption does
     wait_for_requeue(number, slurm, restarts=2)
     assert last_checkpoint(folder) < NUM_STEPS
 
-    ended = slurm.wait_for_end(number, seconds=PATIENCE)
+    ended = slurm.wait_for_end(number, seconds=PATIENCE_SECONDS)
     assert (ended.state, ended.restarts) == ("COMPLETED", 2), log.read_text()
     assert not slurm.processes_of_jobs()
-    assert Entered.of(folder) == undisturbed
+    assert DVCRecord.of(folder) == without_slurm
     status = run_in(folder, ["dvc", "status", TARGET])
     assert "up to date" in status.stdout
 
@@ -168,13 +171,11 @@ def test_a_cancelled_training_stays_cancelled(slurm: OneNodeSlurm, project: Path
     )
     wait_for_checkpoint_after(0, folder, slurm)
     slurm.cancel(number)
-    assert slurm.wait_for_end(number, seconds=PATIENCE).state == "CANCELLED"
+    assert slurm.wait_for_end(number, seconds=PATIENCE_SECONDS).state == "CANCELLED"
     wait_until(lambda: not slurm.processes_of_jobs(), "end of the job's processes", seconds=30)
 
 
-def test_a_job_that_was_restarted_often_enough_is_not_queued_again(
-    slurm: OneNodeSlurm, project: Path
-) -> None:
+def test_a_job_is_not_queued_again_after_its_last_restart(slurm: OneNodeSlurm, project: Path) -> None:
     folder = project.with_name("bounded")
     shutil.copytree(project, folder)
     number = slurm.submit(
@@ -183,15 +184,17 @@ def test_a_job_that_was_restarted_often_enough_is_not_queued_again(
     )  # fmt: skip
 
     def trains() -> bool:
-        return any("stages.train" in words_of(process) for process in slurm.processes_of_jobs())
+        return any("stages.train" in command_line(process) for process in slurm.processes_of_jobs())
 
-    wait_until(trains, "the training", seconds=PATIENCE, context=slurm.logs)
+    wait_until(trains, "the training", seconds=PATIENCE_SECONDS, context=slurm.logs)
     slurm.signal_script(number, "USR1")
-    assert slurm.wait_for_end(number, seconds=PATIENCE).state == "FAILED"
+    assert slurm.wait_for_end(number, seconds=PATIENCE_SECONDS).state == "FAILED"
     assert "Not queued again: restarted 0 times" in (folder / f"slurm-train-{number}.log").read_text()
 
 
-def test_secrets_that_others_may_read_are_refused(slurm: OneNodeSlurm, project: Path, tmp_path: Path) -> None:
+def test_an_env_file_that_others_can_read_is_refused(
+    slurm: OneNodeSlurm, project: Path, tmp_path: Path
+) -> None:
     secrets = tmp_path / "env"
     secrets.write_text("export PREFECT_API_AUTH_STRING=admin:secret\n")
     secrets.chmod(0o640)
@@ -201,9 +204,9 @@ def test_secrets_that_others_may_read_are_refused(slurm: OneNodeSlurm, project: 
             settings=settings(LZN_ENV_FILE=str(secrets)),
         )  # fmt: skip
         assert slurm.wait_for_end(number, seconds=30).state == "FAILED"
-        said = (tmp_path / "log").read_text()
-        assert "others may read" in said
-        assert "admin:secret" not in said
+        log = (tmp_path / "log").read_text()
+        assert "other users can read" in log
+        assert "admin:secret" not in log
         (tmp_path / "log").unlink()
 
 
@@ -215,7 +218,7 @@ def prefect(tmp_path: Path) -> Iterator[PrefectWithPassword]:
         yield server
 
 
-def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran_goes_on(
+def test_a_pilot_worker_queues_again_before_its_time_limit_and_its_flow_continues(
     slurm: OneNodeSlurm, prefect: PrefectWithPassword, project: Path, tmp_path: Path
 ) -> None:
     counting = tmp_path / "counting"
@@ -230,12 +233,14 @@ def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran
         options=["--time=30", "--signal=B:USR1@120", f"--output={log}"],
         settings=settings(LZN_ENV_FILE=str(secrets), LZN_POLL_SECONDS="1", LZN_IDLE_SECONDS="15"),
     )  # fmt: skip
-    wait_until((counting / "started").exists, "the flow's program", seconds=PATIENCE, context=log.read_text)
+    wait_until(
+        (counting / "started").exists, "the flow's program", seconds=PATIENCE_SECONDS, context=log.read_text
+    )
     assert prefect.api.state_of(first)["type"] == "RUNNING"
 
     slurm.control(
         "update", f"JobId={number}", "TimeLimit=2"
-    )  # minutes: Slurm's signal comes at its next look
+    )  # minutes; Slurm sends its signal at the next check
     wait_for_requeue(number, slurm, restarts=1)
     assert not slurm.processes_of_jobs()
     assert prefect.api.state_of(first)["type"] == "CRASHED"
@@ -244,7 +249,7 @@ def test_a_pilot_worker_queues_again_before_its_time_limit_and_what_its_flow_ran
     slurm.control("update", f"JobId={number}", "TimeLimit=30")
     (counting / "enough").touch()
     second = prefect.api.start("test", folder=str(counting))
-    ended = slurm.wait_for_end(number, seconds=PATIENCE)
+    ended = slurm.wait_for_end(number, seconds=PATIENCE_SECONDS)
     assert (ended.state, ended.restarts) == ("COMPLETED", 1), log.read_text()
     assert "Idle for 15 s: ended" in log.read_text()
     assert prefect.api.state_of(second)["type"] == "COMPLETED"

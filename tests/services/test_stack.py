@@ -1,24 +1,25 @@
-"""The stack comes up, stays up when its servers are killed, keeps its state, and leaves nothing behind."""
+"""The stack starts, restarts killed servers, keeps its state, and leaves no process when it stops."""
 
 import os
 import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from lzn_testing.processes.process_facts import words_of
+from lzn_testing.processes.process_info import command_line
+from lzn_testing.processes.waiting import wait_until
 from lzn_testing.servers.stack_folders import started_stack
 
 from infra.buckets import ABORT_UPLOADS_DAYS
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET
-from infra.stack import Stack, StackError, marks
-from infra.stack.credentials import kept_credentials, kept_ports
-from infra.stack.http_checks import answer
+from infra.stack import Stack, StackError
+from infra.stack.credentials import load_credentials, load_ports
+from infra.stack.http_checks import request_json
+from infra.stack.process_tags import tagged_processes
 from infra.stack.s3 import admin_client, s3_client
 
 pytestmark = pytest.mark.services
@@ -28,13 +29,13 @@ SERVERS = ("postgres", "s3", "mlflow", "prefect")
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """Of this file alone: it is killed and ended here."""
+    """Not shared with other files, since tests kill and stop it."""
     with started_stack(workers=0) as stack:
         yield stack
 
 
 def _secrets(stack: Stack) -> list[str]:
-    values = kept_credentials(stack.layout).model_dump()
+    values = load_credentials(stack.layout).model_dump()
     keys = [pair.pop("secret") for pair in values.values() if isinstance(pair, dict)]
     return [*keys, *(value for value in values.values() if isinstance(value, str))]
 
@@ -46,10 +47,10 @@ def _command(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_all_services_are_healthy(stack: Stack) -> None:
-    assert {each.status.name: each.answers for each in stack.health()} == dict.fromkeys(SERVERS, True)
+    assert {each.status.name: each.is_healthy for each in stack.health()} == dict.fromkeys(SERVERS, True)
 
 
-def test_a_second_up_is_refused_and_harms_nothing(stack: Stack) -> None:
+def test_a_second_up_is_refused_and_stops_nothing(stack: Stack) -> None:
     before = [stack.pid(name) for name in SERVERS]
     refused = _command(stack, "up", "--no-workers")
     assert refused.returncode == 1
@@ -61,24 +62,24 @@ def test_the_client_variables_open_mlflow_with_its_artifacts(stack: Stack, tmp_p
     script = tmp_path / "client.py"
     script.write_text(
         "import mlflow\n"
-        "mlflow.set_experiment('of a client')\n"
+        "mlflow.set_experiment('client')\n"
         "with mlflow.start_run():\n"
         "    mlflow.log_metric('loss', 0.5)\n"
-        "    mlflow.log_text('handed on', 'note.txt')\n"
+        "    mlflow.log_text('through the server', 'note.txt')\n"
         "    print(mlflow.artifacts.load_text(mlflow.get_artifact_uri('note.txt')))\n"
     )
     done = _command(stack, "run", "--", sys.executable, str(script))
     assert done.returncode == 0, done.stderr
-    assert "handed on" in done.stdout
-    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
+    assert "through the server" in done.stdout
+    credentials, ports = load_credentials(stack.layout), load_ports(stack.layout)
     stored = s3_client(ports, credentials.s3_mlflow).list_objects_v2(
         Bucket=MLFLOW_BUCKET, Prefix="artifacts/"
     )
     assert [Path(each["Key"]).name for each in stored["Contents"]] == ["note.txt"]
 
 
-def test_unfinished_uploads_expire_but_no_outputs(stack: Stack) -> None:
-    client = admin_client(kept_credentials(stack.layout), kept_ports(stack.layout))
+def test_only_unfinished_uploads_and_temporary_objects_expire(stack: Stack) -> None:
+    client = admin_client(load_credentials(stack.layout), load_ports(stack.layout))
     for bucket in (DVC_BUCKET, MLFLOW_BUCKET):
         rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
         aborts = [
@@ -90,7 +91,7 @@ def test_unfinished_uploads_expire_but_no_outputs(stack: Stack) -> None:
         assert [rule["Filter"]["Prefix"] for rule in rules if "Expiration" in rule] == ["tmp/"]
 
 
-def test_files_with_passwords_are_their_owners_alone(stack: Stack) -> None:
+def test_only_their_owner_can_read_files_with_passwords(stack: Stack) -> None:
     secrets = [secret.encode() for secret in _secrets(stack)]
     files = [path for path in stack.layout.root.rglob("*") if path.is_file() and path.stat().st_size < 2**20]
     ours = [path for path in files if stack.layout.postgres not in path.parents]
@@ -100,17 +101,17 @@ def test_files_with_passwords_are_their_owners_alone(stack: Stack) -> None:
     assert stat.S_IMODE(stack.layout.postgres.stat().st_mode) == 0o700
 
 
-def test_no_password_is_shown_by_logs_command_lines_or_status(stack: Stack) -> None:
+def test_logs_command_lines_and_status_show_no_password(stack: Stack) -> None:
     logs = [path.read_text(errors="replace") for path in stack.layout.log("any").parent.iterdir()]
-    lines = [" ".join(words_of(process)) for process in marks.processes(stack.layout)]
+    lines = [" ".join(command_line(process)) for process in tagged_processes(stack.layout)]
     status = _command(stack, "status")
     assert status.returncode == 0
     shown = "\n".join([*logs, *lines, status.stdout, status.stderr, stack.layout.status.read_text()])
-    assert "postgres: " in shown  # titles of PostgreSQL's processes were among the lines
+    assert "postgres: " in shown  # the lines contain titles of PostgreSQL's processes
     assert not [secret for secret in _secrets(stack) if secret in shown]
 
 
-def test_postgresql_killed_comes_back_under_servers_that_stay(stack: Stack) -> None:
+def test_a_killed_postgresql_is_restarted_and_other_servers_keep_running(stack: Stack) -> None:
     others = {name: stack.pid(name) for name in ("mlflow", "prefect", "s3")}
     killed = stack.pid("postgres")
     stack.kill("postgres")
@@ -120,7 +121,7 @@ def test_postgresql_killed_comes_back_under_servers_that_stay(stack: Stack) -> N
     assert {name: stack.pid(name) for name in others} == others
 
 
-def test_servers_killed_all_at_once_come_back(stack: Stack) -> None:
+def test_servers_killed_at_the_same_time_are_restarted(stack: Stack) -> None:
     killed = {name: stack.pid(name) for name in ("s3", "mlflow", "prefect")}
     for name in killed:
         stack.kill(name)
@@ -130,64 +131,57 @@ def test_servers_killed_all_at_once_come_back(stack: Stack) -> None:
     assert all(each.status.starts == 2 for each in stack.health())
 
 
-def test_state_survives_the_supervisors_death_and_a_new_start(stack: Stack) -> None:
-    """Killed outright, it leaves no server running for long; the next `up` finds everything in its place."""
-    variables, servers_before = stack.environment(), marks.processes(stack.layout)
-    _leave_traces(stack)
+def test_state_survives_a_killed_supervisor_and_a_restart(stack: Stack) -> None:
+    """After the supervisor is killed, its servers end soon, and the next `up` finds all data."""
+    variables, servers_before = stack.environment(), tagged_processes(stack.layout)
+    _write_state(stack)
     os.kill(stack.pid("supervisor"), signal.SIGKILL)
     _, alive = psutil.wait_procs(servers_before, timeout=15)
     assert not alive
-    deaf = (
+    up_with_ignored_signals = (
         f"trap '' INT TERM HUP; {sys.executable} -m infra.stack up --no-workers --folder {stack.layout.root}"
     )
-    subprocess.run(["sh", "-c", deaf], check=True)
+    subprocess.run(["sh", "-c", up_with_ignored_signals], check=True)
     assert not any(_ignores(stack.pid(name), signal.SIGTERM) for name in ("mlflow", "prefect"))
     assert stack.environment() == variables
-    assert _found_traces(stack) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
+    assert _read_state(stack) == {"object": b"kept", "experiment": "kept", "variable": "kept"}
 
 
-def test_down_finds_what_a_killed_supervisor_and_its_guardian_left(stack: Stack) -> None:
+def test_down_stops_what_a_killed_supervisor_and_its_parent_left(stack: Stack) -> None:
     supervisor = psutil.Process(stack.pid("supervisor"))
     for process in (supervisor.parent(), supervisor):
         assert process is not None
         process.kill()
-    _wait_until_down(stack)
-    assert marks.processes(stack.layout)
+    wait_until(lambda: not stack.is_up(), "the end of the supervisor", seconds=10)
+    assert tagged_processes(stack.layout)
     stack.down()
-    assert not marks.processes(stack.layout)
+    assert not tagged_processes(stack.layout)
     with pytest.raises(StackError, match="does not run"):
         stack.pid("postgres")
 
 
-def _leave_traces(stack: Stack) -> None:
-    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
-    s3_client(ports, credentials.s3_dvc).put_object(Bucket=DVC_BUCKET, Key="trace", Body=b"kept")
+def _write_state(stack: Stack) -> None:
+    credentials, ports = load_credentials(stack.layout), load_ports(stack.layout)
+    s3_client(ports, credentials.s3_dvc).put_object(Bucket=DVC_BUCKET, Key="state", Body=b"kept")
     body = {"name": "kept"}
     login = f"lzn:{credentials.mlflow_user}"
     path = "/api/2.0/mlflow/experiments/create"
-    assert answer(ports.mlflow, path, login=login, method="POST", body=body)[0] == 200
-    login, body = f"lzn:{credentials.prefect}", {"name": "trace", "value": "kept"}
-    assert answer(ports.prefect, "/api/variables/", login=login, method="POST", body=body)[0] == 201
+    assert request_json(ports.mlflow, path, login=login, method="POST", body=body)[0] == 200
+    login, body = f"lzn:{credentials.prefect}", {"name": "state", "value": "kept"}
+    assert request_json(ports.prefect, "/api/variables/", login=login, method="POST", body=body)[0] == 201
 
 
-def _found_traces(stack: Stack) -> dict[str, object]:
-    credentials, ports = kept_credentials(stack.layout), kept_ports(stack.layout)
-    stored = s3_client(ports, credentials.s3_dvc).get_object(Bucket=DVC_BUCKET, Key="trace")["Body"].read()
+def _read_state(stack: Stack) -> dict[str, object]:
+    credentials, ports = load_credentials(stack.layout), load_ports(stack.layout)
+    stored = s3_client(ports, credentials.s3_dvc).get_object(Bucket=DVC_BUCKET, Key="state")["Body"].read()
     path = "/api/2.0/mlflow/experiments/get-by-name?experiment_name=kept"
-    _, experiment = answer(ports.mlflow, path, login=f"lzn:{credentials.mlflow_user}")
-    _, variable = answer(ports.prefect, "/api/variables/name/trace", login=f"lzn:{credentials.prefect}")
+    _, experiment = request_json(ports.mlflow, path, login=f"lzn:{credentials.mlflow_user}")
+    _, variable = request_json(ports.prefect, "/api/variables/name/state", login=f"lzn:{credentials.prefect}")
     return {"object": stored, "experiment": experiment["experiment"]["name"], "variable": variable["value"]}
 
 
 def _ignores(pid: int, number: signal.Signals) -> bool:
-    """Whether a process ignores a signal, as those started from a shell with `&` or `trap ''` do."""
+    """Return whether a process ignores a signal, as processes started by a shell with `&` or `trap ''` do."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     mask = next(int(line.split()[1], 16) for line in lines if line.startswith("SigIgn:"))
     return bool(mask >> (number - 1) & 1)
-
-
-def _wait_until_down(stack: Stack) -> None:
-    deadline = time.monotonic() + 10
-    while stack.is_up() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not stack.is_up()

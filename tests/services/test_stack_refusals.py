@@ -1,4 +1,4 @@
-"""What keeps a stack from starting is said in a sentence, and nothing is left running."""
+"""A stack that cannot start says why in one message, and leaves no process."""
 
 import shutil
 import socket
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from lzn_testing.servers.stack_folders import stack_folder
 
-from infra.stack import Stack, StackError, marks, postgres, s3
-from infra.stack.credentials import HOST, kept_ports
+from infra.stack import Stack, StackError, postgres, s3
+from infra.stack.credentials import HOST, load_ports
 from infra.stack.layout import Layout
+from infra.stack.process_tags import tagged_processes
 
 pytestmark = pytest.mark.services
 
@@ -23,8 +24,8 @@ def folder() -> Iterator[Path]:
 
 def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> None:
     layout = Layout(folder)
-    port = kept_ports(layout).mlflow
-    layout.secrets.write_text("{}")  # all passwords anew
+    port = load_ports(layout).mlflow
+    layout.secrets.write_text("{}")  # all passwords are generated
     with (
         socket.create_server((HOST, port)),
         pytest.raises(StackError, match=f"port {port} of mlflow is taken"),
@@ -33,21 +34,21 @@ def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> None:
     assert not layout.status.exists()
 
 
-def test_a_server_that_dies_at_its_start_ends_the_stack_with_its_last_words(folder: Path) -> None:
+def test_a_server_that_dies_at_its_start_stops_the_stack_and_its_log_is_shown(folder: Path) -> None:
     layout = Layout(folder)
-    kept_ports(layout)
+    load_ports(layout)
     layout.secrets.write_text("{}")
     layout.cluster.mkdir(parents=True)
     version = postgres._programs_version(postgres.find_programs())
-    (layout.cluster / "PG_VERSION").write_text(f"{version}\n")  # and nothing else of a cluster
+    (layout.cluster / "PG_VERSION").write_text(f"{version}\n")  # without the cluster's other files
     with pytest.raises(StackError, match=r"postgres ended \(exit code \d\)(.|\n)*postgresql\.conf"):
         Stack(folder).up(workers=0, report=lambda line: None)
-    assert not marks.processes(layout)
+    assert not tagged_processes(layout)
 
 
 def test_data_of_another_postgresql_version_is_refused(folder: Path) -> None:
     layout = Layout(folder)
-    kept_ports(layout)
+    load_ports(layout)
     layout.secrets.write_text("{}")
     layout.cluster.mkdir(parents=True)
     (layout.cluster / "PG_VERSION").write_text("9\n")
@@ -56,7 +57,7 @@ def test_data_of_another_postgresql_version_is_refused(folder: Path) -> None:
     assert (layout.cluster / "PG_VERSION").read_text() == "9\n"
 
 
-def test_missing_programs_are_named_with_what_installs_them(
+def test_errors_about_missing_programs_name_the_package(
     folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -68,20 +69,20 @@ def test_missing_programs_are_named_with_what_installs_them(
         s3.find_weed()
 
 
-def test_a_folder_of_something_else_is_neither_used_nor_removed(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_neither_used_nor_removed(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     mode = tmp_path.stat().st_mode
-    with pytest.raises(StackError, match="holds something else"):
+    with pytest.raises(StackError, match="contains other files"):
         Stack(tmp_path).up(workers=0)
-    with pytest.raises(StackError, match="no folder of a stack"):
+    with pytest.raises(StackError, match="not the folder of a stack"):
         Stack(tmp_path).destroy()
     assert tmp_path.stat().st_mode == mode
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_damaged_passwords_are_named_not_replaced(folder: Path) -> None:
+def test_a_damaged_password_file_is_named_and_kept(folder: Path) -> None:
     layout = Layout(folder)
-    kept_ports(layout)
+    load_ports(layout)
     layout.secrets.write_text('{"prefect": 1}')
     with pytest.raises(StackError, match=r"secrets is damaged \(prefect\)"):
         Stack(folder).up(workers=0)
@@ -91,7 +92,7 @@ def test_damaged_passwords_are_named_not_replaced(folder: Path) -> None:
 def test_destroy_removes_everything(folder: Path) -> None:
     layout = Layout(folder / "inner")
     layout.make()
-    kept_ports(layout)
+    load_ports(layout)
     shutil.copy(layout.ports, layout.secrets)
     Stack(layout.root).destroy(report=lambda line: None)
     assert not layout.root.exists()

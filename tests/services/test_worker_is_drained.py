@@ -1,22 +1,24 @@
-"""`python -m infra.worker` told to stop in the middle of a flow run, as a container's end or a drained node does."""
+"""`python -m infra.worker` gets SIGTERM during a flow run, as when a container stops or a node is drained."""
 
+import functools
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
+from lzn_testing.processes import waiting
 
 from pipelines.local.prefect_server import free_port, start_server, stop_server
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
-# Saves its work in two seconds, and leaves a helper behind, in a session of its own, that takes one more to end.
+# Saves its work in two seconds. Its helper runs in another session and needs one second more to end.
 FLOWS = '''
 import os, subprocess, sys, time
 from pathlib import Path
@@ -29,7 +31,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 parent = os.getppid()
 while os.getppid() == parent: time.sleep(0.1)
 time.sleep(1)
-open(sys.argv[1], "w").write("tidied up")
+open(sys.argv[1], "w").write("finished")
 """
 
 @flow
@@ -53,7 +55,7 @@ training.from_source(source=".", entrypoint="flows.py:training").deploy(
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server, as a client's environment."""
+    """Start a Prefect server. Return a client's environment."""
     home = str(tmp_path_factory.mktemp("prefect"))
     settings = {"PREFECT_HOME": home, "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     port = free_port()
@@ -66,7 +68,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
 
 @pytest.fixture
 def environment(server: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The server with a pool of the test's own, and in it a deployment of the flow above."""
+    """Make a pool for the test with a deployment of the flow above. Return a client's environment."""
     environment = {**server, "POOL": tmp_path.name}
     (tmp_path / "flows.py").write_text(FLOWS)
     run(
@@ -95,7 +97,7 @@ def start_worker(environment: Mapping[str, str], *options: str) -> "subprocess.P
 
 
 def states_of_flow_runs(environment: Mapping[str, str]) -> Counter[str]:
-    """How many flow runs of the test are in which state."""
+    """Return the number of the test's flow runs in each state."""
     program = """
 import os
 from prefect.client.orchestration import get_client
@@ -107,11 +109,7 @@ with get_client(sync_client=True) as client:
     return Counter(run([sys.executable, "-c", program], environment).split())
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+wait_until = functools.partial(waiting.wait_until, seconds=90.0, interval=0.1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -121,19 +119,19 @@ def test_the_flow_run_saves_its_work_before_the_worker_ends(
     worker = start_worker(environment, "--grace-seconds", "60", "--limit", "1")
     start_flow_run(environment)
     wait_until((tmp_path / "started").exists)
-    start_flow_run(environment)  # waits for the worker's one slot
+    start_flow_run(environment)  # waits for the worker's only slot
 
     worker.send_signal(number)
 
     assert worker.wait(100) == 0
     assert (tmp_path / "saved").read_text() == "a checkpoint"
-    assert (tmp_path / "helper").read_text() == "tidied up"
+    assert (tmp_path / "helper").read_text() == "finished"
     assert not psutil.pid_exists(int((tmp_path / "started").read_text()))
-    # Told by the flow run itself, not minutes later by missing heartbeats; the other is left for other workers.
+    # The flow run itself reports its state, without waiting for missing heartbeats. The other stays for other workers.
     assert states_of_flow_runs(environment) == {"CRASHED": 1, "SCHEDULED": 1}
 
 
-def test_what_does_not_end_in_time_is_killed(environment: dict[str, str], tmp_path: Path) -> None:
+def test_processes_that_do_not_end_in_time_are_killed(environment: dict[str, str], tmp_path: Path) -> None:
     worker = start_worker(environment, "--grace-seconds", "1")
     start_flow_run(environment)
     wait_until((tmp_path / "started").exists)
@@ -147,7 +145,7 @@ def test_what_does_not_end_in_time_is_killed(environment: dict[str, str], tmp_pa
     assert not psutil.pid_exists(int((tmp_path / "started").read_text()))
 
 
-def test_a_worker_that_dies_takes_this_program_with_it(environment: dict[str, str]) -> None:
+def test_the_program_ends_when_its_worker_dies(environment: dict[str, str]) -> None:
     worker = start_worker(environment)
     wait_until(lambda: bool(psutil.Process(worker.pid).children()))
     [child] = psutil.Process(worker.pid).children()

@@ -1,4 +1,4 @@
-"""What tests let several processes do: functions of a module, since processes have to find them by name."""
+"""Functions that tests run in several processes. They are in a module because processes import them by name."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ def rows_of_batch(dtype: torch.dtype) -> Tensor:
 
 
 def gathered_and_gradient(processes: Processes, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Each row enters every process's loss, with a weight of the process's own rows."""
+    """Gather the rows of all processes. Each row is in every process's loss, weighted by the process's own rows."""
     share = processes.share_of(TOTAL)
     own = rows_of_batch(dtype)[share.rows].requires_grad_()
     gathered = share.gather(own)

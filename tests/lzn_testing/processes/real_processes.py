@@ -1,7 +1,6 @@
-"""Functions that really run in several processes, connected as ``torchrun`` connects them, and what they return."""
+"""Run functions in several processes, connected as ``torchrun`` connects them, and return their results."""
 
 import os
-import socket
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import get_context
@@ -11,20 +10,21 @@ from typing import Any
 import torch
 
 from lzn.base.parallel import Processes, join_processes
+from lzn_testing.servers.ports import free_port
 
 _PRELOADED = ["torch._dynamo", "lzn_testing.processes.real_processes", "lzn_testing.models.parallel_training"]
-"""Imported once, not by each process; the first is what an optimiser imports in its first step."""
+"""Imported once instead of in each process. An optimiser imports the first one in its first step."""
 
 
 def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, folder: Path) -> list[Any]:
-    """``function(processes, *arguments)`` in ``count`` processes; what each returns, by rank.
+    """Run ``function(processes, *arguments)`` in ``count`` processes. Return the results by rank.
 
-    Results are saved as files below ``folder`` with `torch.save`: tensors and plain values, and what
-    `torch.serialization.add_safe_globals` was told of. An error of any process is an error here.
+    Results are files in ``folder``, saved with `torch.save`: tensors, plain values and types registered with
+    `torch.serialization.add_safe_globals`. An error in any process fails the test.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    port = _free_port()
+    port = free_port()
     workers = [
         context.Process(target=_work, args=(rank, count, port, folder, function, arguments))
         for rank in range(count)
@@ -42,7 +42,7 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, 
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What ``function`` returns in this process, which is alone."""
+    """Run ``function`` in this process, as the only one."""
     return function(Processes(), *arguments)
 
 
@@ -65,10 +65,3 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
         (folder / f"error_{rank}").write_text(traceback.format_exc())
         raise
     torch.save(result, folder / f"result_{rank}_of_{count}")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

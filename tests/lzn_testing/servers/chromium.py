@@ -1,4 +1,4 @@
-"""Headless Chromium on files of this machine, as Debian has it."""
+"""Headless Chromium from Debian's packages, for pages on this machine."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-MISSING = "the report is tested in Chromium: apt-get install chromium chromium-driver"
+MISSING = "Chromium is not installed: apt-get install chromium chromium-driver"
 ARGUMENTS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -22,7 +22,7 @@ ARGUMENTS = (
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Chrome]:
-    """A browser with a new profile; it keeps what the page says on the console and asks of the network."""
+    """Start a browser with a new profile. It records the page's console messages and network requests."""
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
         pytest.fail(MISSING)
@@ -39,48 +39,48 @@ def chromium(profile: Path) -> Iterator[Chrome]:
 
 
 def set_width(window: Chrome, width: int, height: int = 900) -> None:
-    """The page's own width in CSS pixels, narrower too than a window can be."""
+    """Set the page's width in CSS pixels; it may be narrower than a window can be."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
     window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def requests(window: Chrome) -> list[str]:
-    """Addresses that were asked for since the last call, those within the page itself left out."""
+    """Return the addresses requested since the last call, without those inside the page."""
     messages: list[dict[str, Any]] = [
         json.loads(entry["message"])["message"] for entry in window.get_log("performance")
     ]
-    asked = [
+    urls = [
         message["params"]["request"]["url"]
         for message in messages
         if message["method"] == "Network.requestWillBeSent"
     ]
-    return [address for address in asked if not address.startswith(("data:", "chrome:"))]
+    return [address for address in urls if not address.startswith(("data:", "chrome:"))]
 
 
 def find(window: Chrome, css: str) -> list[WebElement]:
-    """Elements of the page."""
+    """Return elements of the page."""
     return window.find_elements(By.CSS_SELECTOR, css)
 
 
 def column(window: Chrome, table: str, position: int) -> list[str]:
-    """First lines of a column's cells, from top to bottom; columns count from 1."""
+    """Return the first line of each cell in a column, from top to bottom. Positions start at 1."""
     cells = find(window, f"{table} tbody tr > :nth-child({position})")
     return [cell.text.splitlines()[0] for cell in cells]
 
 
 def click(window: Chrome, element: WebElement) -> None:
-    """With the mouse, where nothing that stays in place lies over it."""
+    """Click an element, in the middle of the window so that no fixed element covers it."""
     window.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
     element.click()
 
 
 def press(window: Chrome, *keys: str) -> None:
-    """On the keyboard."""
+    """Press keys."""
     ActionChains(window).send_keys(*keys).perform()
 
 
 def contrast(window: Chrome, css: str) -> float:
-    """WCAG's contrast between an element's text and what is behind it."""
+    """Return the WCAG contrast between an element's text and its background."""
     ratio: float = window.execute_script(
         """
         const rgb = c => (c.match(/[\\d.]+/g) || []).map(Number);

@@ -1,12 +1,10 @@
-"""What compose.yaml starts, started as plain processes: the same commands and variables, other ports and folders."""
+"""Start the services of compose.yaml as processes: the same commands and variables, other ports and folders."""
 
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,20 +14,15 @@ from urllib.request import urlopen
 
 from infra.make_env import Passwords
 from infra.stack.postgres import find_programs
+from lzn_testing.processes.waiting import wait_until
 from lzn_testing.servers.infra_files import INFRA, PROJECT, read_yaml
+from lzn_testing.servers.ports import free_port
 
 SERVICES: dict[str, dict[str, Any]] = read_yaml(INFRA / "compose.yaml")["services"]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def service_environment(name: str, passwords: Passwords, **addresses: str) -> dict[str, str]:
-    """A service's variables with the passwords filled in; addresses: `s3="127.0.0.1:1234"` in place of `s3:8333`."""
+    """Return a service's variables with passwords; `s3="127.0.0.1:1234"` replaces the address `s3:8333`."""
     values = passwords.compose_variables()
     filled = {}
     for variable, text in SERVICES[name]["environment"].items():
@@ -41,7 +34,7 @@ def service_environment(name: str, passwords: Passwords, **addresses: str) -> di
 
 
 def status(url: str) -> int:
-    """The status of an answer; 0 where nobody answers."""
+    """Return the HTTP status of a request, or 0 if no server responds."""
     try:
         with urlopen(url, timeout=10) as answer:
             code: int = answer.status
@@ -56,15 +49,16 @@ def status(url: str) -> int:
 def running(
     command: Sequence[str], *, healthy: str | None, log: Path, seconds: float = 120.0, **options: Any
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """A server while the body runs, from when `healthy` answers 200 on."""
+    """Run a server; the body starts when the URL `healthy` answers 200."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
+
+        def is_healthy() -> bool:
+            assert process.poll() is None, log.read_text()
+            return healthy is None or status(healthy) == 200
+
         try:
-            deadline = time.monotonic() + seconds
-            while healthy is not None and status(healthy) != 200:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.2)
+            wait_until(is_healthy, f"an answer of {healthy}", seconds=seconds, context=log.read_text)
             yield process
         finally:
             process.terminate()
@@ -77,7 +71,7 @@ def running(
 
 @contextmanager
 def postgres(folder: Path, passwords: Passwords) -> Iterator[int]:
-    """PostgreSQL with the administrator's password; its port."""
+    """Run PostgreSQL with the administrator's password. Yield its port."""
     programs, port = find_programs(), free_port()
     folder.mkdir(mode=0o700)
     user: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
@@ -94,25 +88,28 @@ def postgres(folder: Path, passwords: Passwords) -> Iterator[int]:
     command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
     with running(command, healthy=None, log=log, cwd=folder, **user):
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "60"]
-        deadline = time.monotonic() + 60
-        while subprocess.run(ready, check=False).returncode != 0:
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
+        wait_until(
+            lambda: subprocess.run(ready, check=False).returncode == 0,
+            "PostgreSQL",
+            seconds=60,
+            context=log.read_text,
+        )
         yield port
 
 
 @contextmanager
 def s3(folder: Path, passwords: Passwords) -> Iterator[int]:
-    """SeaweedFS with the very options of compose.yaml; its port."""
+    """Run SeaweedFS with the options of compose.yaml. Yield its port."""
     folder.mkdir()
     (folder / "s3.json").write_text(passwords.s3_json)
     (folder / "data").mkdir()
     port, inner = free_port(), {name: free_port() for name in ("master", "volume", "filer")}
     [command] = SERVICES["s3"]["command"]
     options = command[command.index("-logtostderr") :].split()
-    moved = {"-dir": f"{folder}/data", "-s3.config": f"{folder}/s3.json", "-s3.port": str(port)}
+    replaced = {"-dir": f"{folder}/data", "-s3.config": f"{folder}/s3.json", "-s3.port": str(port)}
     flags = [
-        f"{flag}={moved[flag]}" if (flag := option.split("=")[0]) in moved else option for option in options
+        f"{flag}={replaced[flag]}" if (flag := option.split("=")[0]) in replaced else option
+        for option in options
     ]
     grpc = ["s3", *inner]
     flags += [f"-{name}.port={number}" for name, number in inner.items()]
@@ -125,7 +122,7 @@ def s3(folder: Path, passwords: Passwords) -> Iterator[int]:
 
 
 def run_here(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-    """A one-shot service of compose.yaml, in the project's folder."""
+    """Run a one-shot service of compose.yaml in the project's folder."""
     return subprocess.run(
         command,
         cwd=PROJECT,
@@ -137,6 +134,6 @@ def run_here(command: Sequence[str], environment: Mapping[str, str]) -> "subproc
 
 
 def process_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """A container's variables, and what the image has."""
+    """Return a container's variables, with those that the image sets."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(PROJECT), **environment}

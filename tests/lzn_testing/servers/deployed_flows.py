@@ -1,4 +1,4 @@
-"""A flow for deployments in tests: a stage with a stubborn process tree, run as the project's own flows run stages."""
+"""A flow for deployments in tests. Its stage, run as in the project's flows, has a child that ignores SIGTERM."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from pipelines.processes.commands import Ending, Limits, run_streamed
 from pipelines.processes.guard import orphan_guard
 from pipelines.processes.signals import stop_on_signals
 
-# The stage, and a grandchild in a session of its own that ignores SIGTERM. Each prints its process id at once.
+# The stage, and its child in another session that ignores SIGTERM. Each prints its process id.
 TREE = """
 import os, subprocess, sys, time
 sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"
@@ -25,11 +25,11 @@ exec(sleeper)
 
 @flow(name="hold", persist_result=False)
 def hold(folder: str) -> State[Any]:
-    """Run the stage until it is stopped, or for ten minutes; `flow` and `pids` in the folder say who runs."""
+    """Run the stage until it is stopped, for ten minutes at most. Process ids are in the files `flow` and `pids`."""
     pids = Path(folder) / "pids"
     (Path(folder) / "flow").write_text(str(os.getpid()))
 
-    def note(line: str) -> None:
+    def write_pid(line: str) -> None:
         with pids.open("a") as file:
             file.write(f"{line}\n")
 
@@ -40,6 +40,6 @@ def hold(folder: str) -> State[Any]:
             environment=os.environ,
             limits=Limits(timeout=600.0, grace=2.0),
             stop=stop,
-            relay=note,
+            relay=write_pid,
         )
         return Cancelled() if ended.ending is Ending.STOPPED else Completed()

@@ -1,4 +1,4 @@
-"""A stack that runs a small training, in which things are broken; and what must be true after each fault."""
+"""A stack that runs a small training while tests break its parts, and the checks after each fault."""
 
 import os
 import shutil
@@ -18,7 +18,8 @@ from mlflow.tracking import MlflowClient
 
 from infra.stack import Stack
 from lzn_testing import PROJECT
-from lzn_testing.processes.process_facts import variable_of, words_of
+from lzn_testing.processes.process_info import command_line, environment_variable
+from lzn_testing.processes.waiting import wait_until
 from lzn_testing.projects.drill_project import (
     CHECKPOINT_EVERY,
     STAGES,
@@ -33,14 +34,14 @@ from lzn_testing.servers.prefect_api import PrefectApi
 from lzn_testing.servers.stack_folders import started_stack
 from pipelines.processes.commands import OWNER_VARIABLE
 
-MOST_STARTS = 3
+MAX_STARTS = 3
 _HEAD = "| fault, in the middle of a training | what happens | the flow ends | after |\n|---|---|---|---|\n"
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 @dataclass
 class Drill:
-    """The stack, its clients, and the log of faults."""
+    """The stack, its clients, and the table of faults."""
 
     stack: Stack
     reference: Reference
@@ -52,7 +53,7 @@ class Drill:
 
     @property
     def commit(self) -> str:
-        """The hash of the commit that is run."""
+        """The commit that is run."""
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"],
             cwd=self.environment["LZN_REPOSITORY"], check=True, capture_output=True, text=True,
@@ -72,19 +73,19 @@ class Drill:
     def mlflow(self) -> MlflowClient:
         environment = self.environment
         for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-            os.environ[name] = environment[name]  # MLflow's client has no other way
+            os.environ[name] = environment[name]  # MLflow's client reads them only there
         return MlflowClient(environment["MLFLOW_TRACKING_URI"])
 
     def deploy(self, *, gpus: int) -> None:
-        """Set the number of the cluster's GPUs, as whoever runs it does."""
+        """Set the number of the cluster's GPUs with the project's command."""
         command = [sys.executable, "-m", "pipelines.cluster.deploy", "--gpus", str(gpus)]
         subprocess.run(
             command, cwd=PROJECT, env={**os.environ, **self.environment}, check=True, capture_output=True
         )
 
     def reset(self) -> None:
-        """As if only `prepare` had been run: no training, no checkpoint, no run in MLflow, no cached output."""
-        self.wait_until(lambda: not self.orphans(), 60, "processes of the fault before have ended")
+        """Keep the outputs of `prepare`; remove checkpoints, other cached outputs and MLflow's runs."""
+        self.wait_until(lambda: not self.orphans(), 60, "the end of the previous fault's processes")
         shutil.rmtree(self.work / "state", ignore_errors=True)
         shutil.rmtree(self.work / "cache", ignore_errors=True)
         shutil.rmtree(self.work / "collected", ignore_errors=True)
@@ -111,24 +112,24 @@ class Drill:
         return s3.Bucket("lzn-dvc")
 
     def start(self) -> str:
-        """Start the flow; return its run."""
+        """Start the flow. Return its run's id."""
         return self.api.start("reproduce", size="digits", targets=[TARGET])
 
     def start_until_training(self) -> str:
-        """Start the flow, and wait until its training has saved itself once and is not near its end."""
+        """Start the flow and wait for the training's first checkpoint. Return the run's id."""
         run = self.start()
         self.wait_for_checkpoint(run, self.work / "state")
         return run
 
     def wait_for_checkpoint(self, run: str, state: Path) -> None:
-        """Wait until the training of a flow has saved itself in the folder of a machine's state."""
+        """Wait until a flow's training has written a checkpoint into `state`, a machine's shared state."""
         self.wait_until(
             lambda: any((state / "checkpoints").rglob("*.pt*")) or self.has_ended(run), 300, "a checkpoint"
         )
         assert not self.has_ended(run), self.api.state_of(run)
 
     def failure_of(self, run: str) -> str:
-        """Wait for the end of a flow that must fail; its message."""
+        """Wait for the end of a flow that must fail. Return its message."""
         self.wait_until(lambda: self.has_ended(run), 180, "the flow's end")
         state = self.api.state_of(run)
         assert state["type"] == "FAILED", state
@@ -138,15 +139,15 @@ class Drill:
         return self.api.state_of(run)["type"] in _ENDED
 
     def wait_until_cancelled(self, run: str) -> None:
-        """Wait for a run's last state: for some seconds Prefect calls it Crashed, since its process has ended."""
+        """Wait until a run is Cancelled; Prefect first shows it as Crashed for some seconds."""
         self.wait_until(
             lambda: self.api.state_of(run)["type"] == "CANCELLED", 120, "the cancelled run's last state"
         )
 
     def finish(self, run: str, *, timeout: float = 600) -> int:
-        """Wait for the flow; start it again where it did not complete. How often it was started again."""
-        for again in range(MOST_STARTS):
-            self.wait_until(lambda run=run: self._has_ended_or_server_is_away(run), timeout, "the flow's end")
+        """Wait until a flow completes, and restart it if it does not. Return the number of restarts."""
+        for again in range(MAX_STARTS):
+            self.wait_until(lambda run=run: self._has_ended_or_is_unknown(run), timeout, "the flow's end")
             state = self.api.state_of(run)
             if state["type"] == "COMPLETED":
                 return again
@@ -154,90 +155,89 @@ class Drill:
             run = self.start()
         raise AssertionError(f"the flow did not complete: {self.api.state_of(run)}")
 
-    def survive(self, fault: str, happens: str, inflict: Callable[[], object]) -> None:
-        """Break something in the middle of the training, and check what must be true once the flow has ended."""
+    def inject(self, fault: str, outcome: str, action: Callable[[], object]) -> None:
+        """Run `action`, which breaks something, during the training; check and record the outcome."""
         self.reset()
         run = self.start_until_training()
         begin = time.monotonic()
-        inflict()
+        action()
         again = self.finish(run)
         seconds = time.monotonic() - begin
         self.check()
-        self.record(fault, happens, again, seconds)
+        self.record(fault, outcome, again, seconds)
 
     def check(self) -> None:
-        """Same outputs as undisturbed; in MLflow each point once; nothing left running or lying about."""
+        """Check for the reference's outputs, each point once in MLflow, and no remaining process or checkout."""
         assert outputs_in(self.work / "collected" / "digits") == self.reference.outputs
         [run] = runs_of(self.mlflow)
         assert tracked(self.mlflow, run) == self.reference.tracked
-        self.wait_until(lambda: not self.orphans(), 60, "no process is left of stages")
+        self.wait_until(lambda: not self.orphans(), 60, "the end of all stages' processes")
         assert list((self.work / "checkouts").iterdir()) == []
 
     def check_resumed(self) -> None:
-        """The last run of the training went on from a checkpoint: it tells of later steps alone."""
-        told = [line for line in self.api.log_of(self.child_run(TARGET)) if ": step " in line]
-        assert told
-        assert not [line for line in told if f": step {CHECKPOINT_EVERY}:" in line]
+        """Check that the last run of the training continued from a checkpoint: its log has only later steps."""
+        steps = [line for line in self.api.log_of(self.child_run(TARGET)) if ": step " in line]
+        assert steps
+        assert not [line for line in steps if f": step {CHECKPOINT_EVERY}:" in line]
 
-    def record(self, fault: str, happens: str, again: int, seconds: float) -> None:
+    def record(self, fault: str, outcome: str, again: int, seconds: float) -> None:
+        """Add a row to the table. again: number of restarts of the flow."""
         ended = "by itself" if again == 0 else f"started again {again} time{'s' if again > 1 else ''}"
-        self.rows.append(f"| {fault} | {happens} | {ended} | {seconds:.0f} s |")
+        self.rows.append(f"| {fault} | {outcome} | {ended} | {seconds:.0f} s |")
 
     def write_table(self, name: str) -> None:
-        """Leave what was recorded as a table in the project's git-ignored folder `.faults`."""
+        """Write the table into the project's git-ignored folder `.faults`."""
         folder = PROJECT / ".faults"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.md").write_text(_HEAD + "\n".join(self.rows) + "\n", encoding="utf-8")
 
     def orphans(self, work: Path | None = None) -> list[psutil.Process]:
-        """Processes of stages in this stack's folders, or in those of another machine."""
+        """Return the processes of stages in this stack's work folder, or in `work` of another machine."""
         return [
             process
             for process in psutil.process_iter()
-            if str(work or self.work) in variable_of(process, OWNER_VARIABLE)
+            if str(work or self.work) in environment_variable(process, OWNER_VARIABLE)
         ]
 
     def training(self) -> psutil.Process:
-        """The process that trains: the last in the chain of those with the stage's command."""
-        found = [process for process in self.orphans() if "stages.train" in words_of(process)]
+        """Return the process that trains: of those with the stage's command, the one without children."""
+        found = [process for process in self.orphans() if "stages.train" in command_line(process)]
         parents = {process.ppid() for process in found}
         [leaf] = [process for process in found if process.pid not in parents]
         return leaf
 
     def flow_process(self, flow_run: str) -> psutil.Process:
-        """The process in which Prefect runs a flow."""
+        """Return the process in which Prefect runs a flow."""
         for process in psutil.process_iter():
-            is_of_run = variable_of(process, "PREFECT__FLOW_RUN_ID") == flow_run
-            if is_of_run and "prefect" in " ".join(words_of(process)):
+            is_of_run = environment_variable(process, "PREFECT__FLOW_RUN_ID") == flow_run
+            if is_of_run and "prefect" in " ".join(command_line(process)):
                 return process
         raise AssertionError(f"no process runs the flow run {flow_run}")
 
     def running(self, stage: str) -> set[str]:
-        """Runs of a stage that run now."""
+        """Return the ids of a stage's runs in state Running."""
         wanted = {"name": {"any_": [stage]}, "state": {"type": {"any_": ["RUNNING"]}}}
         return {str(run["id"]) for run in self.api.all_of("flow_runs", flow_runs=wanted)}
 
     def child_run(self, stage: str) -> str:
-        """The newest run of a stage."""
+        """Return the id of a stage's newest run."""
         runs = self.api.all_of("flow_runs", flow_runs={"name": {"any_": [stage]}}, sort="START_TIME_DESC")
         return str(runs[0]["id"])
 
-    def wait_until(self, is_so: Callable[[], bool], seconds: float, what: str) -> None:
-        deadline = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}"
-            time.sleep(0.5)
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Wait with an interval that leaves the servers time for other requests."""
+        wait_until(condition, what, seconds=seconds, interval=0.5)
 
-    def _has_ended_or_server_is_away(self, run: str) -> bool:
+    def _has_ended_or_is_unknown(self, run: str) -> bool:
         try:
             return self.has_ended(run)
-        except OSError:  # the fault may be the server's
+        except OSError:  # the fault may be in the server
             return False
 
 
 @contextmanager
 def started_drill(folder: Path) -> Iterator[Drill]:
-    """A stack with two workers and the undisturbed reference; both end with it."""
+    """Start a stack with two workers, and make the reference without faults."""
     (folder / "project").mkdir()
     project = make_project(folder / "project")
     reference = Reference.make(project, folder / "clone")

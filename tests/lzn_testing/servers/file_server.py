@@ -1,4 +1,4 @@
-"""A real web server with one file, which can be told to misbehave."""
+"""A real web server with one file, which can be configured to fail."""
 
 import re
 import threading
@@ -9,7 +9,10 @@ from urllib.parse import urlsplit
 
 
 class FileServer(ThreadingHTTPServer):
-    """Serves its content under every path, from the byte that is asked for on, and notes what was asked for."""
+    """Serve one content under every path, from the requested byte on, and record the requested ranges.
+
+    knows_ranges: False ignores ranges. stop_after: byte after which the content is cut off.
+    """
 
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -41,15 +44,21 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content[start : self.server.stop_after])
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep the tests quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(content: bytes) -> Iterator[FileServer]:
-    """A server of ``content`` on a free port, for as long as the block lasts."""
-    with FileServer(content) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    """Run a server of ``content`` on a free port."""
+    with FileServer(content) as server, serving_in_thread(server):
         yield server
-        server.shutdown()
-        thread.join()
+
+
+@contextmanager
+def serving_in_thread(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Answer requests in a thread while the block runs."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield
+    server.shutdown()
+    thread.join()

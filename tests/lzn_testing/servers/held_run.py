@@ -1,22 +1,24 @@
-"""Runs of the flow `hold` on a real Prefect server, and the processes behind them."""
+"""Runs of the flow `hold` on a real Prefect server, and their processes."""
 
 import contextlib
+import functools
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
-from infra.stack import marks
+from infra.processes import is_alive, send_signal
+from lzn_testing.processes import waiting
 from lzn_testing.servers.prefect_api import PrefectApi
 
-PATIENCE = 180.0
-"""For what takes a minute at most on two idle cores; what nobody ends would go on for ten minutes."""
+PATIENCE_SECONDS = 180.0
+"""Three times what is needed on two idle cores; a run that is not stopped lasts ten minutes."""
+
+wait_until = functools.partial(waiting.wait_until, seconds=PATIENCE_SECONDS)
 
 
 class HeldRun:
-    """A run of `hold` whose stage is up."""
+    """A run of `hold` whose stage has started."""
 
     def __init__(self, api: PrefectApi, folder: Path) -> None:
         self._api = api
@@ -31,23 +33,16 @@ class HeldRun:
         file = self._folder / name
         return file.read_text().split() if file.exists() else []
 
-    def wait_until(self, state: str) -> None:
+    def wait_for_state(self, state: str) -> None:
         wait_until(lambda: self._api.state_of(self.id)["type"] == state)
 
     def wait_until_nothing_runs(self) -> None:
-        wait_until(lambda: not any(map(marks.is_alive, [self.flow, *self.stage])))
+        wait_until(lambda: not any(map(is_alive, [self.flow, *self.stage])))
 
 
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
-def end_tree(pid: int) -> None:
-    """SIGKILL to a process and all below it, those that have ended meanwhile left out."""
+def kill_tree(pid: int) -> None:
+    """Kill a process and all of its descendants."""
     with contextlib.suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
         for process in [*top.children(recursive=True), top]:
-            marks.send(process, signal.SIGKILL)
+            send_signal(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The files in `infra/` as tests read them, and the names that they may use."""
+"""Read the files of `infra/`, with the names that they may contain."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ CLIENT_VARIABLES = frozenset(
         "PREFECT_API_AUTH_STRING",
     }
 )
-"""What workers and flows read; one name more or less is a mistake on one of the two sides."""
+"""The variables that workers and flows read; compose.yaml and the manifests set exactly these."""
 
 SERVER_VARIABLES = frozenset(
     {
@@ -60,7 +60,7 @@ SERVER_VARIABLES = frozenset(
 )
 
 SECRET_NAME = re.compile(r"password|secret|auth_string|access_key|_store_uri|connection_url", re.IGNORECASE)
-"""Names of variables whose values may not stand in a file."""
+"""Matches names of variables whose values must not be in a file."""
 
 PINNED_IMAGE = re.compile(r"[\w./-]+:(?!latest)[\w.-]*\d[\w.-]*")
 
@@ -70,7 +70,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def values_below(item: Any) -> Iterator[Any]:
-    """Every mapping, list and plain value in a document, outermost first."""
+    """Yield every mapping, list and plain value of a document, parents first."""
     yield item
     children = item.values() if isinstance(item, Mapping) else item if isinstance(item, list) else ()
     for child in children:

@@ -1,14 +1,15 @@
-"""A real web server that answers like the Hugging Face hub, with the files of one revision of one model."""
+"""A real web server with the interface of the Hugging Face hub and the files of one revision of one model."""
 
 import hashlib
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from lzn_testing.servers.file_server import serving_in_thread
+
 
 class ModelHub(ThreadingHTTPServer):
-    """Serves ``/<repository>/resolve/<revision>/<file>``, and notes what was asked for."""
+    """Serve ``/<repository>/resolve/<revision>/<file>``, and record the requests."""
 
     def __init__(self, repository: str, revision: str, files: Mapping[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -22,14 +23,14 @@ class Handler(BaseHTTPRequestHandler):
     server: ModelHub
 
     def do_HEAD(self) -> None:
-        self._answer()
+        self._send_headers()
 
     def do_GET(self) -> None:
-        content = self._answer()
+        content = self._send_headers()
         if content is not None:
             self.wfile.write(content)
 
-    def _answer(self) -> bytes | None:
+    def _send_headers(self) -> bytes | None:
         self.server.asked.append(f"{self.command} {self.path}")
         content = self.server.files.get(self.path.removeprefix(self.server.prefix))
         if content is None:
@@ -43,15 +44,11 @@ class Handler(BaseHTTPRequestHandler):
         return content
 
     def log_message(self, format: str, *args: object) -> None:
-        """Keep the tests quiet."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving_model(repository: str, revision: str, files: Mapping[str, bytes]) -> Iterator[ModelHub]:
-    """The server, on a free port, for as long as the block lasts."""
-    with ModelHub(repository, revision, files) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    """Run the server on a free port."""
+    with ModelHub(repository, revision, files) as server, serving_in_thread(server):
         yield server
-        server.shutdown()
-        thread.join()

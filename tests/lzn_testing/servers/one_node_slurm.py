@@ -1,7 +1,7 @@
-"""Real Slurm in a temporary folder: munged, slurmctld and a slurmd for each of two nodes, which are both this machine.
+"""Real Slurm in a temporary folder: munged, slurmctld, and a slurmd for each of two nodes on this machine.
 
-Nodes have one CPU each, so that a job of two nodes is one that runs on two of Slurm's nodes. No cgroups, no accounting,
-no root needed: the daemons run as the user, jobs as the same.
+Each node has one CPU, so a job with two tasks runs on both nodes. There are no cgroups and no accounting. Daemons and
+jobs run as the current user; root is not needed.
 """
 
 import getpass
@@ -11,15 +11,15 @@ import secrets
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from lzn_testing.processes.process_facts import variable_of
-from lzn_testing.servers.mlflow_runs import free_port
+from lzn_testing.processes.process_info import environment_variable
+from lzn_testing.processes.waiting import wait_until
+from lzn_testing.servers.ports import free_port
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "sinfo")
 CONFIGURATION = """\
@@ -30,7 +30,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-# cred_expire: also what a job waits that was queued again, else 120 s.
+# cred_expire is also the time that a requeued job waits; the default is 120 s.
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool_%n
@@ -58,7 +58,7 @@ ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 
 @dataclass(frozen=True)
 class Job:
-    """What Slurm says of a job."""
+    """The state of a job."""
 
     number: int
     state: str
@@ -67,7 +67,7 @@ class Job:
 
 
 class OneNodeSlurm:
-    """The cluster; files of its daemons and their logs are in ``folder``."""
+    """The cluster, with its files and logs in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -76,11 +76,11 @@ class OneNodeSlurm:
 
     @staticmethod
     def missing_programs() -> list[str]:
-        """What Debian's packages slurm-wlm and munge would bring."""
+        """Return the programs of Debian's packages slurm-wlm and munge that are not installed."""
         return [program for program in PROGRAMS if shutil.which(program, path=_path()) is None]
 
     def start(self) -> None:
-        """Returns when both nodes are idle, seconds later."""
+        """Start the daemons and wait until both nodes are idle."""
         (self.folder / "state").mkdir()
         for node in NODES:
             (self.folder / f"spool_{node}").mkdir()
@@ -101,7 +101,7 @@ class OneNodeSlurm:
         wait_until(lambda: self._idle_nodes() == len(NODES), "idle nodes", context=self.logs)
 
     def stop(self) -> None:
-        """Ends all jobs and daemons."""
+        """End all jobs and daemons."""
         subprocess.run(["scancel", "--user", getpass.getuser()], env=self._environment(), check=False)
         wait_until(lambda: not self.processes_of_jobs(), "end of all jobs", seconds=40, context=self.logs)
         for daemon in reversed(self._daemons):
@@ -115,18 +115,18 @@ class OneNodeSlurm:
     def submit(
         self, script: str, *arguments: str, folder: Path, options: Sequence[str], settings: Mapping[str, str]
     ) -> int:
-        """``sbatch`` in a folder, with variables added to the environment; the job's number."""
+        """Run ``sbatch`` in a folder, with additional variables. Return the job's number."""
         command = ["sbatch", "--parsable", *options, script, *arguments]
-        return int(self._ask(command, folder=folder, settings=settings))
+        return int(self._run(command, folder=folder, settings=settings))
 
     def job(self, number: int) -> Job:
-        """The job as it is now."""
-        said = self._ask(["scontrol", "--oneliner", "show", "job", str(number)])
+        """Return the job's current state."""
+        said = self._run(["scontrol", "--oneliner", "show", "job", str(number)])
         fields = dict(re.findall(r"(\w+)=(\S*)", said))
         return Job(number, fields["JobState"], int(fields["Restarts"]), fields["ExitCode"])
 
     def wait_for_end(self, number: int, *, seconds: float) -> Job:
-        """The job when it has ended for good."""
+        """Wait until the job has ended. Return its state."""
         wait_until(
             lambda: self.job(number).state in ENDED,
             f"end of job {number}",
@@ -136,29 +136,29 @@ class OneNodeSlurm:
         return self.job(number)
 
     def control(self, *arguments: str) -> None:
-        """``scontrol``."""
-        self._ask(["scontrol", *arguments])
+        """Run ``scontrol``."""
+        self._run(["scontrol", *arguments])
 
     def signal_script(self, number: int, name: str) -> None:
-        """A signal to the shell that runs the job's script and to nothing else."""
-        self._ask(["scancel", "--batch", "--signal", name, str(number)])
+        """Send a signal to the shell that runs the job's script, and to no other process."""
+        self._run(["scancel", "--batch", "--signal", name, str(number)])
 
     def cancel(self, number: int) -> None:
-        """``scancel``."""
-        self._ask(["scancel", str(number)])
+        """Run ``scancel``."""
+        self._run(["scancel", str(number)])
 
     def processes_of_jobs(self) -> list[psutil.Process]:
-        """All processes that jobs of this cluster started, however they detached themselves."""
+        """Return all processes that jobs of this cluster started, also detached ones."""
         return [process for process in psutil.process_iter() if self._is_of_a_job(process)]
 
     def logs(self) -> str:
-        """The daemons' last words."""
+        """Return the ends of the daemons' logs."""
         files = [*self.folder.glob("*.log"), *self.folder.glob("*.out")]
         return "\n".join(f"{file.name}:\n{file.read_text(errors='replace')[-2000:]}" for file in files)
 
     def _is_of_a_job(self, process: psutil.Process) -> bool:
-        is_of_this_slurm = variable_of(process, "SLURM_CONF") == self.settings["SLURM_CONF"]
-        return is_of_this_slurm and variable_of(process, "SLURM_JOB_ID") != ""
+        is_of_this_slurm = environment_variable(process, "SLURM_CONF") == self.settings["SLURM_CONF"]
+        return is_of_this_slurm and environment_variable(process, "SLURM_JOB_ID") != ""
 
     def _idle_nodes(self) -> int:
         command = ["sinfo", "--noheader", "--Node", "--format", "%t"]
@@ -166,7 +166,7 @@ class OneNodeSlurm:
         return said.stdout.split().count("idle")
 
     def _start_daemon(self, *command: str) -> None:
-        """It ends with the tests even where they are killed."""
+        """Start a daemon that ends with this process, even if this process is killed."""
         with (self.folder / f"{len(self._daemons)}_{command[0]}.out").open("wb") as out:
             self._daemons.append(
                 subprocess.Popen(
@@ -175,7 +175,7 @@ class OneNodeSlurm:
                 )
             )  # fmt: skip
 
-    def _ask(
+    def _run(
         self, command: Sequence[str], *, folder: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> str:
         environment = {**self._environment(), **(settings or {})}
@@ -190,20 +190,6 @@ class OneNodeSlurm:
         return {**others, **self.settings, "PATH": _path()}
 
 
-def wait_until(
-    is_so: Callable[[], bool],
-    what: str,
-    *,
-    seconds: float = 30.0,
-    context: Callable[[], str] = lambda: "",
-) -> None:
-    """Returns as soon as it is so; an AssertionError with the context where it takes longer."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for: {what}\n{context()}"
-        time.sleep(0.2)
-
-
 def _path() -> str:
-    """Debian has the daemons where only root's PATH leads."""
+    """Return the PATH with /usr/sbin and /sbin, where Debian installs the daemons."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])

@@ -1,4 +1,4 @@
-"""Workers beside those of a stack: with other variables, on a small disk, on machines with GPUs."""
+"""Additional workers of a stack, as on other machines: with other variables, a small disk, or GPUs."""
 
 import errno
 import os
@@ -18,13 +18,13 @@ DISK_MEGABYTES = 100
 
 @dataclass(frozen=True)
 class OtherMachine:
-    """A worker beside those of the stack. pid: of its first process; log: what it prints."""
+    """An additional worker: its first process and its log."""
 
     pid: int
     log: Path
 
-    def seen(self, path: Path) -> Path:
-        """A path on its disks, as this process reaches it."""
+    def from_here(self, path: Path) -> Path:
+        """Return the path by which this process reaches a path on the worker's disks."""
         return Path(f"/proc/{self.pid}/root{path}")
 
 
@@ -32,10 +32,10 @@ class OtherMachine:
 def other_machine(
     stack: Stack, folder: Path, *, disk: Path | None = None, **variables: str
 ) -> Iterator[OtherMachine]:
-    """Let a worker with changed variables take the stages of the pool cpu, while the stack's are suspended.
+    """Run a worker of the pool cpu with changed variables, while the stack's own workers are suspended.
 
-    folder: where it keeps its own files. disk: a folder that is a small disk of its own there, a tmpfs of a mount
-    namespace, which ends with the worker.
+    folder: for the worker's files. disk: a folder on which the worker has a small disk (a tmpfs in its own mount
+    namespace, which ends with the worker).
     """
     suspended = [stack.pid(f"worker-cpu-{number}") for number in (1, 2)]
     for pid in suspended:
@@ -50,7 +50,7 @@ def other_machine(
 
 @contextmanager
 def gpu_machine(stack: Stack, folder: Path, *, gpus: int) -> Iterator[Path]:
-    """A machine with so many GPUs (names that nothing is behind) and a worker; its own LZN_WORK, in the folder."""
+    """Run a worker of the pool gpu that sees `gpus` GPUs, which do not exist. Yield its LZN_WORK."""
     work = folder / "work"
     names = ",".join(map(str, range(gpus)))
     with _worker(stack, folder, pool="gpu", LZN_WORK=str(work), CUDA_VISIBLE_DEVICES=names):
@@ -61,7 +61,7 @@ def gpu_machine(stack: Stack, folder: Path, *, gpus: int) -> Iterator[Path]:
 def _worker(
     stack: Stack, folder: Path, *, pool: str, disk: Path | None = None, **variables: str
 ) -> Iterator[OtherMachine]:
-    """One that runs one stage at a time, and lets it save its work before it ends."""
+    """Run a worker for one stage at a time, which lets the stage save its work before it ends."""
     worker = [sys.executable, "-m", "infra.worker", "--grace-seconds", "30"]
     worker += ["--pool", pool, "--type", "process", "--name", folder.name, "--limit", "1"]
     if disk is not None:

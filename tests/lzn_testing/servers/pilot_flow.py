@@ -1,7 +1,7 @@
-"""A flow for a pilot worker: a program that counts, saves where it is when told to stop, and goes on from there.
+"""A flow for a pilot worker. Its program counts, saves the count on SIGTERM, and continues from it.
 
 ``python pilot_flow.py deploy`` makes its deployment ``count/test`` in the pool ``gpu``; ``python pilot_flow.py count
-FOLDER`` is the program. It ends when FOLDER has a file ``enough``.
+FOLDER`` is the program. It ends when FOLDER contains a file ``enough``.
 """
 
 import signal
@@ -19,7 +19,7 @@ SAVING_SECONDS = 3.0
 
 @flow
 def count(folder: str) -> None:
-    """Runs the program as a flow of the project runs a stage: a signal to the flow is one to the stage."""
+    """Run the program as the project's flows run a stage: a signal to the flow is passed on."""
     with stop_on_signals() as stop:
         program = subprocess.Popen([sys.executable, __file__, "count", folder], start_new_session=True)
         while program.poll() is None:

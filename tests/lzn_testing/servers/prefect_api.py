@@ -1,4 +1,4 @@
-"""A Prefect server's API as a browser or a stranger sees it: plain HTTP, with or without its password."""
+"""A client of a Prefect server's HTTP API, with or without its password."""
 
 import base64
 import json
@@ -11,33 +11,33 @@ from urllib.error import HTTPError
 from uuid import uuid4
 
 BUSY_SECONDS = 60.0
-"""For how long an answer 503 is taken for a database that other requests hold; Prefect's own clients ask again, too."""
+"""Requests answered with 503 (a busy database) are repeated for this long, as Prefect's own clients do."""
 _PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class PrefectApi:
-    """url: up to and with `/api`. auth_string: `user:password`, or None to ask as nobody."""
+    """url: ends with `/api`. auth_string: `user:password`, or None for no login."""
 
     url: str
     auth_string: str | None = None
 
     def post(self, path: str, **body: object) -> Any:
-        """The answer to a request with this body. Raises HTTPError with the server's status."""
-        return self._ask("POST", path, json.dumps(body).encode())
+        """Send a request and return the response. Raises HTTPError with the server's status."""
+        return self._send("POST", path, json.dumps(body).encode())
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """The answer; asked again while the server is too busy."""
+    def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Send a request, again while the server answers 503."""
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
-                return self._ask_once(method, path, body)
+                return self._send_once(method, path, body)
             except HTTPError as error:
                 if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                     raise
                 time.sleep(_PAUSE_SECONDS)
 
-    def _ask_once(self, method: str, path: str, body: bytes | None) -> Any:
+    def _send_once(self, method: str, path: str, body: bytes | None) -> Any:
         headers = {"Content-Type": "application/json"}
         if self.auth_string is not None:
             headers["Authorization"] = f"Basic {base64.b64encode(self.auth_string.encode()).decode()}"
@@ -47,9 +47,9 @@ class PrefectApi:
         ) as answer:
             return json.load(answer)
 
-    def all_of(self, what: str, **query: object) -> list[dict[str, Any]]:
-        """Everything of a kind, as `deployments`, that the query leaves."""
-        return list(self.post(f"{what}/filter", **query))
+    def all_of(self, kind: str, **query: object) -> list[dict[str, Any]]:
+        """Return all objects of a kind, such as `deployments`, that match the query."""
+        return list(self.post(f"{kind}/filter", **query))
 
     def start(self, deployment: str, **parameters: object) -> str:
         """Start a run of the only deployment of this name; return its id."""
@@ -58,27 +58,27 @@ class PrefectApi:
             f"deployments/{found['id']}/create_flow_run",
             parameters=parameters,
             state={"type": "SCHEDULED"},
-            idempotency_key=str(uuid4()),  # one run, however often it is asked for
+            idempotency_key=str(uuid4()),  # repeated requests start one run
         )
         return str(run["id"])
 
     def state_of(self, run: str) -> dict[str, Any]:
-        """The run's state: type, name and message."""
+        """Return the run's state: type, name and message."""
         [found] = self.all_of("flow_runs", flow_runs={"id": {"any_": [run]}})
         return dict(found["state"])
 
     def states_of(self, run: str) -> list[dict[str, Any]]:
-        """All states that the run has had, each with its timestamp."""
-        return list(self._ask("GET", f"flow_run_states/?flow_run_id={run}"))
+        """Return all states of the run, each with its timestamp."""
+        return list(self._send("GET", f"flow_run_states/?flow_run_id={run}"))
 
     def log_of(self, run: str) -> list[str]:
-        """What a run has logged, line by line."""
+        """Return the lines of a run's log."""
         return [str(line["message"]) for line in self.all_of("logs", logs={"flow_run_id": {"any_": [run]}})]
 
     def cancel(self, run: str) -> None:
-        """As the button of the UI does it."""
+        """Cancel a run, as the button in the UI does."""
         self.set_state(run, "CANCELLING")
 
     def set_state(self, run: str, kind: str) -> None:
-        """Propose a state of this type, as `PENDING`, for the run."""
+        """Propose a state for a run, such as `PENDING`."""
         self.post(f"flow_runs/{run}/set_state", state={"type": kind, "name": kind.capitalize()})

@@ -1,4 +1,4 @@
-"""A real Prefect server that asks for a password, in a temporary folder."""
+"""A real Prefect server with a password, in a temporary folder."""
 
 import os
 import subprocess
@@ -17,18 +17,18 @@ AUTH_STRING = "lzn:a password of this test"
 
 @dataclass(frozen=True)
 class PrefectWithPassword:
-    """The server. client: the variables by which a program is a client of it, and finds this project and its tests."""
+    """The server's API, and the variables of its clients (which also find this project and its tests)."""
 
     api: PrefectApi
     client: Mapping[str, str]
 
     @property
     def environment(self) -> dict[str, str]:
-        """A client's: these variables, and nothing of this machine's own settings for Prefect."""
+        """The environment of a client, without this machine's own settings for Prefect."""
         return {**neutral_environment(), **self.client}
 
     def run(self, *command: str) -> None:
-        """This interpreter as a client; it must succeed."""
+        """Run this interpreter as a client. Fails if the command fails."""
         ended = subprocess.run(
             [sys.executable, *command], env=self.environment, capture_output=True, text=True, check=False
         )
@@ -37,24 +37,24 @@ class PrefectWithPassword:
 
 @contextmanager
 def prefect_with_password(folder: Path) -> Iterator[PrefectWithPassword]:
-    """The server while the body runs; it takes 12 s to start on two idle cores."""
+    """Run the server; it takes 12 s to start on two idle cores."""
     port = free_port()
     url = f"http://{HOST}:{port}/api"
     common = {**DEFAULTS, "PREFECT_HOME": str(folder / "home")}
-    of_server = {**neutral_environment(), **common, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
-    of_client = {
+    server_environment = {**neutral_environment(), **common, "PREFECT_SERVER_API_AUTH_STRING": AUTH_STRING}
+    client = {
         **common,
         "PREFECT_API_URL": url,
         "PREFECT_API_AUTH_STRING": AUTH_STRING,
         "PYTHONPATH": os.pathsep.join([str(PROJECT / "tests"), str(PROJECT)]),
     }
-    server = start_server(port, environment=of_server)
+    server = start_server(port, environment=server_environment)
     try:
-        yield PrefectWithPassword(PrefectApi(url, AUTH_STRING), of_client)
+        yield PrefectWithPassword(PrefectApi(url, AUTH_STRING), client)
     finally:
         stop_server(server)
 
 
 def neutral_environment() -> dict[str, str]:
-    """This process's, without what it says of Prefect and of the project."""
+    """Return this process's environment without the variables of Prefect and of the project."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LZN_"))}

@@ -1,4 +1,4 @@
-"""Folders in which a stack can be started, and stacks in them."""
+"""Start a stack in a temporary folder."""
 
 import shutil
 import tempfile
@@ -11,7 +11,7 @@ from infra.stack import Stack
 
 @contextmanager
 def stack_folder() -> Iterator[Path]:
-    """A new folder that the user `postgres` can reach, unlike pytest's; what runs in it is ended with it."""
+    """Make a folder that the user `postgres` can reach, unlike pytest's; stop the stack in it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="lzn-stack-"))
     folder.chmod(0o711)
     try:
@@ -23,7 +23,7 @@ def stack_folder() -> Iterator[Path]:
 
 @contextmanager
 def started_stack(*, workers: int, repository: str | None = None) -> Iterator[Stack]:
-    """PostgreSQL, S3, MLflow and Prefect, and workers if there are to be some; it takes half a minute."""
+    """Start PostgreSQL, S3, MLflow, Prefect and the workers; it takes half a minute."""
     with stack_folder() as folder:
         stack = Stack(folder)
         stack.up(workers=workers, repository=repository)

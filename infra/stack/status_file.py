@@ -1,4 +1,4 @@
-"""What the supervisor knows of each service, in a file that others read."""
+"""The supervisor's status of each service, in a file that other processes read."""
 
 import contextlib
 import threading
@@ -12,9 +12,10 @@ State = Literal["waiting", "starting", "ready", "failed", "stopped"]
 
 
 class ServiceStatus(BaseModel):
-    """pid: of its first process. starts: how often it was started. failures: in a row, since it was last ready.
+    """The status of one service.
 
-    seconds: from its start to ready. message: what went wrong last.
+    pid: its first process. starts: number of starts. failures: consecutive failures since it was last ready.
+    seconds: from its start until ready. message: the last error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,20 +32,20 @@ class ServiceStatus(BaseModel):
 _Statuses = TypeAdapter(dict[str, ServiceStatus])
 
 
-class Board:
-    """The statuses that the supervisor's threads change; every change is written."""
+class StatusFile:
+    """The statuses of all services; threads may update it, and every update is written."""
 
     def __init__(self, layout: Layout, names: list[str]) -> None:
         self._path = layout.status
         self._lock = threading.Lock()
         self._statuses = {name: ServiceStatus(name=name) for name in names}
 
-    def post(self, name: str, **changes: object) -> ServiceStatus:
+    def update(self, name: str, **changes: object) -> ServiceStatus:
         """Change fields of one status."""
         with self._lock:
             status = self._statuses[name].model_copy(update=changes)
             self._statuses[name] = status
-            with contextlib.suppress(OSError):  # a full disk must not end the one who restarts what it broke
+            with contextlib.suppress(OSError):  # a full disk must not end the thread that restarts services
                 write_private(self._path, _Statuses.dump_json(self._statuses, indent=1).decode() + "\n")
         return status
 
@@ -52,8 +53,8 @@ class Board:
         return self._statuses[name]
 
 
-def read_board(layout: Layout) -> dict[str, ServiceStatus]:
-    """The statuses as last written; empty before the first."""
+def read_statuses(layout: Layout) -> dict[str, ServiceStatus]:
+    """Read the statuses by service. Return an empty mapping if none were written."""
     try:
         return _Statuses.validate_json(layout.status.read_bytes())
     except (FileNotFoundError, ValidationError):
