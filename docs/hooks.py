@@ -58,4 +58,3 @@ def on_page_content(content: str, **_: Any) -> str:
         return latex2mathml.converter.convert(html.unescape(match[3]).strip(), display=display)
 
     return EQUATION.sub(to_mathml, content)
-
