@@ -10,7 +10,7 @@ from torch import nn
 
 from lzn.base.sections import ParamsError, Section
 from lzn.data.prepared import DataDescription, read_description
-from lzn.released import Parts, fill_from_released
+from lzn.released import RunModules, load_weights_into
 from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
@@ -66,7 +66,7 @@ def import_run(call: StageCall) -> None:
         _check_images(params.run, data)
         checkpoint = _checkpoint_file(params)
         model = params.run.build_model(data.num_classes)
-        fill_from_released(checkpoint, _parts_of(model), ema=params.ema)
+        load_weights_into(checkpoint, _modules_of(model), ema=params.ema)
     except (ValueError, DownloadError) as error:
         raise ParamsError(f"{call.params.path}: {where}: {error}") from error
     folder = call.outputs.seed_folder("train", call.item, params.run.seed)
@@ -101,14 +101,14 @@ def _checkpoint_file(params: ImportParams) -> Path:
     return file
 
 
-def _parts_of(model: nn.Module) -> Parts:
+def _modules_of(model: nn.Module) -> RunModules:
     match model:
         case JointModel():
-            return Parts(encoder=model.encoder, decoder=model.decoder, label_anchors=model.label_anchors)
+            return RunModules(encoder=model.encoder, decoder=model.decoder, label_anchors=model.label_anchors)
         case RepresentationModel():
-            return Parts(encoder=model.encoder)
+            return RunModules(encoder=model.encoder)
         case GenerativeModel():
-            return Parts(encoder=model.encoder, decoder=model.decoder)
+            return RunModules(encoder=model.encoder, decoder=model.decoder)
     raise TypeError(f"no study has a {type(model).__name__}")
 
 

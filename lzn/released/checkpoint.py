@@ -1,4 +1,4 @@
-"""The released files: a state dict for each module, and the exponential moving averages (EMA) as lists.
+"""The format of the released files: a state dict per module, and exponential moving averages (EMA) as lists.
 
 An EMA is a list of tensors without names, in the order of the module's trained parameters.
 """
@@ -13,32 +13,32 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-Module = Literal["encoder", "decoder", "label_anchor"]
-"""Names of modules in the files."""
+ModuleName = Literal["encoder", "decoder", "label_anchor"]
+"""Name of a module in the files."""
 
-MODULES: tuple[Module, ...] = get_args(Module)
+MODULES: tuple[ModuleName, ...] = get_args(ModuleName)
 
 PREFIX = "model.module."
-"""Every tensor's name in a checkpoint begins with it."""
+"""Prefix of every tensor's name in a checkpoint."""
 
 UNUSED = {"sigmas"}
-"""Buffers of the released decoders that this method does not read; not trained, so not in the EMA lists."""
+"""Buffers of the released decoders that the method does not use. They are not trained, so not in the EMA lists."""
 
 
 @dataclass(frozen=True)
 class ReleasedCheckpoint:
-    """What a released file holds; read with ``ReleasedCheckpoint.read``."""
+    """Content of a released file; create it with `ReleasedCheckpoint.read`."""
 
     path: Path
     content: Mapping[str, Any]
 
     @staticmethod
     def read(path: Path) -> "ReleasedCheckpoint":
-        """Read a file, of whose tensors those that are not used stay on disk (the optimizer's, for example).
+        """Read a file. Tensors are memory-mapped, so unused ones (the optimizer's) are not read.
 
         Raises:
-            FileNotFoundError: there is no file at ``path``. ValueError: it is not a checkpoint of
-                tensors and plain containers, the only ones that are read.
+            FileNotFoundError: there is no file at ``path``.
+            ValueError: the file is not a checkpoint, or has objects other than tensors and plain containers.
         """
         try:
             content = torch.load(
@@ -54,12 +54,12 @@ class ReleasedCheckpoint:
             )
         return ReleasedCheckpoint(path, content)
 
-    def has(self, module: Module) -> bool:
-        """Whether there is a module of this name; an empty one is none."""
+    def has(self, module: ModuleName) -> bool:
+        """Return whether the file has this module with at least one tensor."""
         return self.content.get(module) not in (None, {})
 
-    def tensors(self, module: Module) -> dict[str, Tensor]:
-        """The tensors of a module by their released names, without the common prefix.
+    def tensors(self, module: ModuleName) -> dict[str, Tensor]:
+        """Return the tensors of a module by released name, without the common prefix.
 
         Raises:
             ValueError: the file has no such module.
@@ -73,11 +73,11 @@ class ReleasedCheckpoint:
         named = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
         return {name: tensor for name, tensor in named.items() if name not in UNUSED}
 
-    def averages(self, module: Module, *, trained: set[str]) -> dict[str, Tensor]:
-        """The EMA of the module's ``trained`` tensors, by released name.
+    def ema_tensors(self, module: ModuleName, *, trained: set[str]) -> dict[str, Tensor]:
+        """Return the EMA of the module's ``trained`` tensors, by released name.
 
         Raises:
-            ValueError: the file has no EMA of the module, or one of another number of tensors.
+            ValueError: the file has no EMA of the module, or its EMA has another number of tensors.
         """
         ema = self.content.get(f"{module}_ema")
         shadow = ema.get("shadow_params") if isinstance(ema, dict) else None

@@ -1,4 +1,4 @@
-"""From a released checkpoint to our networks."""
+"""Loads a released checkpoint into our networks."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,16 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.released.checkpoint import MODULES, Module, ReleasedCheckpoint
-from lzn.released.parts import (
-    Parts,
-    in_our_layout,
-    misfits,
-    released_names,
-    tensor_problems,
-    tensors_by_released_name,
-)
+from lzn.released.checkpoint import MODULES, ModuleName, ReleasedCheckpoint
+from lzn.released.matching import mismatches, tensor_problems, to_our_layout
 from lzn.released.presets import STUDIES, ResNetRelease, Study, UNetRelease
+from lzn.released.run_modules import RunModules, released_names, tensors_by_released_name
 
 
 @dataclass(frozen=True)
@@ -26,9 +20,9 @@ class ReleasedModel:
     """The modules of a released run, in evaluation mode.
 
     Attributes:
-        encoder: `ResNetEncoder` in case study 2, `LatentEncoder` in the others.
+        encoder: `ResNetEncoder` in case study 2, else `LatentEncoder`.
         decoder: None in case study 2.
-        label_anchors: (c, q), in case study 3 alone.
+        label_anchors: (c, q) in case study 3, else None.
     """
 
     encoder: LatentEncoder | ResNetEncoder
@@ -66,22 +60,20 @@ def load_released(
     latent_resolutions: tuple[int, ...] | None = None,
     ema: bool = True,
 ) -> ReleasedModel:
-    """The networks of a released checkpoint, with its EMA weights or (``ema=False``) the last iteration's.
+    """Load the networks of a released checkpoint, with EMA weights or (``ema=False``) those of the last iteration.
 
-    A checkpoint does not say how its modules were built. For one of the paper's runs ``study`` is enough (see
-    `STUDIES`); for networks of another size, give the settings of their U-Nets. There are label anchors if,
-    and only if, ``num_classes`` is not 0. Read on the CPU, in the precision of our networks (float32).
-
-    The 256x256 studies have the same networks: nothing in a file tells which of them it is of.
+    A checkpoint has no settings of its networks. For the paper's runs give ``study`` (see `STUDIES`); for others give
+    the settings of the U-Nets. There are label anchors if ``num_classes`` is not 0. Weights are loaded on the CPU, as
+    float32. The 256x256 studies have equal networks, so their checkpoints cannot be told apart.
 
     Raises:
-        FileNotFoundError: there is no file at ``path``. ValueError: it is not such a checkpoint, or its
-            tensors do not fit the settings; the message lists those that are missing, unexpected or of
-            another shape, and names the studies that do fit.
+        FileNotFoundError: there is no file at ``path``.
+        ValueError: the file is not a released checkpoint, or its tensors do not match the settings; the message lists
+            missing and unexpected tensors and wrong shapes, and names the studies that match.
     """
     if study is None:
         if unet is None or latent_dim is None:
-            raise ValueError("give the study of the checkpoint, or else unet and latent_dim")
+            raise ValueError("give the study of the checkpoint, or unet and latent_dim")
         release: UNetRelease | ResNetRelease = UNetRelease(
             unet=unet,
             latent_dim=latent_dim,
@@ -93,60 +85,62 @@ def load_released(
     else:
         settings = (unet, latent_dim, num_classes, block_channels, block_units, latent_resolutions)
         if settings != (None, None, 0, 20, 200, None):
-            raise ValueError("a study has settings of its own: give either study or the settings")
+            raise ValueError("a study defines all settings: give either study or the settings")
         release = _release_of(study)
-    with torch.random.fork_rng(devices=[]):  # initial weights are not kept, so they should cost no randomness
-        parts = release.build()
-    fill_from_released(path, parts, ema=ema)
-    return _as_model(parts)
+    with torch.random.fork_rng(devices=[]):  # the global generator must not change
+        modules = release.build()
+    load_weights_into(path, modules, ema=ema)
+    return _as_model(modules)
 
 
-def fill_from_released(path: Path | str, parts: Parts, *, ema: bool = True) -> None:
-    """Give ``parts`` the weights of a released checkpoint, and put them in evaluation mode.
+def load_weights_into(path: Path | str, modules: RunModules, *, ema: bool = True) -> None:
+    """Load the weights of a released checkpoint into ``modules``, and set them to evaluation mode.
 
-    The checkpoint must have the modules in ``parts`` and no others.
+    The checkpoint must have exactly these modules. If any of them does not match, none is changed.
 
     Raises:
         FileNotFoundError, ValueError: as `load_released`.
     """
     checkpoint = ReleasedCheckpoint.read(Path(path))
-    problems = misfits(checkpoint, parts)
+    problems = mismatches(checkpoint, modules)
     if problems:
-        raise ValueError(f"{path} does not fit the settings given: {'; '.join(problems)}{_hint(checkpoint)}")
-    present = [(module, part) for module in MODULES if (part := parts[module]) is not None]
-    weights = [_weights(part, checkpoint, module, ema=ema) for module, part in present]
-    for (_, part), state in zip(present, weights, strict=True):  # only now: all or none is filled
-        part.load_state_dict(state)
-        part.eval()
+        raise ValueError(f"{path} does not match the settings: {'; '.join(problems)}{_hint(checkpoint)}")
+    present = [(name, module) for name in MODULES if (module := modules[name]) is not None]
+    weights = [_weights(module, checkpoint, name, ema=ema) for name, module in present]
+    for (_, module), state in zip(present, weights, strict=True):  # all weights were checked before
+        module.load_state_dict(state)
+        module.eval()
 
 
-def fitting_studies(checkpoint: ReleasedCheckpoint) -> list[Study]:
-    """The studies of whose modules the checkpoint has all tensors, and no others."""
-    return [study for study, release in STUDIES.items() if not misfits(checkpoint, _without_memory(release))]
+def matching_studies(checkpoint: ReleasedCheckpoint) -> list[Study]:
+    """Return the studies whose modules have exactly the tensors of the checkpoint."""
+    return [
+        study for study, release in STUDIES.items() if not mismatches(checkpoint, _on_meta_device(release))
+    ]
 
 
 @cache
-def _without_memory(release: UNetRelease | ResNetRelease) -> Parts:
-    """The modules for their tensors' names and shapes alone."""
+def _on_meta_device(release: UNetRelease | ResNetRelease) -> RunModules:
+    """Build the modules on the meta device, for names and shapes of their tensors."""
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         return release.build()
 
 
 def _weights(
-    part: nn.Module, checkpoint: ReleasedCheckpoint, module: Module, *, ema: bool
+    module: nn.Module, checkpoint: ReleasedCheckpoint, name: ModuleName, *, ema: bool
 ) -> dict[str, Tensor]:
-    """The state dict of ``part``, in our names and layout."""
-    names = released_names(part)
-    wanted = tensors_by_released_name(part)
-    released = in_our_layout(checkpoint.tensors(module), wanted)
+    """Return the state dict of ``module`` from the checkpoint, with our names and layout."""
+    names = released_names(module)
+    expected = tensors_by_released_name(module)
+    released = to_our_layout(checkpoint.tensors(name), expected)
     if ema:
-        trained = {names[ours] for ours, _ in part.named_parameters()}
-        averages = in_our_layout(checkpoint.averages(module, trained=trained), wanted)
-        problems = list(tensor_problems(averages, {name: wanted[name] for name in averages}))
+        trained = {names[ours] for ours, _ in module.named_parameters()}
+        averages = to_our_layout(checkpoint.ema_tensors(name, trained=trained), expected)
+        problems = list(tensor_problems(averages, {key: expected[key] for key in averages}))
         if problems:
-            raise ValueError(f"{checkpoint.path}: {module}_ema: {'; '.join(problems)}")
+            raise ValueError(f"{checkpoint.path}: {name}_ema: {'; '.join(problems)}")
         released |= averages
-    return {ours: released[name] for ours, name in names.items()}
+    return {ours: released[key] for ours, key in names.items()}
 
 
 def _release_of(study: Study) -> UNetRelease | ResNetRelease:
@@ -156,11 +150,13 @@ def _release_of(study: Study) -> UNetRelease | ResNetRelease:
 
 
 def _hint(checkpoint: ReleasedCheckpoint) -> str:
-    studies = fitting_studies(checkpoint)
-    return f". It does fit study {' or '.join(map(repr, studies))}" if studies else ""
+    studies = matching_studies(checkpoint)
+    return f". It matches study {' or '.join(map(repr, studies))}" if studies else ""
 
 
-def _as_model(parts: Parts) -> ReleasedModel:
-    assert parts.encoder is not None
-    anchors = parts.label_anchors
-    return ReleasedModel(parts.encoder, parts.decoder, None if anchors is None else anchors.points.detach())
+def _as_model(modules: RunModules) -> ReleasedModel:
+    assert modules.encoder is not None
+    anchors = modules.label_anchors
+    return ReleasedModel(
+        modules.encoder, modules.decoder, None if anchors is None else anchors.points.detach()
+    )

@@ -1,20 +1,20 @@
-"""The settings of the six released runs (method: the paper's C.2, C.3, D.2, D.3, E.2 and E.3)."""
+"""The settings of the six released runs (C.2, C.3, D.2, D.3, E.2 and E.3 of the paper)."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 from lzn.networks.label_anchors import LabelAnchors
-from lzn.released.parts import Parts
+from lzn.released.run_modules import RunModules
 
 Study = Literal["cifar10", "afhq_cat", "celeba_hq", "lsun_bedroom", "imagenet", "cifar10_joint"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNetRelease:
-    """Settings of a run with U-Nets: RF+LZN, and with classes case study 3, which has label anchors.
+    """Settings of a run with U-Nets: RF+LZN, or with classes case study 3, which has label anchors.
 
-    A checkpoint does not say them. They mean what `VelocityUNet` and `LatentEncoder` say.
+    They are the arguments of `VelocityUNet` and `LatentEncoder`. Checkpoints do not have them.
     """
 
     unet: UNetConfig
@@ -24,8 +24,8 @@ class UNetRelease:
     block_units: int = 200
     latent_resolutions: tuple[int, ...] | None = None
 
-    def build(self) -> Parts:
-        """The modules with their initial weights."""
+    def build(self) -> RunModules:
+        """Build the modules with initial weights."""
         encoder = LatentEncoder(
             self.unet,
             latent_dim=self.latent_dim,
@@ -35,21 +35,21 @@ class UNetRelease:
         )
         decoder = VelocityUNet(self.unet, latent_dim=self.latent_dim, num_classes=self.num_classes)
         label_anchors = LabelAnchors(self.num_classes, self.latent_dim) if self.num_classes else None
-        return Parts(encoder=encoder, decoder=decoder, label_anchors=label_anchors)
+        return RunModules(encoder=encoder, decoder=decoder, label_anchors=label_anchors)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetRelease:
-    """Settings of a run of case study 2; they mean what `ResNetEncoder` says."""
+    """Settings of a run of case study 2: arguments of `ResNetEncoder`."""
 
     depth: int = 50
     base_channels: int = 64
     head_dim: int = 256
     head_layers: int = 2
 
-    def build(self) -> Parts:
-        """The encoder with its initial weights."""
-        return Parts(
+    def build(self) -> RunModules:
+        """Build the encoder with initial weights."""
+        return RunModules(
             encoder=ResNetEncoder(
                 depth=self.depth,
                 base_channels=self.base_channels,
@@ -84,7 +84,7 @@ UNET_256 = UNetConfig(
 """The U-Net of the 256x256 runs (C.2)."""
 
 RELEASE_256 = UNetRelease(unet=UNET_256, latent_resolutions=(64, 32, 16, 8, 4))
-"""The 256x256 runs differ in data and training alone."""
+"""The 256x256 runs differ only in data and training."""
 
 STUDIES: dict[Study, UNetRelease | ResNetRelease] = {
     "cifar10": UNetRelease(unet=UNET_32),

@@ -1,8 +1,7 @@
-"""Which tensor of the authors' released networks is which of ours.
+"""The names of our U-Nets' tensors in the authors' released checkpoints.
 
-The released U-Nets keep their layers in one numbered list, ``all_modules``; the encoder's latent blocks are
-numbered by the feature map that they read. Names here are without the prefix ``model.module.`` of the
-checkpoints.
+The released U-Nets have their layers in one numbered list, ``all_modules``. The encoder's latent blocks are numbered by
+their input's feature map. Names here are without the checkpoints' prefix ``model.module.``.
 """
 
 from collections.abc import Iterator
@@ -29,11 +28,11 @@ LATENT_LAYERS = {
     "dense_in": "latent_transformations.{}.0",
     "dense_out": "latent_transformations.{}.2",
 }
-"""Released names of a latent block's layers; the number is that of the feature map."""
+"""Released names of a latent block's layers, to format with the number of the feature map."""
 
 
 def decoder_names(decoder: VelocityUNet) -> dict[str, str]:
-    """Released name of every tensor in the decoder's state dict, keyed by our name."""
+    """Return the released name of every tensor in the decoder's state dict, keyed by our name."""
     numbered = [
         "conditioning.time",
         "conditioning.dense_in",
@@ -46,7 +45,7 @@ def decoder_names(decoder: VelocityUNet) -> dict[str, str]:
 
 
 def encoder_names(encoder: LatentEncoder) -> dict[str, str]:
-    """Released name of every tensor in the latent encoder's state dict, keyed by our name."""
+    """Return the released name of every tensor in the latent encoder's state dict, keyed by our name."""
     numbered = [*_down_modules(encoder.config), *_middle_modules()]
     names = _numbered_names(list(encoder.state_dict()), numbered)
     for block, feature_map in enumerate(_latent_maps(encoder)):
@@ -58,7 +57,7 @@ def encoder_names(encoder: LatentEncoder) -> dict[str, str]:
 
 
 def _down_modules(config: UNetConfig) -> Iterator[str]:
-    """Modules of the way down, in the order of the released list; not every family and level has all."""
+    """Yield modules of the down path in the order of the released list; some families and levels lack some of them."""
     yield "down.stem"
     for level in range(len(config.channel_multipliers)):
         prefix = f"down.levels.{level}"
@@ -72,7 +71,7 @@ def _middle_modules() -> tuple[str, ...]:
 
 
 def _up_modules(config: UNetConfig) -> Iterator[str]:
-    """Modules of the way up, coarsest level first, as `_down_modules`."""
+    """Yield modules of the up path, coarsest level first, like `_down_modules`."""
     for level in reversed(range(len(config.channel_multipliers))):
         prefix = f"up.levels.{level}"
         yield from (f"{prefix}.blocks.{block}" for block in range(config.blocks_per_level + 1))
@@ -81,7 +80,7 @@ def _up_modules(config: UNetConfig) -> Iterator[str]:
 
 
 def _numbered_names(tensors: list[str], modules: list[str]) -> dict[str, str]:
-    """Number the modules that have tensors, and name their tensors the released way."""
+    """Number the modules that have tensors, and return their tensors' released names keyed by our names."""
     parts = {
         module: [name.removeprefix(f"{module}.") for name in tensors if name.startswith(f"{module}.")]
         for module in modules
@@ -95,7 +94,7 @@ def _numbered_names(tensors: list[str], modules: list[str]) -> dict[str, str]:
 
 
 def _released_part(module: str, part: str) -> str:
-    """For example ``conv_in.weight`` is ``Conv_0.weight``, ``query.bias`` is ``NIN_0.b``."""
+    """Return a tensor's released name in its module, as ``Conv_0.weight`` for ``conv_in.weight``."""
     layer, _, kind = part.rpartition(".")
     if part == "frequencies":
         return "W"
@@ -110,7 +109,7 @@ def _released_part(module: str, part: str) -> str:
 
 
 def _latent_maps(encoder: LatentEncoder) -> list[int]:
-    """Numbers of the feature maps with a latent block: first the way down's, then the middle's output."""
+    """Return the numbers of feature maps with a latent block: those of the down path, then the middle's output."""
     resolutions = [
         resolution
         for resolution, channels in zip(

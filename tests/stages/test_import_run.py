@@ -320,7 +320,7 @@ def test_a_wrong_value_names_its_key(key: str, value: str) -> None:
 
 def test_networks_of_another_study_are_refused(project: Project) -> None:
     said = error_of(project, imported(checkpoint_of("joint"), unet_run(RELEASES["cifar10"])))
-    assert "released_joint_tiny.pt does not fit the settings given: decoder: misshapen" in said
+    assert "released_joint_tiny.pt does not match the settings: decoder: wrong shape" in said
     assert "label_anchor: is in the checkpoint, but not in a run of these settings" in said
 
 

@@ -1,4 +1,4 @@
-"""Full-size checkpoints in the released format, with weights that the tests choose."""
+"""Full-size checkpoints in the released format, with weights that the tests choose, and how outputs are compared."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,24 +19,24 @@ CASE_STUDIES = {
     "imagenet": "case_study_2",
     "cifar10_joint": "case_study_3",
 }
-"""Where released_state_dict_shapes.json has the shapes of each study."""
+"""Keys of the studies in released_state_dict_shapes.json."""
 
 NOT_READ = "decoder.sigmas"
 NOT_TRAINED = {NOT_READ, "decoder.all_modules.0.W"}
-"""Tensors of which there is no average: buffers; the second are the Fourier frequencies of 256x256."""
+"""Buffers, which have no average. The second one has the Fourier frequencies of 256x256 networks."""
 
 Weights = Callable[[tuple[int, ...]], Tensor]
 
 
 def released_shapes(study: str) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Shapes by module and name, in the order of the files; with label anchors where the study has them."""
+    """Return shapes by module and name, in the order of the files; with label anchors if the study has them."""
     modules = json.loads((REFERENCE / "released_state_dict_shapes.json").read_text())[CASE_STUDIES[study]]
     shapes = {module: {name: tuple(shape) for name, shape in of.items()} for module, of in modules.items()}
     return shapes | ({"label_anchor": {"anchor": (10, 200)}} if study == "cifar10_joint" else {})
 
 
 def write_released(path: Path, study: str, *, raw: Weights, average: Weights) -> Mapping[str, Any]:
-    """Write a checkpoint whose tensors ``raw`` and ``average`` make, and return its content."""
+    """Write a checkpoint with raw weights from ``raw`` and an EMA from ``average``; return its content."""
     content: dict[str, Any] = {"optimizer": {}, "epoch": 7, "iteration": 4321}
     for module, shapes in released_shapes(study).items():
         content[module] = {f"model.module.{name}": raw(shape) for name, shape in shapes.items()}
@@ -47,12 +47,12 @@ def write_released(path: Path, study: str, *, raw: Weights, average: Weights) ->
 
 
 def is_trained(name: str) -> bool:
-    """Whether a tensor, named ``module.name``, is in its module's average."""
+    """Return whether a tensor, named ``module.name``, has an average."""
     return name not in NOT_TRAINED
 
 
-def numbered(first: int = 0) -> Weights:
-    """Weights of one value a tensor, ``first`` and on: 600 MB of distinct tensors in a file of a few kB."""
+def numbered_weights(first: int = 0) -> Weights:
+    """Return constant tensors ``first``, ``first + 1``, ...: 600 MB of tensors take a few kB in a file."""
     value = first - 1
 
     def make(shape: tuple[int, ...]) -> Tensor:
@@ -63,11 +63,16 @@ def numbered(first: int = 0) -> Weights:
     return make
 
 
-def random(generator: torch.Generator) -> Weights:
-    """Weights that keep activations of size 1: by the fan-in of matrices, around 1 for what scales."""
+def random_weights(generator: torch.Generator) -> Weights:
+    """Return random weights that keep activations at scale 1: matrices scaled by fan-in, vectors around 1."""
 
     def make(shape: tuple[int, ...]) -> Tensor:
         noise = torch.randn(shape, generator=generator)
         return noise / noise[0].numel() ** 0.5 if len(shape) > 1 else 1 + 0.1 * noise
 
     return make
+
+
+def max_relative_error(actual: Tensor, expected: Tensor) -> float:
+    """Return max |actual - expected| / max |expected|."""
+    return float((actual - expected).abs().max() / expected.abs().max())
