@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lzn.base.files import written_beside
+from lzn.base.files import atomic_write
 from lzn.base.sections import ParamsError, read_yaml
 
 PARAMS_FILE = Path("params.yaml")
@@ -54,7 +54,7 @@ def put_in_place(size: str, root: Path = Path()) -> bool:
             f"{PARAMS_FILE} has edits that the change to size {size} would lose: commit them, or save them in "
             f"{SIZES_FOLDER}/, or drop them with git checkout {PARAMS_FILE}"
         )
-    with written_beside(current) as partial:
+    with atomic_write(current) as partial:
         partial.write_bytes(known[size])
     return True
 

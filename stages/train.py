@@ -78,7 +78,7 @@ def train_seed(call: StageCall) -> None:
     with join_processes(device) as processes, stop_requests() as stop:
         _train_and_record(call, configuration, hardware, data, device=device, processes=processes, stop=stop)
         # Where a process ends with an exit code, as after a stop, the launcher ends the others, the recording one too.
-        processes.wait_for_all()
+        processes.barrier()
     if stop():
         sys.exit(stop.exit_code)
 

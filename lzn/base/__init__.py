@@ -1,6 +1,12 @@
-"""What every package of the library uses: typed sections, files, random numbers, processes. It imports none of them.
+"""What every package of the library uses. It imports none of them.
 
-`sections`: typed, frozen parts of params.yaml. `files`: JSON and weights, which appear when they are whole.
-`randomness`: seeds and generators derived from names. `parallel`: processes that compute one batch together.
-`nested`: nested mappings as flat ones. `number_format`: numbers as text for people.
+Read in any order; only `randomness` needs another file, `parallel`:
+
+- `sections`: parts of params.yaml as typed, frozen objects, with errors that name the key.
+- `nested`: nested mappings as flat ones with dotted names.
+- `number_format`: numbers as text for people.
+- `files`: JSON files and weights, written atomically.
+- `devices`: the default device, and deterministic operations.
+- `parallel`: several processes that train together, and each process's share of a batch.
+- `randomness`: seeds and generators derived from names; random numbers of a batch, equal however it is shared.
 """

@@ -1,4 +1,4 @@
-"""The device to compute on; on CPUs, results are the same in every repetition."""
+"""The device to compute on. Results on the CPU are deterministic."""
 
 import os
 
@@ -6,18 +6,18 @@ import torch
 
 
 def default_device() -> torch.device:
-    """Return the CUDA device if there is one, else the CPU, after `make_repeatable`."""
+    """Return the CUDA device if there is one, else the CPU, after `use_deterministic_operations`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    make_repeatable(device)
+    use_deterministic_operations(device)
     return device
 
 
-def make_repeatable(device: torch.device) -> None:
-    """On the CPU, let operations without a deterministic implementation raise RuntimeError."""
+def use_deterministic_operations(device: torch.device) -> None:
+    """Make CUDA's matrix products deterministic and, on the CPU, non-deterministic operations a RuntimeError."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if device.type != "cpu":
         return
-    # `use_deterministic_algorithms` would import torch's compiler, which takes seconds.
+    # `use_deterministic_algorithms` imports torch's compiler, which takes seconds.
     torch.set_deterministic_debug_mode("error")
-    # It fills new memory with NaN to help debugging, which costs time.
+    # The debug mode fills new memory with NaN, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

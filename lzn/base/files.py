@@ -1,4 +1,4 @@
-"""Files that appear when they are whole: JSON, and weights as safetensors, which hold numbers and run no code."""
+"""Atomic writes of files: JSON, and weights as safetensors, which run no code when they are read."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 @contextmanager
-def written_beside(file: Path) -> Iterator[Path]:
-    """A path beside ``file`` to write to; when the block ends without an error it is renamed to ``file``.
+def atomic_write(file: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``file``, and rename it to ``file`` when the block ends without an error.
 
-    The folder is made where it is missing. After an error ``file`` is as it was.
+    After an error ``file`` is unchanged. A missing folder is created.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.partial")
@@ -29,33 +29,33 @@ def written_beside(file: Path) -> Iterator[Path]:
 
 
 def write_json(file: Path, content: object) -> None:
-    """Write JSON with sorted keys and indentation: equal content gives equal bytes."""
-    with written_beside(file) as partial:
+    """Write JSON with sorted keys, so that equal content gives equal bytes."""
+    with atomic_write(file) as partial:
         partial.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def file_sha256(file: Path) -> str:
-    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's content, as 64 hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def save_weights(module: nn.Module, file: Path) -> None:
-    """Write parameters and persistent buffers, in the plain memory layout whatever the module's is."""
+    """Write parameters and persistent buffers, in contiguous memory layout."""
     save_tensors(module.state_dict(), file)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Write named tensors."""
-    with written_beside(file) as partial:
+    """Write named tensors as safetensors."""
+    with atomic_write(file) as partial:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial)
 
 
 def load_weights(module: Module, file: Path) -> Module:
-    """Overwrite the weights of ``module``, and return it.
+    """Load the weights of ``module`` from a file, and return the module.
 
     Raises:
-        RuntimeError: tensors are missing, unknown or misshapen.
+        RuntimeError: tensors are missing, unexpected or have another shape.
     """
     module.load_state_dict(load_file(file))
     return module

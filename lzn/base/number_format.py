@@ -4,13 +4,13 @@ import math
 
 
 def with_deviation(mean: float, std: float | None) -> str:
-    """Return ``12.1 ± 0.8``: the deviation to one digit (two if the first is 1), the mean to the same decimals.
+    """Return text like ``12.1 ± 0.8``, with one digit of the deviation (two if the first is 1).
 
-    If the deviation is None, return the mean with four digits.
+    The mean has as many decimals. If the deviation is None, return the mean with four digits.
     """
     if std is None:
         return f"{mean:.4g}"
-    if std <= 1e-9 * abs(mean):  # only rounding: all seeds have the same number
+    if std <= 1e-9 * abs(mean):  # All seeds have the same number, up to rounding.
         return f"{mean:.4g} ± 0"
     if not math.isfinite(std):
         return f"{mean:.4g} ± {std}"
@@ -26,7 +26,7 @@ def signed(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return ``45 s``, ``12 min`` or ``3.4 h``."""
+    """Return text like ``45 s``, ``12 min`` or ``3.4 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

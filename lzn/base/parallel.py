@@ -1,8 +1,9 @@
-"""Several processes that train together: each holds some rows of the global batch, and all have the same model.
+"""Processes that train together. Each holds some rows of the global batch, and all have the same model.
 
-The loss of the global batch is ``sum over processes of (share of the rows) * (mean over own rows)``, so gradients of a
-process's mean loss, times its share of the rows, are added up over the processes. What a process computes must not
-decide whether it takes part in a sum or a gathering: the others would wait for it.
+The loss of the global batch is the sum over processes of ``weight * mean over own rows``, where ``weight`` is the
+process's share of the rows. So gradients of the own mean loss are multiplied by ``weight`` and summed over processes.
+
+Every process must take part in every collective operation, whatever it computes; otherwise the others wait.
 """
 
 import os
@@ -16,19 +17,19 @@ import torch
 from torch import Tensor, distributed
 
 TIMEOUT = timedelta(minutes=5)
-"""How long a process waits for the others in a sum or a gathering before it ends with an error."""
+"""Time limit of a collective operation. After it, a waiting process ends with an error."""
 
 MAX_BUCKET_BYTES = 64 * 2**20
-"""Tensors are sent together up to this size."""
+"""Largest total size of tensors that are sent together."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that train together, and which of them this one is; by default it is alone.
+    """The number of processes that train together, and this process's rank. The default is a single process.
 
     Attributes:
         rank: number of this process, from 0.
-        count: how many there are.
+        count: number of processes.
 
     Raises:
         ValueError: ``rank`` is not in [0, count).
@@ -39,22 +40,22 @@ class Processes:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.count:
-            raise ValueError(f"rank must lie in [0, {self.count}), the number of processes, got {self.rank}")
+            raise ValueError(f"rank must be in [0, {self.count}) for {self.count} processes, got {self.rank}")
 
     @property
     def is_first(self) -> bool:
-        """Is this the process that writes files and reports?"""
+        """Whether this is process 0, which writes files and reports."""
         return self.rank == 0
 
     def share_of(self, batch_size: int) -> "BatchShare":
-        """This process's rows of a global batch; shares differ by one row at most.
+        """Return this process's rows of a global batch. Shares differ by at most one row.
 
         Raises:
-            ValueError: there are fewer samples than processes.
+            ValueError: there are fewer rows than processes.
         """
         if batch_size < self.count:
             raise ValueError(
-                f"a batch of {batch_size} cannot be shared by {self.count} processes: start at most {batch_size}"
+                f"a batch of {batch_size} is too small for {self.count} processes: start at most {batch_size}"
             )
         return BatchShare(
             first=self.rank * batch_size // self.count,
@@ -64,7 +65,7 @@ class Processes:
         )
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by its sum over all processes, in place; all must give the same shapes and dtypes."""
+        """Sum each tensor over all processes, in place. Shapes and dtypes must be equal in all processes."""
         if self.count == 1:
             return
         sums = []
@@ -75,8 +76,8 @@ class Processes:
             work.wait()
             _unpack(flat, bucket)
 
-    def copy_from_first_(self, tensors: Sequence[Tensor]) -> None:
-        """Replace each tensor by that of process 0, in place; all must give the same shapes and dtypes."""
+    def broadcast_(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite each tensor by that of process 0. Shapes and dtypes must be equal in all processes."""
         if self.count == 1:
             return
         for bucket in _buckets(tensors):
@@ -84,21 +85,21 @@ class Processes:
             distributed.broadcast(flat, src=0)
             _unpack(flat, bucket)
 
-    def any_says(self, yes: bool, *, device: torch.device | str) -> bool:
-        """Does at least one process say yes? All get the same answer; tensors are exchanged on ``device``."""
-        answers = torch.tensor([yes], dtype=torch.int64, device=device)
-        self.sum_([answers])
-        return bool(answers.item())
+    def any_true(self, condition: bool, *, device: torch.device | str) -> bool:
+        """Return whether ``condition`` is true in at least one process. Tensors are exchanged on ``device``."""
+        num_true = torch.tensor([condition], dtype=torch.int64, device=device)
+        self.sum_([num_true])
+        return bool(num_true.item())
 
-    def wait_for_all(self) -> None:
-        """Go on when all processes have come here."""
+    def barrier(self) -> None:
+        """Wait until all processes have called this."""
         if self.count > 1:
             distributed.barrier()
 
 
 @dataclass(frozen=True)
 class BatchShare:
-    """Rows ``first`` to ``last - 1`` of a global batch of ``total`` rows: those that this process holds."""
+    """The rows of a global batch that this process holds: ``first`` to ``last - 1`` of ``total``."""
 
     first: int
     last: int
@@ -107,32 +108,32 @@ class BatchShare:
 
     @staticmethod
     def whole(batch_size: int) -> "BatchShare":
-        """All rows, in one process."""
+        """Return the share of a single process: all rows."""
         return Processes().share_of(batch_size)
 
     @property
     def rows(self) -> slice:
-        """Own rows among those of the global batch."""
+        """Slice of own rows in the global batch."""
         return slice(self.first, self.last)
 
     @property
     def count(self) -> int:
-        """How many rows this process holds."""
+        """Number of own rows."""
         return self.last - self.first
 
     @property
     def weight(self) -> float:
-        """The share of the rows that this process holds, from 0 to 1."""
+        """Own rows divided by all rows, in (0, 1]."""
         return self.count / self.total
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, in order: own rows (count, ...) to (total, ...).
+        """Return the rows of all processes in order: (count, ...) => (total, ...).
 
-        Differentiable: a row's gradient is the sum of what all processes' losses say about it. With one process the
-        same tensor comes back.
+        Differentiable: the gradient of a row is the sum of its gradients in all processes. A single process gets back
+        the same tensor.
 
         Raises:
-            ValueError: ``rows`` are not as many as the share has.
+            ValueError: ``rows`` does not have ``count`` rows.
         """
         if len(rows) != self.count:
             raise ValueError(f"this process's share has {self.count} rows, got {len(rows)}")
@@ -143,7 +144,7 @@ class BatchShare:
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows; backward adds up the processes' gradients, in their own precision, and keeps own rows."""
+    """Gather rows; the backward pass sums gradients over processes, in their precision, and returns own rows."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, share: BatchShare) -> Tensor:
@@ -166,14 +167,14 @@ class _Gather(torch.autograd.Function):
 
 @contextmanager
 def join_processes(device: torch.device) -> Iterator[Processes]:
-    """The processes that a launcher such as ``torchrun`` started, connected with each other inside the block.
+    """Connect the processes that a launcher such as ``torchrun`` started, for the duration of the block.
 
-    Who they are is read from the launcher's environment (``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``MASTER_ADDR``,
-    ``MASTER_PORT``). Without ``RANK`` this process is alone and nothing is done. They are connected by gloo on CPU and
-    by NCCL on GPUs, each process with the GPU of its ``LOCAL_RANK`` as its current one.
+    Ranks and addresses are read from the launcher's environment variables (``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``,
+    ``MASTER_ADDR``, ``MASTER_PORT``). Without ``RANK``, yield a single process. The backend is gloo on the CPU and NCCL
+    on GPUs; the current GPU is set to number ``LOCAL_RANK``.
 
     Raises:
-        RuntimeError: the others cannot be reached within `TIMEOUT`.
+        RuntimeError: the other processes cannot be reached within `TIMEOUT`.
     """
     if "RANK" not in os.environ:
         yield Processes()
@@ -191,7 +192,7 @@ def join_processes(device: torch.device) -> Iterator[Processes]:
 
 
 def _buckets(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Tensors of one dtype each, together not above `MAX_BUCKET_BYTES` (but for single ones that are)."""
+    """Group tensors by dtype into buckets of at most `MAX_BUCKET_BYTES`; a larger tensor has a bucket for itself."""
     open_buckets: dict[torch.dtype, list[Tensor]] = {}
     sizes: dict[torch.dtype, int] = {}
     full = []

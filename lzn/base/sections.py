@@ -1,4 +1,4 @@
-"""params.yaml as typed, frozen sections that fail early, naming the key's path and what is allowed there."""
+"""Typed, frozen sections of params.yaml. Errors name the path of the key and what is allowed there."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,20 +14,20 @@ from ruamel.yaml.error import YAMLError
 
 
 class ParamsError(ValueError):
-    """A parameter file does not say what it should; the message names file, key and what is allowed."""
+    """An invalid parameter file. The message names the file, the key and what is allowed."""
 
 
 class Section(BaseModel):
-    """A part of params.yaml: frozen, strict, without unknown keys."""
+    """A part of params.yaml. It is frozen, does not convert types, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """A parameter file's content, read as YAML 1.2 like DVC does.
+    """Read a parameter file as YAML 1.2, like DVC.
 
     Raises:
-        ParamsError: the file is missing, not YAML, or not a mapping.
+        ParamsError: the file is missing, is not YAML, or is not a mapping.
     """
     try:
         content = YAML(typ="safe").load(file)
@@ -42,14 +42,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ParamsFile:
-    """A parameter file that was read once: its path, for messages, and its content."""
+    """The content of a parameter file, and its path for error messages."""
 
     path: Path
     content: Mapping[str, Any]
 
     @staticmethod
     def read(path: Path) -> "ParamsFile":
-        """Read a file.
+        """Read a parameter file.
 
         Raises:
             ParamsError: as `read_yaml`.
@@ -76,7 +76,7 @@ class ParamsFile:
         """Return the value at a dotted key as ``section_type`` (a type or a union of types).
 
         Raises:
-            ParamsError: the key is missing or its content is not what ``section_type`` allows.
+            ParamsError: the key is missing, or its value is not a valid ``section_type``.
         """
         return validate(self.value(key), section_type, where=f"{self.path}: {key}")
 
@@ -84,19 +84,19 @@ class ParamsFile:
 def validate(
     value: Any, section_type: Any, *, where: str, key_in_file: Callable[[str], str] = lambda key: key
 ) -> Any:
-    """Return ``value``, as read from YAML or JSON, as ``section_type``.
+    """Convert ``value``, which was read from YAML or JSON, to ``section_type``.
 
     Args:
         value: plain mappings, lists, numbers and strings.
         section_type: a type or a union of types.
-        where: how messages name the place of ``value``.
-        key_in_file: how messages name the key of a wrong value, for values that were put together from several places.
+        where: name of the place of ``value`` in messages.
+        key_in_file: returns the name of a key in messages; needed if ``value`` was merged from several places.
 
     Raises:
-        ParamsError: with one line for each thing that is wrong.
+        ParamsError: ``value`` is not valid; the message has one line per problem.
     """
     try:
-        # Through JSON, where a list is what a tuple is written as, even in strict mode, and a date is a string.
+        # In JSON, strict mode accepts a list as a tuple; a date becomes a string.
         return TypeAdapter(section_type).validate_json(json.dumps(value, default=str))
     except ValidationError as error:
         lines = [_describe(problem, value, section_type, where, key_in_file) for problem in error.errors()]
@@ -125,7 +125,7 @@ def _describe(
 
 
 def _type_at(section_type: Any, location: tuple[int | str, ...], tag_key: str = "") -> Any:
-    """The section, or union of sections, at a pydantic location; that may hold tags of unions, told by ``tag_key``."""
+    """Return the type at a pydantic location. The location contains tags of unions, the values of ``tag_key``."""
     origin = get_origin(section_type)
     if origin is Annotated:
         inner, *metadata = get_args(section_type)
@@ -153,12 +153,12 @@ _CLASS_ATTRIBUTES = get_type_hints(BaseModel).keys() | {"model_config", "__pydan
 
 
 def _tags(section_type: Any, tag_key: str) -> set[str]:
-    """Values by which a union tells this member: those of its literal field ``tag_key``."""
+    """Return the tags of a member of a union: the values of its literal field ``tag_key``."""
     return set(get_args(get_type_hints(section_type)[tag_key]))
 
 
 def _keys_only(location: tuple[int | str, ...], value: Any, *, missing: bool) -> list[str]:
-    """The keys in a pydantic location, without the tags of unions that it also lists."""
+    """Return the keys in a pydantic location, without the tags of unions."""
     keys = []
     for position, part in enumerate(location):
         is_key = isinstance(value, dict) and part in value

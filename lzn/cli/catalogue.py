@@ -195,7 +195,7 @@ def _read_json(file: Path) -> Any:
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, Number]:
     """Return the numbers of a stage's metrics by dotted names; a plain number becomes a mean."""
     found: dict[str, Number] = {}
-    for name, value in flatten(metrics, is_value=lambda mapping: "mean" in mapping).items():
+    for name, value in flatten(metrics, is_leaf=lambda mapping: "mean" in mapping).items():
         parts = value if isinstance(value, Mapping) else {"mean": value}
         found[name] = {part: float(parts[part]) for part in ("mean", "std") if parts.get(part) is not None}
     return found

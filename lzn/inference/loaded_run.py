@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from lzn.base.devices import make_repeatable
+from lzn.base.devices import use_deterministic_operations
 from lzn.base.sections import ParamsError
 from lzn.data import ImageArray, dequantise
 from lzn.data.prepared import read_description, read_split
@@ -124,7 +124,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type == "cuda" and not has_cuda:
         raise UserError("this machine has no CUDA device: use auto or cpu")
     if device.type == "cpu":
-        make_repeatable(device)
+        use_deterministic_operations(device)
     return device
 
 

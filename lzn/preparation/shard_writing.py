@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lzn.base.files import file_sha256, written_beside
+from lzn.base.files import atomic_write, file_sha256
 from lzn.data.decoding import CorruptImageError
 from lzn.data.shard_files import Shard, Storage, offsets_file, shard_file
 from lzn.datasets.source import ImageSource
@@ -48,7 +48,7 @@ class ShardRecord:
 
 def write_array(file: Path, array: NDArray[Any]) -> None:
     """Write ``array`` as a ``.npy`` file atomically."""
-    with written_beside(file) as partial, partial.open("wb") as stream:
+    with atomic_write(file) as partial, partial.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
 
 
@@ -94,7 +94,7 @@ class ShardWriter:
         shard = Shard(name, num_images, {file.name: file_sha256(file) for file in files}) if files else None
         record = ShardRecord(shard, tuple(set_aside))
         # The record is written last, so a shard with a record is complete.
-        with written_beside(record_file) as partial:
+        with atomic_write(record_file) as partial:
             partial.write_bytes(json.dumps(asdict(record)).encode())
         return record
 
@@ -126,7 +126,7 @@ class ShardWriter:
     def _write_encoded(self, file: Path, indices: range, set_aside: list[SetAside]) -> list[Path]:
         encode = as_png if self.storage == "png" else as_original
         offsets = [0]
-        with written_beside(file) as partial, partial.open("wb") as stream:
+        with atomic_write(file) as partial, partial.open("wb") as stream:
             for data in self._usable_images(indices, encode, set_aside):
                 stream.write(data)
                 offsets.append(offsets[-1] + len(data))

@@ -184,14 +184,14 @@ class _Reports:
                 self.state.save(self.checkpoints)
             self.callbacks.on_checkpoint(tuple(self.state.progress.curve))
         if stopping:
-            self.processes.wait_for_all()  # the exception of one process ends the others: wait for the checkpoint
+            self.processes.barrier()  # the exception of one process ends the others: wait for the checkpoint
             raise TrainingInterruptedError(f"stopped after step {step} of {self.schedule.num_steps}")
 
     def _must_stop(self, *, reading: bool) -> bool:
         """Return whether to stop after this step. Several processes agree only in steps that read the totals."""
         if self.processes.count == 1:
             return self.callbacks.should_stop()
-        return reading and self.processes.any_says(self.callbacks.should_stop(), device=self.state.device)
+        return reading and self.processes.any_true(self.callbacks.should_stop(), device=self.state.device)
 
 
 def _finish(state: TrainingState, schedule: TrainingSchedule) -> TrainingResult:

@@ -36,7 +36,7 @@ class TrainingState:
             ValueError: the schedule does not match the model.
         """
         optimizer = build_optimizer(model, schedule)
-        processes.copy_from_first_([*model.parameters(), *model.buffers()])
+        processes.broadcast_([*model.parameters(), *model.buffers()])
         progress = Progress()
         return TrainingState(
             model=model,
@@ -102,7 +102,7 @@ class TrainingState:
         content = checkpoints.load_newest(device=self.device) if processes.is_first else None
         found = -1 if content is None else content["progress"]["step"]
         step = torch.tensor([found], device=self.device)
-        processes.copy_from_first_([step])
+        processes.broadcast_([step])
         if content is None and step.item() >= 0:
             content = checkpoints.load(int(step.item()), device=self.device)
         return content

@@ -1,4 +1,4 @@
-"""Nested mappings as flat ones."""
+"""Nested mappings become flat ones with dotted names."""
 
 from lzn.base.nested import flatten
 
@@ -8,13 +8,13 @@ def test_names_of_all_levels_are_joined_with_dots_in_their_order() -> None:
     assert list(flatten(nested).items()) == [("b.y", 1), ("b.x.deep", [2]), ("a", None)]
 
 
-def test_empty_mappings_leave_nothing() -> None:
+def test_empty_mappings_are_left_out() -> None:
     assert flatten({"a": {}, "b": {"c": {}}}) == {}
 
 
-def test_mappings_that_are_values_stay_as_they_are() -> None:
+def test_mappings_that_are_leaves_are_not_flattened() -> None:
     nested = {"fd": {"mean": 2.0, "std": 0.1}, "zones": {"share": {"mean": 0.5}}}
-    assert flatten(nested, is_value=lambda mapping: "mean" in mapping) == {
+    assert flatten(nested, is_leaf=lambda mapping: "mean" in mapping) == {
         "fd": {"mean": 2.0, "std": 0.1},
         "zones.share": {"mean": 0.5},
     }

@@ -1,4 +1,4 @@
-"""Numbers as text."""
+"""Numbers as text for people."""
 
 import math
 
@@ -20,7 +20,7 @@ from lzn.base.number_format import duration, signed, with_deviation
         (2.59, math.inf, "2.59 ± inf"),
     ],
 )
-def test_a_mean_has_as_many_decimals_as_its_deviation(mean: float, std: float | None, text: str) -> None:
+def test_a_mean_has_the_decimals_of_its_deviation(mean: float, std: float | None, text: str) -> None:
     assert with_deviation(mean, std) == text
 
 
@@ -28,5 +28,5 @@ def test_signs_are_always_written() -> None:
     assert [signed(value) for value in (1.2345, -0.5, 0.0)] == ["+1.23", "−0.5", "+0"]
 
 
-def test_durations_are_in_the_unit_that_people_use() -> None:
+def test_durations_are_in_seconds_minutes_or_hours() -> None:
     assert [duration(value) for value in (45.2, 700, 3.4 * 3600)] == ["45 s", "12 min", "3.4 h"]

@@ -1,4 +1,4 @@
-"""Seeds by purpose."""
+"""Seeds and generators by purpose, and random numbers of a batch."""
 
 from collections.abc import Callable
 
@@ -17,20 +17,20 @@ def test_different_purposes_have_different_seeds() -> None:
     assert len(seeds) == 3 * len(purposes)
 
 
-def test_seeds_are_what_a_generator_takes() -> None:
+def test_seeds_are_in_the_range_of_a_generator() -> None:
     seeds = [derive_seed(0, "step", step) for step in range(1000)]
     assert min(seeds) >= 0
     assert max(seeds) < 2**63
-    # The highest bits are used: all 1000 below 2^62 has a chance of 2^-1000.
+    # The highest bit is used: 1000 seeds are all below 2^62 with probability 2^-1000.
     assert max(seeds) >= 2**62
 
 
 def test_seeds_are_the_same_in_every_process_and_version() -> None:
-    # A number that was printed once: with Python's own hash() of strings it would change in every process.
+    # A seed from an earlier run. Python's hash() of strings would be different in every process.
     assert derive_seed(7, "step", 3) == 365175719230151385
 
 
-def test_a_generator_depends_on_its_purpose_and_not_on_the_global_one() -> None:
+def test_a_generator_depends_on_its_purpose_and_not_on_the_global_generator() -> None:
     torch.manual_seed(1)
     first = torch.rand(4, generator=generator_for(0, "step", 5))
     torch.manual_seed(2)
@@ -43,7 +43,7 @@ AFFINE = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1,
 
 
 @pytest.mark.parametrize(
-    "draw",
+    "function",
     [
         lambda images, random: random.normal(3, 5),
         lambda images, random: random.uniform(),
@@ -55,20 +55,20 @@ AFFINE = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1,
     ids=["normal", "uniform", "bits", "flips", "affine views", "distortions"],
 )
 @pytest.mark.parametrize("count", [2, 4, 7])
-def test_what_is_drawn_for_a_sample_does_not_depend_on_who_holds_it(
-    draw: Callable[[Tensor, BatchRandom], Tensor], count: int
+def test_random_numbers_of_a_sample_do_not_depend_on_its_process(
+    function: Callable[[Tensor, BatchRandom], Tensor], count: int
 ) -> None:
-    def drawn(processes: Processes) -> Tensor:
+    def results(processes: Processes) -> Tensor:
         share = processes.share_of(7)
         random = BatchRandom(torch.Generator().manual_seed(5), share)
-        return torch.cat([draw(IMAGES[share.rows], random)[:, None] for _ in range(2)], dim=1)
+        return torch.cat([function(IMAGES[share.rows], random)[:, None] for _ in range(2)], dim=1)
 
-    parts = [drawn(Processes(rank, count)) for rank in range(count)]
-    # Vector and scalar code of the CPU round the last bit differently.
-    torch.testing.assert_close(torch.cat(parts), drawn(Processes()), rtol=1e-6, atol=2e-6)
+    parts = [results(Processes(rank, count)) for rank in range(count)]
+    # Vector and scalar instructions of the CPU round the last bit differently.
+    torch.testing.assert_close(torch.cat(parts), results(Processes()), rtol=1e-6, atol=2e-6)
 
 
-def test_one_process_draws_what_its_generator_draws() -> None:
+def test_a_single_process_gets_the_numbers_of_its_generator_in_order() -> None:
     random = BatchRandom.for_whole_batch(5, torch.Generator().manual_seed(5))
     generator = torch.Generator().manual_seed(5)
     assert torch.equal(random.normal(2, 3), torch.randn(5, 2, 3, generator=generator))

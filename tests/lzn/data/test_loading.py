@@ -74,7 +74,7 @@ def test_training_processes_load_their_own_rows_of_the_same_batches(
 
 
 def test_more_processes_than_samples_in_a_batch_are_an_error() -> None:
-    with pytest.raises(ValueError, match="a batch of 5 cannot be shared by 6 processes"):
+    with pytest.raises(ValueError, match="a batch of 5 is too small for 6 processes"):
         load(numbered_set(), processes=Processes(0, 6))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from lzn_testing.data.image_files import ListSource, encode, noise
 
+from lzn.base.files import write_json
 from lzn.base.sections import ParamsError
 from lzn.data import ResizeAndCrop, open_image
 from lzn.data.prepared import (
@@ -17,7 +18,6 @@ from lzn.data.prepared import (
     read_description,
     read_split,
     write_description,
-    write_json,
 )
 from lzn.data.shard_files import Storage
 from lzn.preparation import Fit, write_split
@@ -149,10 +149,3 @@ def test_the_error_of_a_description_of_another_version_says_what_to_do(tmp_path:
         ParamsError, match="written by another version of the code; run the stage prepare again"
     ):
         read_split(tmp_path / "photos", "train")
-
-
-def test_json_files_do_not_depend_on_the_order_of_keys(tmp_path: Path) -> None:
-    write_json(tmp_path / "a" / "x.json", {"b": 1, "a": [1, 2]})
-    write_json(tmp_path / "y.json", {"a": [1, 2], "b": 1})
-    assert (tmp_path / "a" / "x.json").read_bytes() == (tmp_path / "y.json").read_bytes()
-    assert (tmp_path / "y.json").read_text().endswith("}\n")

@@ -23,7 +23,7 @@ def gathered_and_gradient(processes: Processes, dtype: torch.dtype) -> tuple[Ten
     return gathered.detach(), own.grad
 
 
-def sums_and_copies(processes: Processes) -> dict[str, list[Tensor]]:
+def sums_and_broadcasts(processes: Processes) -> dict[str, list[Tensor]]:
     def tensors() -> list[Tensor]:
         own = float(processes.rank + 1)
         mixed = [
@@ -33,18 +33,18 @@ def sums_and_copies(processes: Processes) -> dict[str, list[Tensor]]:
         ]
         return [*mixed, torch.tensor([processes.rank + 1])]
 
-    summed, copied = tensors(), tensors()
+    summed, broadcast = tensors(), tensors()
     processes.sum_(summed)
-    processes.copy_from_first_(copied)
-    return {"summed": summed, "copied": copied}
+    processes.broadcast_(broadcast)
+    return {"summed": summed, "broadcast": broadcast}
 
 
-def labels_and_answers(processes: Processes) -> dict[str, object]:
+def labels_and_conditions(processes: Processes) -> dict[str, object]:
     share = processes.share_of(TOTAL)
     return {
         "labels": share.gather(torch.arange(TOTAL)[share.rows]).tolist(),
-        "last says yes": processes.any_says(processes.rank == processes.count - 1, device="cpu"),
-        "none says yes": processes.any_says(False, device="cpu"),
+        "any, only the last": processes.any_true(processes.rank == processes.count - 1, device="cpu"),
+        "any, none": processes.any_true(False, device="cpu"),
         "identity": Processes(processes.rank, processes.count) == processes,
     }
 

@@ -60,7 +60,7 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
     try:
         with join_processes(torch.device("cpu")) as processes:
             result = function(processes, *arguments)
-            processes.wait_for_all()
+            processes.barrier()
     except BaseException:
         (folder / f"error_{rank}").write_text(traceback.format_exc())
         raise
