@@ -6,7 +6,7 @@ from lzn.base.sections import Section
 from stages.reporting.figures import draw_figures
 from stages.reporting.page import Page, render
 from stages.reporting.page.about import about
-from stages.reporting.page.images import sample_grids
+from stages.reporting.page.sample_images import sample_grids
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams
 from stages.runtime.stage_main import StageCall, run_stage

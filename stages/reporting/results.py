@@ -1,79 +1,89 @@
-"""What the stages before measured, by run, as quantities over its seeds."""
+"""The numbers of runs, read from the outputs of the stages."""
 
+import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from lzn.runs.curves import read_curve
 from stages.measuring.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
+from stages.measuring.seed_files import read_quantities
+from stages.reporting.metrics import METRICS
 from stages.runtime.outputs import OutputPaths
 
 CURVE_TAIL = 0.1
-"""Losses of a run are means over this last share of its training curve: single points are noisy."""
+"""The losses shown are means over this last share of the training curve, because single points are noisy."""
 
 
-@dataclass(frozen=True)
 class Results:
-    """Numbers of one size's runs, read from the folders of all metrics and plots, and the training curves."""
+    """The numbers of the runs of one size. Each file is read once, at the first call that needs it.
 
-    outputs: OutputPaths
+    Attributes:
+        outputs: the paths of the size.
+    """
 
-    def measured(self, run: str) -> Mapping[str, Quantity]:
-        """What ``measure`` found, by dotted names."""
-        return flatten_quantities(self.of("measure", run))
-
-    def classifies(self, run: str) -> bool:
-        """Whether the run went through ``classify``."""
-        return self.has("classify", run)
-
-    def accuracy(self, run: str) -> Quantity:
-        """Test accuracy that ``classify`` found, in percent like the paper's."""
-        return flatten_quantities(self.of("classify", run))["accuracy"].times(100)
+    def __init__(self, outputs: OutputPaths) -> None:
+        self.outputs = outputs
+        self._read_quantities = functools.cache(self._quantities)
+        self._read_configurations = functools.cache(self._configurations)
+        self._read_curves = functools.cache(self._curves)
 
     def has(self, stage: str, run: str) -> bool:
-        """Whether the stage has measured the run."""
+        """Return whether the stage has measured the run."""
         return bool(self.outputs.measured_seeds(stage, run))
 
-    def of(self, stage: str, run: str) -> NestedQuantities:
-        """What a measuring stage found of a run."""
-        found = {
-            seed: json.loads(self.outputs.measured(stage, run, seed).read_text())
-            for seed in self.outputs.measured_seeds(stage, run)
-        }
-        return combine_seeds(found)
+    def nested(self, stage: str, run: str) -> NestedQuantities:
+        """Return the numbers of a run by the names of the stage that measured them; empty if it did not."""
+        return self._read_quantities(stage, run)
 
-    def features(self) -> Mapping[str, Mapping[str, float]]:
-        """What ``features`` measured of each data set's classifier, where there is one."""
+    def flat(self, stage: str, run: str) -> Mapping[str, Quantity]:
+        """Return the numbers of `nested` by dotted names."""
+        return flatten_quantities(self.nested(stage, run))
+
+    def accuracy(self, run: str) -> Quantity:
+        """Return the test accuracy in percent."""
+        return METRICS["accuracy"].shown(self.flat("classify", run)["accuracy"])
+
+    def classifiers(self) -> Mapping[str, Mapping[str, float]]:
+        """Return the numbers of each data set's own classifier, by data set."""
         folder = self.outputs.metrics("features", "any").parent
         measured = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
         return {name: numbers for name, numbers in measured.items() if numbers}
 
     def configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
-        """What each seed's ``run.json`` says, as plain data: its types (`lzn.runs.trained`) import the method."""
-        files = {seed: self.outputs.configuration(run, seed) for seed in self.outputs.trained_seeds(run)}
-        return {seed: json.loads(file.read_text()) for seed, file in files.items()}
+        """Return the content of each seed's ``run.json``; plain data, because its types import the method."""
+        return self._read_configurations(run)
 
     def data_of(self, run: str) -> str:
-        """Name of the run's data set."""
+        """Return the name of the run's data set."""
         first: str = next(iter(self.configurations(run).values()))["run"]["data"]
         return first
 
     def is_trained(self, run: str) -> bool:
-        """Whether the run was trained here; an imported one has no training curve."""
+        """Return whether the run was trained here; an imported run has no training curve."""
         return self.outputs.plot("train", f"{run}.csv").exists()
 
-    def end_of_training(self, run: str) -> Mapping[str, Quantity]:
-        """Means over the last tenth of each seed's training curve, and the number of steps and of skipped steps."""
-        by_seed = {seed: _end_of(self._curve(run, seed)) for seed in self.outputs.trained_seeds(run)}
-        return flatten_quantities(combine_seeds(by_seed))
-
     def curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
-        """Each seed's training curve: rows with a ``step`` and the values there."""
-        return {seed: self._curve(run, seed) for seed in self.outputs.trained_seeds(run)}
+        """Return the training curve of each seed: rows with a ``step`` and the values at this step."""
+        return self._read_curves(run)
 
-    def _curve(self, run: str, seed: int) -> list[dict[str, float]]:
-        return read_curve(self.outputs.curve(run, seed))
+    def end_of_training(self, run: str) -> Mapping[str, Quantity]:
+        """Return means over the last tenth of the training curves, and the numbers of steps and skipped steps."""
+        return flatten_quantities(
+            combine_seeds({seed: _end_of(rows) for seed, rows in self.curves(run).items()})
+        )
+
+    def _quantities(self, stage: str, run: str) -> NestedQuantities:
+        seeds = self.outputs.measured_seeds(stage, run)
+        return read_quantities(self.outputs, stage, run, seeds=seeds)
+
+    def _configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
+        files = {seed: self.outputs.configuration(run, seed) for seed in self.outputs.trained_seeds(run)}
+        return {seed: json.loads(file.read_text()) for seed, file in files.items()}
+
+    def _curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
+        seeds = self.outputs.trained_seeds(run)
+        return {seed: read_curve(self.outputs.curve(run, seed)) for seed in seeds}
 
 
 def _end_of(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -1,12 +1,10 @@
-"""One rule by which a number that involves chance bears out a statement, contradicts it, or leaves it open."""
+"""The rule that decides whether numbers over seeds support a claim, contradict it, or leave it undecided."""
 
 import math
 from enum import StrEnum
-from typing import Literal
 
 from stages.measuring.quantity import Quantity
-
-Better = Literal["lower", "higher"]
+from stages.reporting.metrics import Better
 
 RULE = (
     "A claim is a statement about one number, mostly a difference of two runs, taken seed by seed, that is above zero "
@@ -26,16 +24,21 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
     NOT_MEASURABLE = "not measurable at this size"
 
+    @property
+    def symbol(self) -> str:
+        """A sign for tables."""
+        return {Verdict.HOLDS: "✓", Verdict.FAILS: "✗", Verdict.UNDECIDED: "?"}.get(self, "–")
 
-def judge(found: Quantity, *, above: float = -math.inf, below: float = math.inf) -> Verdict:
-    """Whether the mean of ``found`` lies between two bounds: `RULE`, with the bounds as what the claim says.
+
+def judge(quantity: Quantity, *, above: float = -math.inf, below: float = math.inf) -> Verdict:
+    """Apply `RULE` to the claim that the mean of ``quantity`` lies between two bounds.
 
     Raises:
-        ValueError: the bounds are not in order.
+        ValueError: ``above`` is not less than ``below``.
     """
     if above >= below:
         raise ValueError(f"above must be less than below, got {above} and {below}")
-    low, high = found.interval() or (found.mean, found.mean)
+    low, high = quantity.interval() or (quantity.mean, quantity.mean)
     if above < low and high < below:
         return Verdict.HOLDS
     if high < above or low > below:
@@ -44,5 +47,5 @@ def judge(found: Quantity, *, above: float = -math.inf, below: float = math.inf)
 
 
 def gain(ours: Quantity, baseline: Quantity, better: Better) -> Quantity | None:
-    """By how much ``ours`` is better, seed by seed; None where the two have no seed in common."""
+    """Return by how much ``ours`` is better, seed by seed; None if the two have no seed in common."""
     return baseline.minus(ours) if better == "lower" else ours.minus(baseline)

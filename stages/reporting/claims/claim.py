@@ -1,13 +1,28 @@
-"""A claim of the paper, what was measured here, and what that says about it."""
+"""A claim of the paper, our numbers for it, and its verdict."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from lzn.base.number_format import signed, with_deviation
-from stages.measuring.quantity import Quantity
-from stages.reporting.verdict import Better, Verdict, gain, judge
+from lzn.base.number_format import signed
+from stages.measuring.quantity import Quantity, seed_by_seed
+from stages.reporting.metrics import Better
+from stages.reporting.verdict import Verdict, gain, judge
+
+NO_RUNS = "no runs of this size stand for it"
+"""Why a claim has no number if params.yaml names no runs for it."""
+
+
+class Study(StrEnum):
+    """The studies of the paper, in its order."""
+
+    UNCONDITIONAL = "Unconditional generation"
+    REPRESENTATIONS = "Representations"
+    CONDITIONAL = "Conditional generation"
+    CLASSIFICATION = "Classification"
+    ZONES = "Latent zones"
 
 
 @dataclass(frozen=True)
@@ -15,57 +30,57 @@ class Claim:
     """One row of the table of claims.
 
     Attributes:
-        study: which of the paper's studies it is of.
+        study: the study of the paper that the claim belongs to.
         statement: what the paper says.
-        source: where.
-        paper: its numbers.
-        ours: our numbers, empty where there are none.
-        found: the number that is judged; None where it cannot be measured.
-        above: what the claim says of it: that it is above this,
+        source: the section, table or figure that says it.
+        paper: the paper's numbers.
+        ours: our numbers; empty if there are none.
+        quantity: the number that is judged; None if it cannot be measured.
+        above: the claim says that the number is above this,
         below: and below this.
         note: what the judged number is, or why there is none.
     """
 
-    study: str
+    study: Study
     statement: str
     source: str
     paper: str
     ours: str = ""
-    found: Quantity | None = None
+    quantity: Quantity | None = None
     above: float = -math.inf
     below: float = math.inf
     note: str = ""
 
     @property
     def verdict(self) -> Verdict:
-        """What `stages.reporting.verdict.RULE` says."""
-        if self.found is None:
+        """The verdict by `stages.reporting.verdict.RULE`."""
+        if self.quantity is None:
             return Verdict.NOT_MEASURABLE
-        return judge(self.found, above=self.above, below=self.below)
+        return judge(self.quantity, above=self.above, below=self.below)
 
     @property
     def evidence(self) -> str:
-        """The number that is judged, and how sure it is; empty where there is none."""
-        if self.found is None:
+        """The number that is judged, its confidence interval and the bounds, as text; empty without a number."""
+        if self.quantity is None:
             return ""
-        interval, count = self.found.interval(), len(self.found.by_seed)
+        interval, count = self.quantity.interval(), len(self.quantity.by_seed)
         show = signed if self.above == 0 else (lambda value: f"{value:.3g}")
         if interval is None:
-            return f"{show(self.found.mean)}, one seed; {self._says}"
-        reach = f"{show(interval[0])} to {show(interval[1])}"
-        return f"{show(self.found.mean)}, 95 % interval {reach}, {count} seeds; {self._says}"
+            return f"{show(self.quantity.mean)}, one seed; {self._bounds}"
+        low, high = interval
+        return f"{show(self.quantity.mean)}, 95 % interval {show(low)} to {show(high)}, {count} seeds; {self._bounds}"
 
     @property
-    def _says(self) -> str:
+    def _bounds(self) -> str:
         bounds = {"above": self.above, "below": self.below}
         named = [f"{name} {bound:.3g}" for name, bound in bounds.items() if math.isfinite(bound)]
         return f"the claim says {' and '.join(named)}".replace("-", "−")
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, bounds that are none as null."""
-        found = self.found
+        """Return all attributes, verdict and evidence as plain data; a bound that does not exist is null."""
+        quantity = self.quantity
         return {
-            "study": self.study,
+            "study": self.study.value,
             "statement": self.statement,
             "source": self.source,
             "paper": self.paper,
@@ -73,11 +88,11 @@ class Claim:
             "verdict": self.verdict.value,
             "evidence_text": self.evidence,
             "evidence": None
-            if found is None
+            if quantity is None
             else {
-                "by_seed": {str(seed): value for seed, value in sorted(found.by_seed.items())},
-                "mean": found.mean,
-                "interval": found.interval(),
+                "by_seed": {str(seed): value for seed, value in sorted(quantity.by_seed.items())},
+                "mean": quantity.mean,
+                "interval": quantity.interval(),
                 "above": self.above if math.isfinite(self.above) else None,
                 "below": self.below if math.isfinite(self.below) else None,
             },
@@ -87,22 +102,28 @@ class Claim:
 
 @dataclass(frozen=True)
 class Statement:
-    """What the paper says, before it is held against numbers."""
+    """The paper's part of a claim; its methods add our numbers."""
 
-    study: str
+    study: Study
     text: str
     source: str
     paper: str
 
     def not_measurable(self, reason: str) -> Claim:
-        """There is no number, and why."""
+        """Return a claim without a number, and the reason."""
         return Claim(self.study, self.text, self.source, self.paper, note=reason)
 
     def judged(
-        self, found: Quantity, *, ours: str, note: str, above: float = -math.inf, below: float = math.inf
+        self,
+        quantity: Quantity,
+        *,
+        ours: str,
+        note: str,
+        above: float = -math.inf,
+        below: float = math.inf,
     ) -> Claim:
-        """The claim says that ``found`` is between the bounds."""
-        return Claim(self.study, self.text, self.source, self.paper, ours, found, above, below, note)
+        """Return the claim that ``quantity`` lies between the bounds."""
+        return Claim(self.study, self.text, self.source, self.paper, ours, quantity, above, below, note)
 
     def compared(
         self,
@@ -111,25 +132,24 @@ class Statement:
         better: Better,
         *,
         note: str,
-        otherwise: str,
+        missing: str,
         unit: str = "",
     ) -> Claim:
-        """The claim says that ``ours`` is better than ``baseline``; ``otherwise`` is why one of them may be missing."""
-        found = None if baseline is None or ours is None else gain(ours, baseline, better)
-        if baseline is None or ours is None or found is None:
-            return self.not_measurable(otherwise)
-        return self.judged(found, ours=arrow(baseline, ours) + unit, note=note, above=0)
+        """Return the claim that ``ours`` is better than ``baseline``; ``missing`` is why one of them may be None."""
+        gained = None if baseline is None or ours is None else gain(ours, baseline, better)
+        if baseline is None or ours is None or gained is None:
+            return self.not_measurable(missing)
+        return self.judged(gained, ours=arrow(baseline, ours) + unit, note=note, above=0)
 
 
 def arrow(before: Quantity, after: Quantity) -> str:
-    """``12.1 ± 0.8 → 8.2 ± 0.3``."""
-    return " → ".join(with_deviation(one.mean, one.std) for one in (before, after))
+    """Return ``12.1 ± 0.8 → 8.2 ± 0.3``."""
+    return f"{before.text} → {after.text}"
 
 
 def share_of_gains(gains: Sequence[Quantity]) -> Quantity | None:
-    """In how many percent of comparisons a gain is above zero, seed by seed; None where no seed has all of them."""
-    if not gains:
-        return None
-    common = set.intersection(*(set(one.by_seed) for one in gains))
-    shares = {seed: 100 * sum(one.by_seed[seed] > 0 for one in gains) / len(gains) for seed in common}
-    return Quantity(shares) if shares else None
+    """Return the percentage of the gains above zero, seed by seed; None if no seed has all of them."""
+    return seed_by_seed(
+        lambda values: 100 * sum(value > 0 for value in values) / len(values),
+        gains,
+    )

@@ -9,16 +9,16 @@ from stages.reporting.verdict import RULE
 
 
 def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
-    """The rule and every claim."""
+    """Return the rule and the claims as plain data."""
     return {"rule": RULE, "claims": [claim.to_json() for claim in claims]}
 
 
 def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
-    """A table, and below it what was judged."""
+    """Return a table of the claims, and below it the evidence of each."""
     lines = [["", "Claim", "Source", "Paper", "Ours", "Verdict"]]
     notes = []
     for number, claim in enumerate(claims, start=1):
-        verdict = f"**{claim.verdict}**" if claim.found is not None else f"{claim.verdict}"
+        verdict = f"**{claim.verdict}**" if claim.quantity is not None else f"{claim.verdict}"
         lines.append([str(number), claim.statement, claim.source, claim.paper, claim.ours or "–", verdict])
         evidence = f" {claim.evidence}." if claim.evidence else ""
         notes.append(f"{number}. {claim.note[:1].upper()}{claim.note[1:].removesuffix('.')}.{evidence}")
@@ -31,16 +31,16 @@ def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
 
 
 def claims_to_columns(claims: Sequence[Claim]) -> dict[str, list[str | float | None]]:
-    """Columns of plain values, as MLflow's tables want them."""
-    intervals = [None if claim.found is None else claim.found.interval() for claim in claims]
+    """Return the claims as columns of plain values for MLflow."""
+    intervals = [None if claim.quantity is None else claim.quantity.interval() for claim in claims]
     return {
-        "study": [claim.study for claim in claims],
+        "study": [claim.study.value for claim in claims],
         "claim": [claim.statement for claim in claims],
         "source": [claim.source for claim in claims],
         "paper": [claim.paper for claim in claims],
         "ours": [claim.ours for claim in claims],
         "verdict": [claim.verdict.value for claim in claims],
-        "judged": [None if claim.found is None else claim.found.mean for claim in claims],
+        "judged": [None if claim.quantity is None else claim.quantity.mean for claim in claims],
         "judged low": [None if interval is None else interval[0] for interval in intervals],
         "judged high": [None if interval is None else interval[1] for interval in intervals],
         "note": [claim.note for claim in claims],

@@ -3,22 +3,26 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from lzn.base.number_format import with_deviation
-from stages.measuring.quantity import Quantity, flatten_quantities
-from stages.reporting.claims.claim import Claim, Statement
-from stages.reporting.claims.generation import NOT_SET
+from stages.measuring.quantity import Quantity, flatten_quantities, seed_by_seed
+from stages.reporting.claims.claim import NO_RUNS, Claim, Statement, Study
+from stages.reporting.metrics import METRICS
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training, inner
-from stages.reporting.tables.numbers import paper_numbers
-from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.paper_numbers import paper_numbers
+from stages.reporting.tables.tables_params import TablesParams
 
-STUDY = "Representations"
 SMALL = 0.5
-"""Deviations of classes are small if they are below half of that of all points."""
+"""The deviation of a class is small if it is below this share of the deviation of all points."""
+FIGURE_19 = (
+    ("Of the four representations, latents are the worst", "with_latent", None),
+    ("Latents at alpha = 0 are better than latents at alpha = 1", "with_latent", "with_latent_alpha_0"),
+    ("Without the head is better than with it", "with_head", "without_head"),
+)
+"""Statement, the worse representation, the better one; None: all others."""
 
 
 def representation_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
-    """Against other methods, among the four representations, along training, and clusters."""
+    """Yield the claims on other methods, the four representations, accuracy along training, and clusters."""
     yield from _against_other_methods(params, results)
     yield from _of_figure_19(params, results)
     yield _still_improving(params, results)
@@ -32,26 +36,24 @@ def _against_other_methods(params: TablesParams, results: Results) -> Iterator[C
     for name in ("MoCo", "SimCLR"):
         other = rows[name]["values"][0]
         text = f"A linear classifier is more accurate on LZN's representations than on {name}'s"
-        statement = Statement(STUDY, text, "§ 4, Table 2", f"{other:g} → {lzn:g} %")
+        statement = Statement(Study.REPRESENTATIONS, text, "§ 4, Table 2", f"{other:g} → {lzn:g} %")
         if run is None:
-            yield statement.not_measurable(NOT_SET)
+            yield statement.not_measurable(NO_RUNS)
         elif results.data_of(run) != "imagenet":
             yield statement.not_measurable(
                 "the other methods are not trained here, and their data are ImageNet"
             )
         else:
             found = _top1(results, run)["without_head"]
-            ours = f"{with_deviation(found.mean, found.std)} %"
-            yield statement.judged(
-                found, ours=ours, above=other, note="Top-1 against the published number, percent."
-            )
+            note = "Top-1 against the published number, percent."
+            yield statement.judged(found, ours=f"{found.text} %", above=other, note=note)
 
 
 def _top1(results: Results, run: str) -> Mapping[str, Quantity]:
-    """Top-1 accuracies of the trained encoder's representations, in percent."""
-    found = flatten_quantities(inner(results.of("probe", run), "trained"))
+    """Return top-1 accuracies of the trained encoder's representations in percent."""
+    found = flatten_quantities(inner(results.nested("probe", run), "trained"))
     return {
-        name.removesuffix(".top1"): value.times(100)
+        name.removesuffix(".top1"): METRICS["top1"].shown(value)
         for name, value in found.items()
         if name.endswith(".top1")
     }
@@ -60,35 +62,29 @@ def _top1(results: Results, run: str) -> Mapping[str, Quantity]:
 def _of_figure_19(params: TablesParams, results: Results) -> Iterator[Claim]:
     run = params.representations
     top1 = {} if run is None or not results.has("probe", run) else _top1(results, run)
-    for text, worse, better in (
-        ("Of the four representations, latents are the worst", ("with_latent",), ()),
-        (
-            "Latents at alpha = 0 are better than latents at alpha = 1",
-            ("with_latent",),
-            ("with_latent_alpha_0",),
-        ),
-        ("Without the head is better than with it", ("with_head",), ("without_head",)),
-    ):
-        statement = Statement(STUDY, text, "§ D.4, Figure 19", "better" if better else "worst")
+    for text, worse, better in FIGURE_19:
+        statement = Statement(
+            Study.REPRESENTATIONS, text, "§ D.4, Figure 19", "better" if better else "worst"
+        )
         if not top1:
-            yield statement.not_measurable(NOT_SET)
+            yield statement.not_measurable(NO_RUNS)
             continue
-        others = [top1[name] for name in better or top1.keys() - worse]
+        others = [top1[name] for name in ([better] if better else top1.keys() - {worse})]
+        smallest = seed_by_seed(min, others)
         note = "Difference in top-1, points" + ("." if better else ", to the next worst.")
-        smallest = Quantity({seed: min(one.by_seed[seed] for one in others) for seed in others[0].by_seed})
-        yield statement.compared(top1[worse[0]], smallest, "higher", note=note, otherwise=NOT_SET, unit=" %")
+        yield statement.compared(top1[worse], smallest, "higher", note=note, missing=NO_RUNS, unit=" %")
 
 
 def _still_improving(params: TablesParams, results: Results) -> Claim:
     text = "Accuracy is still improving at the end of training"
-    statement = Statement(STUDY, text, "§ D.4, Figure 20", "improving")
+    statement = Statement(Study.REPRESENTATIONS, text, "§ D.4, Figure 20", "improving")
     run = params.linear_probe
     curve = [] if run is None else list(accuracies_along_training(run, results).items())
     if len(curve) < 2:
         return statement.not_measurable("the run keeps no snapshots along training")
     (earlier, before), (last, after) = curve[-2:]
     note = f"Difference in top-1 between steps {earlier} and {last}, points."
-    return statement.compared(before, after, "higher", note=note, otherwise=NOT_SET, unit=" %")
+    return statement.compared(before, after, "higher", note=note, missing=NO_RUNS, unit=" %")
 
 
 def _clusters(params: TablesParams, results: Results) -> Claim:
@@ -96,11 +92,10 @@ def _clusters(params: TablesParams, results: Results) -> Claim:
     of_classes = [(std_1 + std_2) / 2 for _, std_1, _, std_2 in paper["classes"].values()]
     of_paper = math.fsum(of_classes) / len(of_classes) / ((paper["all"][1] + paper["all"][3]) / 2)
     text = "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points"
-    statement = Statement(STUDY, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
+    statement = Statement(Study.REPRESENTATIONS, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
     run = params.linear_probe
     if run is None or not results.has("tsne", run):
         return statement.not_measurable("the stage tsne does not run at this size")
-    share = flatten_quantities(results.of("tsne", run))["relative_std"].times(100)
+    share = results.flat("tsne", run)["relative_std"].times(100)
     note = f"Mean deviation of the classes, in percent of that of all points; small: below {100 * SMALL:g} %."
-    ours = f"{with_deviation(share.mean, share.std)} %"
-    return statement.judged(share, ours=ours, below=100 * SMALL, note=note)
+    return statement.judged(share, ours=f"{share.text} %", below=100 * SMALL, note=note)

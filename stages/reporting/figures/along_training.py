@@ -1,13 +1,12 @@
 """Figure 20: accuracy of the linear probe along training."""
 
-from lzn.base.number_format import with_deviation
 from stages.reporting.figures.style import LZN, ReportFigure, panels
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training
 
 
 def along_training_figure(run: str, results: Results) -> ReportFigure | None:
-    """A line with bars. None where the run keeps no snapshots."""
+    """Draw the accuracy against the training step; None if the run keeps no snapshots."""
     found = accuracies_along_training(run, results) if results.has("probe", run) else {}
     if not found:
         return None
@@ -32,7 +31,7 @@ def along_training_figure(run: str, results: Results) -> ReportFigure | None:
         "its training. Bars: standard deviation over seeds, where there are several.",
         paper="Figure 20",
         alt="Line chart of top-1 accuracy in percent: "
-        + ", ".join(f"{with_deviation(one.mean, one.std)} at step {step}" for step, one in found.items())
+        + ", ".join(f"{one.text} at step {step}" for step, one in found.items())
         + ".",
         figure=figure,
     )

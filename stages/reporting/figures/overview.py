@@ -1,4 +1,4 @@
-"""What a model draws from its zones, and the zones themselves."""
+"""Images generated from the zones of the classes, and a map of these zones."""
 
 import matplotlib as mpl
 import numpy as np
@@ -18,8 +18,8 @@ CAPTION = (
 
 
 def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
-    """None where there is no such run, or it was not drawn from."""
-    if run is None or not results.classifies(run):
+    """Draw sampled images and zones of ``run``; None without a run, images or zones."""
+    if run is None or not results.has("classify", run):
         return None
     grid = results.outputs.plot("sample", f"{run}/classes.png")
     zones = results.outputs.plot("classify", f"{run}.npy")
@@ -40,7 +40,7 @@ def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
 
 
 def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
-    """Sample grid, and beside it a slice through the latent space in which each class's zone has its colour."""
+    """Draw a grid of sampled images and a map (rows, columns) of the class of each point in a plane of latents."""
     colours = mpl.colormaps["tab10"]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -60,7 +60,7 @@ def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
 
 
 def _inside(region: NDArray[np.bool_]) -> tuple[int, int]:
-    """The point of a region that is farthest from its edge: a good place for its name."""
+    """Return the row and column of the point farthest from the region's edge, where its name is written."""
     distance = distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     row, column = np.unravel_index(distance.argmax(), region.shape)
     return int(row), int(column)

@@ -1,4 +1,4 @@
-"""How figures look: one set of colours, markers and sizes, and how they are written."""
+"""Colours, markers and sizes of all figures, and how figures are saved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,13 +38,12 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
     "svg.hashsalt": "latent zoning network",  # the same figure gives the same file
 }
-
-
 WIDE_INCHES = 7.0
+"""Figures of this width or more take the whole width of the page."""
 
 
 class Look(NamedTuple):
-    """How one of several series is told from the others, by more than its colour."""
+    """Colour, marker and line style of a series; series differ in all three."""
 
     colour: str
     marker: str
@@ -63,20 +62,20 @@ LOOKS = (
     Look("#16a0c4", "X", (0, (8, 2))),
     Look("#b03a6f", "p", (0, (2, 3))),
 )
-"""Colours that also people who do not see red or green tell apart; darker and lighter in grey."""
+"""The colours are distinct for people with red-green colour blindness, and in greyscale."""
 
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """A figure with what is said about it.
+    """A figure with its texts.
 
     Attributes:
-        name: of its files, without suffix.
-        title: heading.
-        caption: what is seen.
-        paper: the figure of the paper that it corresponds to, empty where there is none.
-        alt: what it shows, in words, for those who do not see it.
-        figure: the figure itself.
+        name: the name of its files, without suffix.
+        title: the heading.
+        caption: the text below the figure.
+        paper: the corresponding figure of the paper; empty if there is none.
+        alt: the content in words, for screen readers.
+        figure: the figure of matplotlib.
     """
 
     name: str
@@ -88,11 +87,11 @@ class ReportFigure:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it needs the page's whole width."""
+        """Whether the figure takes the whole width of the page."""
         return bool(self.figure.get_figwidth() >= WIDE_INCHES)
 
     def save(self, folder: Path) -> None:
-        """Write it as SVG and as PNG."""
+        """Write the figure as SVG and PNG."""
         folder.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(STYLE):
             self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
@@ -100,7 +99,7 @@ class ReportFigure:
 
 
 def panels(count: int, *, width: float = 3.6, height: float = 2.9) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with panels side by side, two a row at most; sizes of one in inches."""
+    """Return a figure with ``count`` panels, at most two in a row; width and height of a panel are in inches."""
     columns = min(count, 2)
     rows = -(-count // columns)
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -112,12 +111,12 @@ def panels(count: int, *, width: float = 3.6, height: float = 2.9) -> tuple[Figu
 
 
 def plain_log_labels(axis: Axis) -> None:
-    """Numbers as they are on a logarithmic axis, and not only at powers of ten where it is short."""
+    """Label a logarithmic axis with plain numbers at 1, 2 and 5 times powers of ten."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def look_of(method: str) -> Look:
-    """The same method looks the same in every figure."""
+    """Return the look of a method, which is the same in every figure."""
     return BASELINE if method in ("rf", "rf_conditional") else LZN

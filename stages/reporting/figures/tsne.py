@@ -1,4 +1,4 @@
-"""Figure 18: representations in t-SNE's plane."""
+"""Figure 18: representations in the t-SNE plane."""
 
 import csv
 from itertools import cycle
@@ -14,7 +14,7 @@ MARKERS = "osD^vP<>X*"
 
 
 def tsne_figure(run: str, results: Results) -> ReportFigure | None:
-    """Points of the first seed, a colour and a marker a class. None where the stage has not run."""
+    """Draw the points of the first seed with a colour and a marker for each class."""
     file = results.outputs.plot("tsne", f"{run}.csv")
     if not file.exists():
         return None

@@ -1,4 +1,4 @@
-"""What was run: by which code, where, when, how long, as far as MLflow knows."""
+"""What was run: the code, the machine, dates and times, from MLflow."""
 
 import math
 import sys
@@ -19,7 +19,7 @@ STAGE_TIME = "seconds."
 
 @dataclass(frozen=True)
 class SeedOfRun:
-    """One training, as the page's last table has it."""
+    """The training of one seed: a row of the last table of the page."""
 
     run: str
     seed: int
@@ -33,13 +33,13 @@ class SeedOfRun:
 
     @property
     def time(self) -> str:
-        """How long it trained."""
+        """The training time as text."""
         return "–" if self.seconds is None else duration(self.seconds)
 
 
 @dataclass(frozen=True)
 class About:
-    """Facts by their names, runs, and what to know of the links to MLflow."""
+    """Facts by name, the trainings, and a note on the links to MLflow."""
 
     facts: Mapping[str, str]
     runs: Sequence[SeedOfRun]
@@ -47,7 +47,7 @@ class About:
 
 
 def about(results: Results, families: Mapping[str, Mapping[str, str]]) -> About:
-    """What can be found out; where MLflow does not answer the page says so."""
+    """Collect the facts; if MLflow cannot be read, the note says so."""
     names = sorted({run for family in families.values() for run in family})
     configurations = {
         (name, seed): content for name in names for seed, content in results.configurations(name).items()
@@ -114,7 +114,7 @@ def _facts_of(tracked: Sequence[TrackedRun]) -> dict[str, str]:
 
 
 def _training_seconds(run: TrackedRun) -> float | None:
-    """What the stage noted, or from the run's start to its end."""
+    """Return the time that the stage logged, or else the time from the start to the end of the MLflow run."""
     noted = run.metrics.get(f"{STAGE_TIME}train")
     if noted is not None:
         return noted

@@ -1,4 +1,4 @@
-"""What stands on the page, and the page itself."""
+"""The content of the report page, and its rendering as HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,27 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.reporting.figures import ReportFigure
 from stages.reporting.page.about import About
-from stages.reporting.page.images import SampleGrid, data_url
+from stages.reporting.page.sample_images import SampleGrid, data_url
 from stages.reporting.tables.formats import LEGEND
+from stages.reporting.tables.table import Relation
 from stages.reporting.verdict import Verdict
 
 TEMPLATES = Path(__file__).with_name("templates")
-SYMBOLS = {
-    Verdict.HOLDS.value: "✓",
-    Verdict.FAILS.value: "✗",
-    Verdict.UNDECIDED.value: "?",
-    Verdict.NOT_MEASURABLE.value: "–",
-}
-RELATION_SYMBOLS = {"better": "▲", "worse": "▼", "within the noise": "≈"}
+VERDICT_SYMBOLS = {verdict.value: verdict.symbol for verdict in Verdict}
+RELATION_SYMBOLS = {relation.meaning: relation.value for relation in Relation}
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the page shows.
+    """The content of the page.
 
     Attributes:
         about: what was run.
         claims: content of ``claims.json``.
         tables: content of ``tables.json``.
-        figures: figures; their files are in ``folder``.
-        grids: sample grids.
-        folder: where the figures' files are.
+        figures: the figures; their files are in ``folder``.
+        grids: grids of sampled images.
+        folder: the folder with the files of the figures.
     """
 
     about: About
@@ -51,13 +47,13 @@ class Page:
 
     @property
     def tables_in_order(self) -> list[dict[str, Any]]:
-        """Tables as ``tables`` ordered them, reasons for empty cells numbered."""
+        """The tables in the order of ``tables.json``, with numbers for the reasons of empty cells."""
         ordered = sorted(self.tables.items(), key=lambda item: item[1]["position"])
         return [{"name": name, **_numbered(table)} for name, table in ordered]
 
 
 def render(page: Page) -> str:
-    """The page as HTML; all that it needs is in it."""
+    """Return the page as HTML, with all images and scripts in it."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -68,7 +64,7 @@ def render(page: Page) -> str:
     return environment.get_template("report.html.jinja").render(
         page=page,
         about=page.about,
-        symbols=SYMBOLS,
+        symbols=VERDICT_SYMBOLS,
         relation_symbols=RELATION_SYMBOLS,
         legend=LEGEND,
         figure_url=lambda figure: data_url(page.folder / f"{figure.name}.svg"),
@@ -77,7 +73,7 @@ def render(page: Page) -> str:
 
 
 def _numbered(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The table with ``reasons``, and in its empty cells the ``note``: the number of their reason."""
+    """Return the table with the list ``reasons``; each empty cell gets the number of its reason as ``note``."""
     reasons: list[str] = []
     rows = []
     for row in table["rows"]:

@@ -3,20 +3,21 @@
 from collections.abc import Mapping
 
 from stages.reporting.results import Results
+from stages.reporting.tables.classification import classification_table
+from stages.reporting.tables.figure_numbers import figure_tables
 from stages.reporting.tables.gap import gap_table
-from stages.reporting.tables.images import classification_table, image_tables
-from stages.reporting.tables.of_figures import figure_tables
-from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.image_metrics import image_tables
 from stages.reporting.tables.probes import linear_probe_table, other_architectures_table, tsne_table
 from stages.reporting.tables.table import Table
+from stages.reporting.tables.tables_params import TablesParams
 from stages.reporting.tables.training import training_table
-from stages.reporting.tables.zones import zones_table
+from stages.reporting.tables.zone_stability import zone_stability_table
 
 
 def fill_tables(
     params: TablesParams, families: Mapping[str, Mapping[str, str]], results: Results
 ) -> list[Table]:
-    """Tables 1 to 8 of the paper, then those of figures, reviews and training, as far as they have runs."""
+    """Return tables 1 to 8, then those of figures, reviews and training; tables without runs are left out."""
     tables = list(image_tables(params, results))
     if params.classification:
         tables.append(classification_table(params.classification, results))
@@ -31,7 +32,7 @@ def fill_tables(
         tables.append(tsne_table(params.linear_probe, results))
     encoding = [run for run in families.get("encoding", {}) if results.has("zones", run)]
     if encoding:
-        tables.append(zones_table(results, runs=encoding))
+        tables.append(zone_stability_table(encoding, results))
     runs = sorted({run for family in families.values() for run in family})
-    tables.append(training_table(results, runs=runs))
+    tables.append(training_table(runs, results))
     return tables

@@ -13,9 +13,9 @@ LEGEND = (
 
 
 def tables_to_json(tables: Sequence[Table]) -> dict[str, Any]:
-    """Everything by the tables' names.
+    """Return the tables by name as plain data.
 
-    Cells are ``{"value", "std", "num_seeds", "text", "best", "relation"}``, or ``{"value": null, "reason"}``.
+    A cell is ``{"value", "std", "num_seeds", "text", "best", "relation"}``, or ``{"value": null, "reason"}``.
     """
     return {
         table.name: {"position": position, **_table_to_json(table)} for position, table in enumerate(tables)
@@ -23,7 +23,7 @@ def tables_to_json(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def table_to_markdown(table: Table) -> str:
-    """A table that reads well both rendered and as text; reasons for empty cells stand in notes below it."""
+    """Return the table as Markdown with aligned columns; numbered notes below it give the reasons of empty cells."""
     notes: list[str] = []
     lines = [["Method", "Source", *(column.title for column in table.columns.values())]]
     for row in table.rows:
@@ -38,7 +38,7 @@ def table_to_markdown(table: Table) -> str:
 
 
 def table_to_columns(table: Table) -> dict[str, list[str | float | None]]:
-    """Columns of plain values, as MLflow's tables want them; deviations are columns of their own."""
+    """Return the table as columns of plain values for MLflow; standard deviations are columns of their own."""
     columns: dict[str, list[str | float | None]] = {
         "method": [row.label for row in table.rows],
         "source": [row.source for row in table.rows],
@@ -52,7 +52,7 @@ def table_to_columns(table: Table) -> dict[str, list[str | float | None]]:
 
 
 def aligned(lines: list[list[str]]) -> Iterator[str]:
-    """Lines of a Markdown table; the first is its head."""
+    """Yield the lines of a Markdown table; the first of ``lines`` is the heading."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for number, line in enumerate(lines):
         padded = [text.ljust(width) for text, width in zip(line, widths, strict=True)]

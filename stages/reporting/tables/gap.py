@@ -1,23 +1,24 @@
-"""The gap between unconditional and conditional generation that latents close, without being told the classes."""
+"""The share of the gap between unconditional and conditional generation that latents close without labels."""
 
 from dataclasses import dataclass
 
-from stages.measuring.quantity import Quantity
+from stages.measuring.quantity import Quantity, seed_by_seed
+from stages.reporting.metrics import distance_metric, own_distances
 from stages.reporting.results import Results
-from stages.reporting.tables.names import DATA_SETS, own_column, own_distances
-from stages.reporting.tables.numbers import paper_numbers
-from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.names import DATA_SETS
+from stages.reporting.tables.paper_numbers import paper_numbers
 from stages.reporting.tables.table import Cell, Column, Row, Source, Table
+from stages.reporting.tables.tables_params import TablesParams
 
 NO_GAP = "conditional RF is not better than unconditional RF, so there is no gap to close"
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Distances of one data set's images.
+    """Distances of the images of one data set.
 
     Attributes:
-        distance: what they are measured in.
+        distance: name of the distance.
         unconditional: RF without classes.
         with_latents: RF+LZN without classes.
         conditional: RF with classes.
@@ -30,23 +31,18 @@ class Gap:
 
     @property
     def closed(self) -> Quantity | None:
-        """Share of the gap that RF+LZN closes, in percent, seed by seed; None where a seed has no gap.
+        """Share of the gap that RF+LZN closes, in percent, seed by seed; None if a seed has no gap.
 
-        (RF - RF+LZN) / (RF - RF conditional), all of the same seed: 59 % in the paper.
+        (RF - RF+LZN) / (RF - conditional RF), all with the same seed: 59 % in the paper.
         """
         gained, gap = self.unconditional.minus(self.with_latents), self.unconditional.minus(self.conditional)
         if gained is None or gap is None or min(gap.values) <= 0:
             return None
-        common = gained.by_seed.keys() & gap.by_seed.keys()
-        return (
-            Quantity({seed: 100 * gained.by_seed[seed] / gap.by_seed[seed] for seed in common})
-            if common
-            else None
-        )
+        return seed_by_seed(lambda values: 100 * values[0] / values[1], [gained, gap])
 
 
 def paper_gap() -> Gap:
-    """CIFAR10's FID, tables 1 and 4."""
+    """Return the gap in the FID of CIFAR10, from tables 1 and 4."""
     unconditional = paper_numbers()["table1_unconditional"]["cifar10"]
     conditional = paper_numbers()["table4_conditional_cifar10"]
     numbers = (unconditional["rf"][0], unconditional["rf_lzn"][0], conditional["rf"][0])
@@ -54,20 +50,19 @@ def paper_gap() -> Gap:
 
 
 def our_gaps(params: TablesParams, results: Results) -> dict[str, Gap]:
-    """By data set, where unconditional and conditional runs are of the same one."""
+    """Return the gap of each data set that has unconditional and conditional runs."""
     gaps = {}
     for data, *runs in params.gaps():
-        measured = [results.measured(run) for run in runs]
+        measured = [results.flat("measure", run) for run in runs]
         distance = next((name for name in ("fid", *own_distances(measured[0])) if name in measured[0]), None)
         same_data = {results.data_of(run) for run in runs} == {data}
         if same_data and distance is not None and all(distance in found for found in measured):
-            heading = "FID" if distance == "fid" else own_column(distance).heading
-            gaps[data] = Gap(heading, *(found[distance] for found in measured))
+            gaps[data] = Gap(distance_metric(distance).heading, *(found[distance] for found in measured))
     return gaps
 
 
 def gap_table(params: TablesParams, results: Results) -> Table:
-    """The paper's gap and ours."""
+    """Return the table with the paper's gap and ours."""
     columns = {
         "unconditional": Column("RF, unconditional"),
         "with_latents": Column("RF+LZN, unconditional"),
@@ -79,9 +74,7 @@ def gap_table(params: TablesParams, results: Results) -> Table:
         _row(f"{gap.distance}, {DATA_SETS.get(data, data)}", "ours", gap)
         for data, gap in our_gaps(params, results).items()
     ]
-    remarks = [
-        "Gap closed: (RF − RF+LZN) / (RF − conditional RF), computed seed by seed.",
-    ]
+    remarks = ["Gap closed: (RF − RF+LZN) / (RF − conditional RF), computed seed by seed."]
     return Table("gap", "The gap between unconditional and conditional generation", columns, rows, remarks)
 
 

@@ -1,22 +1,18 @@
-"""Tables of linear probes (2, 6), and of t-SNE's clusters (the paper's reviews)."""
+"""Tables of linear probes (2, 6) and of the classes in the t-SNE plane (the paper's reviews)."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
+from stages.reporting.metrics import METRICS
 from stages.reporting.results import Results
-from stages.reporting.tables.names import (
-    COLUMNS,
-    NO_TOP5,
-    REPRESENTATIONS,
-    data_title,
-    our_rows_remark,
-    paper_cells,
-)
-from stages.reporting.tables.numbers import paper_numbers
+from stages.reporting.tables.names import REPRESENTATIONS, data_title, our_rows_remark, paper_cells
+from stages.reporting.tables.paper_numbers import paper_numbers
 from stages.reporting.tables.table import Cell, Column, Row, Table
 
-PROBE_COLUMNS = {name: COLUMNS[name] for name in ("top1", "top5")}
-OWNERS = {"trained": "LZN, ", "untrained": "control: untrained encoder, ", "raw_pixels": "control: "}
+PROBE_METRICS = {name: METRICS[name] for name in ("top1", "top5")}
+PROBE_COLUMNS = {name: Column.of(metric) for name, metric in PROBE_METRICS.items()}
+ENCODERS = {"trained": "LZN, ", "untrained": "control: untrained encoder, ", "raw_pixels": "control: "}
 TSNE_COLUMNS = {
     "mean_1": Column("Mean of dim 1"),
     "std_1": Column("Std of dim 1"),
@@ -26,22 +22,21 @@ TSNE_COLUMNS = {
 
 
 def linear_probe_table(run: str, results: Results) -> Table:
-    """Table 2, with the numbers of Figure 19 and the controls."""
+    """Return table 2, with the numbers of Figure 19 and the control experiments."""
     data = data_title(results, run)
-    measured = results.of("probe", run)
     rows = _paper_rows()
-    for owner, prefix in OWNERS.items():
+    for encoder, prefix in ENCODERS.items():
         rows += [
             Row(
                 f"{prefix}{REPRESENTATIONS[name]}, {data}",
                 "ours",
-                _cells(measured, owner, name),
+                _cells(run, results, encoder, name),
                 group=f"ours {data}",
-                compared_to=f"{OWNERS['untrained']}{REPRESENTATIONS[name]}, {data}"
-                if owner == "trained"
+                compared_to=f"{ENCODERS['untrained']}{REPRESENTATIONS[name]}, {data}"
+                if encoder == "trained"
                 else None,
             )
-            for name in _names(measured, owner)
+            for name in _probed(run, results, encoder)
         ]
     remarks = [
         "The paper's rows: ImageNet, ResNet-50; § marks contrastive methods.",
@@ -53,30 +48,27 @@ def linear_probe_table(run: str, results: Results) -> Table:
 
 
 def other_architectures_table(run: str, results: Results) -> Table:
-    """Table 6."""
-    data = data_title(results, run)
+    """Return table 6."""
+    methods = paper_numbers()["table6_linear_probe_other_architectures"]["rows"]
     rows = [
+        *(_paper_row(f"{name} ({entry['architecture']})", entry) for name, entry in methods.items()),
+        *_paper_rows(),
         Row(
-            f"{name} ({entry['architecture']}), ImageNet",
-            "paper",
-            paper_cells(("top1", "top5"), entry["values"]),
-            group="paper ImageNet",
-        )
-        for name, entry in paper_numbers()["table6_linear_probe_other_architectures"]["rows"].items()
+            f"LZN, without head, {data_title(results, run)}",
+            "ours",
+            _cells(run, results, "trained", "without_head"),
+        ),
     ]
-    cells = _cells(results.of("probe", run), "trained", "without_head")
-    rows += [*_paper_rows(), Row(f"LZN, without head, {data}", "ours", cells)]
     remarks = [
         "The paper's rows of table 2 (ResNet-50) are repeated here, as there.",
         our_rows_remark(results, [run]),
     ]
-    return Table(
-        "table6", "Table 6. Linear classification, other architectures", PROBE_COLUMNS, rows, remarks
-    )
+    title = "Table 6. Linear classification, other architectures"
+    return Table("table6", title, PROBE_COLUMNS, rows, remarks)
 
 
 def tsne_table(run: str, results: Results) -> Table:
-    """Means and deviations of each class's points, beside those of all points."""
+    """Return the table of means and standard deviations of the points of each class, and of all points."""
     paper = paper_numbers()["tsne_imagenet"]
     of_paper = {**{f"class {name}": values for name, values in paper["classes"].items()}, "all": paper["all"]}
     rows = [
@@ -85,7 +77,7 @@ def tsne_table(run: str, results: Results) -> Table:
     ]
     rows += [
         Row(f"{name}, {data_title(results, run)}", "ours", {key: Cell.of(found[key]) for key in TSNE_COLUMNS})
-        for name, found in _clusters(results.of("tsne", run))
+        for name, found in _clusters(results.nested("tsne", run))
     ]
     remarks = [
         "Deviations of the classes that are small beside those of all points mean clusters. Axes of t-SNE have no "
@@ -105,29 +97,29 @@ def _clusters(measured: NestedQuantities) -> Iterator[tuple[str, Mapping[str, Qu
 
 
 def _paper_rows() -> list[Row]:
+    methods = paper_numbers()["table2_linear_probe_imagenet_resnet50"]["rows"]
     return [
-        Row(
-            f"{name}{'§' if entry['contrastive'] else ''}, ImageNet",
-            "paper",
-            paper_cells(("top1", "top5"), entry["values"]),
-            group="paper ImageNet",
-        )
-        for name, entry in paper_numbers()["table2_linear_probe_imagenet_resnet50"]["rows"].items()
+        _paper_row(f"{name}{'§' if entry['contrastive'] else ''}", entry) for name, entry in methods.items()
     ]
 
 
-def _names(measured: NestedQuantities, owner: str) -> list[str]:
-    """Representations that were probed, in this project's order."""
-    found = measured.get(owner, {})
+def _paper_row(method: str, entry: Mapping[str, Any]) -> Row:
+    cells = paper_cells(tuple(PROBE_METRICS), entry["values"])
+    return Row(f"{method}, ImageNet", "paper", cells, group="paper ImageNet")
+
+
+def _probed(run: str, results: Results, encoder: str) -> list[str]:
+    """Return the representations of ``encoder`` that were probed, in the order of `REPRESENTATIONS`."""
+    found = results.nested("probe", run).get(encoder, {})
     assert not isinstance(found, Quantity)
     return [name for name in REPRESENTATIONS if name in found]
 
 
-def _cells(measured: NestedQuantities, owner: str, name: str) -> dict[str, Cell]:
-    flat = flatten_quantities(measured)
+def _cells(run: str, results: Results, encoder: str, representation: str) -> dict[str, Cell]:
+    found = results.flat("probe", run)
     return {
-        metric: Cell.of(flat[key].times(100))
-        if (key := f"{owner}.{name}.{metric}") in flat
-        else Cell(None, NO_TOP5)
-        for metric in PROBE_COLUMNS
+        name: Cell.of(metric.shown(found[key]))
+        if (key := f"{encoder}.{representation}.{metric.key}") in found
+        else Cell(None, metric.missing)
+        for name, metric in PROBE_METRICS.items()
     }

@@ -1,4 +1,4 @@
-"""Tables whose cells hold a number or say why they hold none, and that know which of their numbers is better."""
+"""Tables of cells with a number or a reason why there is none; which numbers are the best, and which are better."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,23 @@ from typing import Literal, Self
 
 from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
-from stages.reporting.verdict import Better, Verdict, gain, judge
+from stages.reporting.metrics import Better, Metric
+from stages.reporting.verdict import Verdict, gain, judge
 
 Source = Literal["paper", "ours"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column, and which of its numbers are good; None where none is."""
+    """The heading of a column, and which of its numbers are better; None if that has no meaning."""
 
     heading: str
     better: Better | None = None
+
+    @classmethod
+    def of(cls, metric: Metric) -> Self:
+        """Return the column of a metric."""
+        return cls(metric.heading, metric.better)
 
     @property
     def title(self) -> str:
@@ -31,8 +37,8 @@ class Cell:
 
     Attributes:
         value: the number, or its mean over seeds.
-        reason: why there is none.
-        quantity: the number by seed, where it is ours.
+        reason: why there is no number; empty if there is one.
+        quantity: the number with each seed; None for the paper's numbers.
     """
 
     value: float | None
@@ -44,40 +50,40 @@ class Cell:
 
     @classmethod
     def of(cls, quantity: Quantity) -> Self:
-        """One of our numbers."""
+        """Return a cell with one of our numbers."""
         return cls(quantity.mean, quantity=quantity)
 
     @classmethod
     def setting(cls, quantity: Quantity) -> Self:
-        """A number that is set, not measured: where it is the same with every seed it has no deviation."""
+        """Return a cell with a setting, such as a batch size; it has no deviation if all seeds have the same."""
         return cls.of(quantity) if len(set(quantity.values)) > 1 else cls(quantity.mean)
 
     @property
     def std(self) -> float | None:
-        """Standard deviation over seeds, where there are several."""
+        """Standard deviation over seeds; None with one seed and for the paper's numbers."""
         return None if self.quantity is None else self.quantity.std
 
     @property
     def num_seeds(self) -> int | None:
-        """Number of seeds, of our numbers."""
+        """Number of seeds; None for the paper's numbers."""
         return None if self.quantity is None else len(self.quantity.by_seed)
 
     @property
     def text(self) -> str:
-        """The number as people read it."""
+        """The number as text."""
         return "–" if self.value is None else with_deviation(self.value, self.std)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method's numbers, from the paper or from this pipeline.
+    """The numbers of one method, from the paper or ours.
 
     Attributes:
         label: the method and its data.
         source: whose numbers they are.
         cells: by the key of their column.
-        group: rows of one group are comparable: the same source and data. The best of a group is marked.
-        compared_to: label of the row of the same group that this one is to be better than.
+        group: rows of one group are comparable: the same source and data. The best number of a group is marked.
+        compared_to: label of the baseline, a row of the same group; None if there is none.
     """
 
     label: str
@@ -88,7 +94,7 @@ class Row:
 
 
 class Relation(StrEnum):
-    """What a number is, beside that of the row it is compared to."""
+    """How a number compares with the number of the baseline."""
 
     BETTER = "▲"
     WORSE = "▼"
@@ -96,7 +102,7 @@ class Relation(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """In words."""
+        """The relation in words."""
         return {"▲": "better", "▼": "worse", "≈": "within the noise"}[self.value]
 
 
@@ -106,7 +112,7 @@ class Table:
 
     Attributes:
         name: ``table1`` and so on.
-        title: what it shows.
+        title: the heading.
         columns: by the key of their cells.
         rows: from top to bottom.
         remarks: sentences below the table.
@@ -119,7 +125,7 @@ class Table:
     remarks: Sequence[str] = ()
 
     def is_best(self, row: Row, column: str) -> bool:
-        """Whether the row's number is the best of its group, in which not all are equal."""
+        """Return whether the row's number is the best of its group; False if all numbers of the group are equal."""
         better = self.columns[column].better
         values = [
             value
@@ -131,7 +137,7 @@ class Table:
         return row.cells[column].value == (min(values) if better == "lower" else max(values))
 
     def relation(self, row: Row, column: str) -> Relation | None:
-        """How the row's number stands to that of the row it is compared to; None where nothing is compared."""
+        """Return how the row's number compares with the baseline's; None if one of them is missing."""
         better, baseline = self.columns[column].better, self._baseline(row)
         if better is None or baseline is None:
             return None
@@ -149,7 +155,7 @@ class Table:
 
 
 def _gain(cell: Cell, baseline: Cell, better: Better) -> Quantity | None:
-    """Numbers of the paper count as those of one seed."""
+    """Return by how much ``cell`` is better; a number of the paper counts as a number with one seed."""
     ours, theirs = (
         one.quantity or (None if one.value is None else Quantity({0: one.value})) for one in (cell, baseline)
     )

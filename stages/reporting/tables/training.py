@@ -1,4 +1,4 @@
-"""How training went: a table that the paper does not have."""
+"""Losses and accuracies at the end of training; the paper has no such table."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ COLUMNS = {
 }
 
 
-def training_table(results: Results, *, runs: Sequence[str]) -> Table:
-    """The runs' losses at the end of training."""
+def training_table(runs: Sequence[str], results: Results) -> Table:
+    """Return the table of those ``runs`` that were trained here."""
     remarks = [
         "Losses are means over the last tenth of training; runs with equal seeds and batch sizes see the same batches, "
         "noise and times.",
@@ -25,16 +25,16 @@ def training_table(results: Results, *, runs: Sequence[str]) -> Table:
             f"The classifier whose features FD and MMD of {data} are measured in has a test accuracy of "
             f"{100 * measured['accuracy']:.1f} %; in its features the test images are at FD "
             f"{measured['fd_of_test_images']:.4g} from the training images: a scale for the FDs above."
-            for data, measured in results.features().items()
+            for data, measured in results.classifiers().items()
         ),
     ]
-    rows = [_row(results, run) for run in runs if results.is_trained(run)]
+    rows = [_row(run, results) for run in runs if results.is_trained(run)]
     return Table("training", "Training (not in the paper)", COLUMNS, rows, remarks)
 
 
-def _row(results: Results, run: str) -> Row:
+def _row(run: str, results: Results) -> Row:
     end = dict(results.end_of_training(run))
-    # A study with one loss calls it "loss": rectified flow's has no alignment, representation's is one.
+    # A study with one loss calls it "loss". It is the alignment loss if there is an alignment accuracy.
     if "alignment_accuracy" not in end:
         end["rectified_flow"] = end["loss"]
     elif "alignment" not in end:

@@ -62,8 +62,8 @@ def test_a_claim_that_two_seeds_answer_differently_is_undecided(
     outputs.write_measured("measure", "rf_lzn", {0: {"fd_digits": 11.0}, 1: {"fd_digits": 13.0}})
     claim = claims_of(outputs, monkeypatch)["RF+LZN has a better FID than RF"]
     assert claim.verdict is Verdict.UNDECIDED
-    assert claim.found is not None
-    assert claim.found.by_seed == pytest.approx({0: 1.0, 1: 12 * 1.02 - 13})
+    assert claim.quantity is not None
+    assert claim.quantity.by_seed == pytest.approx({0: 1.0, 1: 12 * 1.02 - 13})
 
 
 def test_with_one_seed_the_evidence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +90,9 @@ def test_the_best_setting_is_named_and_set_against_that_of_training(
     claims = claims_of(MadeUpOutputs(tmp_path), monkeypatch)
     claim = claims["The best batch size and alpha are better than training's batch size and alpha = 1"]
     assert "batches of 360, alpha = 0" in claim.note
-    assert claim.found is not None
+    assert claim.quantity is not None
     # The made-up accuracies: 0.8 + 0.0003 * batch size - 0.05 * alpha; the training's batch size is 128.
-    assert claim.found.by_seed[0] == pytest.approx(100 * (0.0003 * (360 - 128) + 0.05))
+    assert claim.quantity.by_seed[0] == pytest.approx(100 * (0.0003 * (360 - 128) + 0.05))
 
 
 def test_three_implementations_agree_only_if_all_rank_alike(

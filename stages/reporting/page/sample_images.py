@@ -1,4 +1,4 @@
-"""Pictures as part of a page."""
+"""Grids of sampled images for the page."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -20,21 +20,21 @@ PAPER_CONDITIONAL_GRIDS = {"rf": "Figure 22", "rf_lzn": "Figure 23"}
 
 
 def data_url(file: Path) -> str:
-    """The file's content, as an address that needs no network."""
+    """Return the content of an image file as a ``data:`` URL."""
     return f"data:{MEDIA_TYPES[file.suffix]};base64,{b64encode(file.read_bytes()).decode()}"
 
 
 @dataclass(frozen=True)
 class SampleGrid:
-    """Images that a run drew.
+    """A grid of images that a run generated.
 
     Attributes:
-        run: its name.
+        run: the name of the run.
         data: its data set.
-        method: the paper's name of it, empty where the paper has none.
-        paper: the paper's figure, empty where it has none.
-        conditional: whether images of given classes were drawn.
-        file: the picture.
+        method: the paper's name of its method; empty if there is none.
+        paper: the corresponding figure of the paper; empty if there is none.
+        conditional: whether the images were generated for given classes.
+        file: the PNG file.
     """
 
     run: str
@@ -46,21 +46,21 @@ class SampleGrid:
 
     @property
     def caption(self) -> str:
-        """What is seen."""
+        """The text below the grid."""
         what = "five rows a class" if self.conditional else "no class asked for"
         named = f"{self.method}, " if self.method else ""
         return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}; first seed."
 
     @property
     def alt(self) -> str:
-        """For those who do not see it."""
+        """The content in words, for screen readers."""
         return f"Grid of images that {self.run} generated: {self.caption}"
 
 
 def sample_grids(
     params: TablesParams, generative: Mapping[str, str], results: Results
 ) -> Iterator[SampleGrid]:
-    """Those that were drawn."""
+    """Yield the grids of those ``generative`` runs (with their data sets) that have images."""
     unconditional = {
         run: (data, method) for data, runs in params.unconditional.items() for method, run in runs.items()
     }

@@ -1,11 +1,12 @@
-"""How many latents keep their zones: the experiment of the paper's reviews, and the anchor bank beside it."""
+"""How many latents stay in their zones: the experiment of the paper's reviews, and the same with an anchor bank."""
 
 from collections.abc import Mapping, Sequence
 
-from stages.measuring.quantity import Quantity, flatten_quantities
+from stages.measuring.quantity import Quantity
+from stages.reporting.metrics import NO_LABELS
 from stages.reporting.results import Results
-from stages.reporting.tables.names import NO_LABELS, NOT_REPORTED
-from stages.reporting.tables.numbers import paper_numbers
+from stages.reporting.tables.names import NOT_REPORTED
+from stages.reporting.tables.paper_numbers import paper_numbers
 from stages.reporting.tables.table import Cell, Column, Row, Table
 
 COLUMNS = {
@@ -20,14 +21,14 @@ COLUMNS = {
 }
 
 
-def zones_table(results: Results, *, runs: Sequence[str]) -> Table:
-    """The paper's one number, and ours of runs that have an image encoder."""
+def zone_stability_table(runs: Sequence[str], results: Results) -> Table:
+    """Return the table with the paper's one number, and ours of runs that have an image encoder."""
     claims = paper_numbers()["claims"]
     share = Cell(100 * claims["latents_that_stay_in_their_zone_when_the_batch_is_redrawn"])
-    nothing = dict.fromkeys(COLUMNS, Cell(None, NOT_REPORTED))
+    empty = dict.fromkeys(COLUMNS, Cell(None, NOT_REPORTED))
     rows = [
-        Row("minibatches, data and model not named", "paper", nothing | {"redrawn_batch": share}),
-        *(Row(run, "ours", _cells(flatten_quantities(results.of("zones", run)))) for run in runs),
+        Row("minibatches, data and model not named", "paper", empty | {"redrawn_batch": share}),
+        *(Row(run, "ours", _cells(results.flat("zones", run))) for run in runs),
     ]
     remarks = [
         "A latent is drawn from its sample's zone among one batch; it stays if it lies in the sample's zone among "
@@ -43,7 +44,7 @@ def zones_table(results: Results, *, runs: Sequence[str]) -> Table:
 
 
 def _cells(measured: Mapping[str, Quantity]) -> dict[str, Cell]:
-    """``measured`` is what the stage ``zones`` wrote."""
+    """Return the cells of a run; ``measured`` are the numbers of the stage ``zones`` by dotted names."""
     return {
         "batch": Cell.setting(measured["num_anchors.batch"]),
         "redrawn_batch": Cell.of(measured["redrawn_batch.share"].times(100)),

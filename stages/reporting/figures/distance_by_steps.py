@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from lzn.base.number_format import with_deviation
 from stages.measuring.quantity import Quantity
 from stages.reporting.figures.style import ReportFigure, look_of, panels, plain_log_labels
+from stages.reporting.metrics import distance_metric
 from stages.reporting.results import Results
 from stages.reporting.sweeps import distances_by_steps
-from stages.reporting.tables.names import DATA_SETS, METHODS, own_column
+from stages.reporting.tables.names import DATA_SETS, METHODS
 
 Series = dict[str, dict[int, Quantity]]
 """By method, then by number of steps."""
@@ -19,7 +19,7 @@ Series = dict[str, dict[int, Quantity]]
 def steps_figure(
     name: str, kind: str, paper: str, runs: Mapping[str, Mapping[str, str]], results: Results
 ) -> ReportFigure | None:
-    """A panel a data set; ``runs`` are by data set and method. None where the stage has not run."""
+    """Draw one panel for each data set; ``runs`` are by data set, then by method."""
     found = {data: _series(methods, results) for data, methods in runs.items()}
     shown = {data: series for data, series in found.items() if series is not None}
     if not shown:
@@ -44,7 +44,7 @@ def steps_figure(
 
 
 def _series(methods: Mapping[str, str], results: Results) -> tuple[str, Series] | None:
-    """Name of the first distance that all runs have, and the series."""
+    """Return the heading and the numbers of the first distance that all runs have; None if there is none."""
     found = {
         method: distances_by_steps(run, results)
         for method, run in methods.items()
@@ -55,8 +55,9 @@ def _series(methods: Mapping[str, str], results: Results) -> tuple[str, Series] 
     ]
     if not names:
         return None
-    heading = "FID" if names[0] == "fid" else own_column(names[0]).heading
-    return heading, {method: distances[names[0]] for method, distances in found.items()}
+    return distance_metric(names[0]).heading, {
+        method: distances[names[0]] for method, distances in found.items()
+    }
 
 
 def _draw(axes: Axes, series: Series) -> None:
@@ -88,7 +89,6 @@ def _draw(axes: Axes, series: Series) -> None:
 
 def _in_words(series: Series) -> str:
     return "; ".join(
-        f"{METHODS[method]} "
-        + ", ".join(f"{with_deviation(q.mean, q.std)} at {num}" for num, q in by_steps.items())
+        f"{METHODS[method]} " + ", ".join(f"{distance.text} at {num}" for num, distance in by_steps.items())
         for method, by_steps in series.items()
     )

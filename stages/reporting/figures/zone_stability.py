@@ -1,9 +1,7 @@
-"""How many latents keep their zones, by run."""
+"""How many latents stay in their zones, by run."""
 
 from collections.abc import Iterable
 
-from lzn.base.number_format import with_deviation
-from stages.measuring.quantity import flatten_quantities
 from stages.reporting.figures.style import BASELINE, LOOKS, LZN, ReportFigure, panels
 from stages.reporting.results import Results
 
@@ -14,11 +12,11 @@ KINDS = {
 }
 
 
-def stability_figure(runs: Iterable[str], results: Results, *, paper_percent: float) -> ReportFigure | None:
-    """Points by run. None where the stage has not run."""
-    measured = {
-        run: flatten_quantities(results.of("zones", run)) for run in runs if results.has("zones", run)
-    }
+def zone_stability_figure(
+    runs: Iterable[str], results: Results, *, paper_percent: float
+) -> ReportFigure | None:
+    """Draw one row of points for each run, and the paper's percentage as a line."""
+    measured = {run: results.flat("zones", run) for run in runs if results.has("zones", run)}
     if not measured:
         return None
     figure, (axes,) = panels(1, width=6.0, height=1.4 + 0.42 * len(measured))
@@ -36,7 +34,7 @@ def stability_figure(runs: Iterable[str], results: Results, *, paper_percent: fl
             capsize=2,
             label=label,
         )
-        words += [f"{run} {label} {with_deviation(one.mean, one.std)}" for run, one in found.items()]
+        words += [f"{run} {label} {one.text}" for run, one in found.items()]
     axes.axvline(
         paper_percent,
         color=LOOKS[1].colour,

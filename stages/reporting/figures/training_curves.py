@@ -1,4 +1,4 @@
-"""Training curves, seeds as bands."""
+"""Training curves; a band shows the range over seeds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle
@@ -13,8 +13,8 @@ from stages.reporting.results import Results
 PANELS = {"rectified_flow": "rectified flow loss", "alignment_accuracy": "alignment accuracy, %"}
 
 
-def curve_figures(runs: Mapping[str, str], results: Results) -> Iterator[ReportFigure]:
-    """One for each data set that runs were trained on; ``runs`` are by name, with their data sets."""
+def training_curve_figures(runs: Mapping[str, str], results: Results) -> Iterator[ReportFigure]:
+    """Yield one figure for each data set; ``runs`` maps names of runs to data sets."""
     trained = {run: data for run, data in runs.items() if results.is_trained(run)}
     for data in dict.fromkeys(trained.values()):
         yield _of_data_set(data, [run for run in trained if trained[run] == data], results)
@@ -56,10 +56,10 @@ def _of_data_set(data: str, runs: Sequence[str], results: Results) -> ReportFigu
 def _values_by_panel(
     seeds: Sequence[Sequence[Mapping[str, float]]],
 ) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Steps, and values (seeds, steps), of what the run has."""
+    """Return steps (num_steps,) and values (num_seeds, num_steps) for each panel that the run has values for."""
     columns = seeds[0][0].keys()
     named = {"alignment_accuracy": "alignment_accuracy"} if "alignment_accuracy" in columns else {}
-    # A study with one loss calls it "loss"; with alignment alone that is not rectified flow's.
+    # A study with one loss calls it "loss". It is the alignment loss if there is an alignment accuracy.
     if "rectified_flow" in columns:
         named["rectified_flow"] = "rectified_flow"
     elif "alignment_accuracy" not in columns:

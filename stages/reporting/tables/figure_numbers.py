@@ -1,54 +1,54 @@
-"""The numbers behind Figures 17, 20, 24 and 25, as tables."""
+"""The numbers of Figures 17, 20, 24 and 25 as tables; the paper prints no numbers in these figures."""
 
 from collections.abc import Iterator, Mapping
 
+from stages.reporting.metrics import NOT_MEASURED, distance_metric
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training, accuracies_by_setting, distances_by_steps
-from stages.reporting.tables.names import METHODS, data_title, our_rows_remark, own_column
-from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.names import METHODS, data_title, our_rows_remark
 from stages.reporting.tables.table import Cell, Column, Row, Table
+from stages.reporting.tables.tables_params import TablesParams
 
 
 def figure_tables(params: TablesParams, results: Results) -> Iterator[Table]:
-    """Those whose stages have run; the paper prints no numbers in these figures."""
-    unconditional = {
-        run: (method, data) for data, runs in params.unconditional.items() for method, run in runs.items()
-    }
-    conditional = {run: (method, results.data_of(run)) for method, run in params.conditional.items()}
-    for name, kind, runs in (
+    """Yield the tables whose stages have run."""
+    unconditional = {run: method for runs in params.unconditional.values() for method, run in runs.items()}
+    conditional = {run: method for method, run in params.conditional.items()}
+    for name, kind, methods in (
         ("figure17", "unconditional", unconditional),
         ("figure24", "conditional", conditional),
     ):
-        measured = [run for run in runs if results.has("steps", run)]
+        measured = {run: method for run, method in methods.items() if results.has("steps", run)}
         if measured:
-            yield _steps_table(name, kind, {run: runs[run][0] for run in measured}, results)
+            yield _steps_table(name, kind, measured, results)
     run = params.linear_probe
-    if run is not None and "along_training" in results.of("probe", run):
+    if run is not None and "along_training" in results.nested("probe", run):
         yield _along_training_table(run, results)
     run = params.classification.get("rf_lzn")
     if run is not None and results.has("settings", run):
         yield _settings_table(run, results)
 
 
-def _steps_table(name: str, kind: str, runs: Mapping[str, str], results: Results) -> Table:
-    found = {run: distances_by_steps(run, results) for run in runs}
+def _steps_table(name: str, kind: str, methods: Mapping[str, str], results: Results) -> Table:
+    """Return the table of distances by number of Euler steps; ``methods`` are by run."""
+    found = {run: distances_by_steps(run, results) for run in methods}
     steps = sorted(
         {num for distances in found.values() for by_steps in distances.values() for num in by_steps}
     )
     rows = []
-    for run, method in runs.items():
+    for run, method in methods.items():
         data = data_title(results, run)
         for distance, by_steps in found[run].items():
-            suffix = f"{'FID' if distance == 'fid' else own_column(distance).heading}, {data}"
+            suffix = f"{distance_metric(distance).heading}, {data}"
             compared_to = f"{METHODS['rf']}, {suffix}" if method != "rf" else None
             cells = {
-                str(num): Cell.of(by_steps[num]) if num in by_steps else Cell(None, "not measured")
+                str(num): Cell.of(by_steps[num]) if num in by_steps else Cell(None, NOT_MEASURED)
                 for num in steps
             }
             rows.append(Row(f"{METHODS[method]}, {suffix}", "ours", cells, suffix, compared_to))
     columns = {str(num): Column(f"{num} steps", "lower") for num in steps}
     title = f"{name.replace('figure', 'Figure ')}. Distance against Euler steps, {kind}"
-    return Table(name, title, columns, rows, [our_rows_remark(results, runs)])
+    return Table(name, title, columns, rows, [our_rows_remark(results, methods)])
 
 
 def _along_training_table(run: str, results: Results) -> Table:
@@ -66,7 +66,7 @@ def _settings_table(run: str, results: Results) -> Table:
         Row(
             f"batch size {batch_size}",
             "ours",
-            {str(a): Cell.of(by_alpha[a]) if a in by_alpha else Cell(None, "not measured") for a in alphas},
+            {str(a): Cell.of(by_alpha[a]) if a in by_alpha else Cell(None, NOT_MEASURED) for a in alphas},
         )
         for batch_size, by_alpha in found.items()
     ]

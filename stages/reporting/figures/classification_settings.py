@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from lzn.base.number_format import with_deviation
 from stages.reporting.figures.style import ReportFigure, panels
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_by_setting
 
 
 def settings_figure(run: str, results: Results) -> ReportFigure | None:
-    """A heat map with its numbers written in. None where the stage has not run."""
+    """Draw a heat map with a number in each cell."""
     if not results.has("settings", run):
         return None
     grid = accuracies_by_setting(run, results)
@@ -26,7 +25,7 @@ def settings_figure(run: str, results: Results) -> ReportFigure | None:
         for column, alpha in enumerate(alphas):
             if alpha not in by_alpha:
                 continue
-            text = with_deviation(by_alpha[alpha].mean, by_alpha[alpha].std)
+            text = by_alpha[alpha].text
             dark = means[row, column] < (np.nanmin(means) + np.nanmax(means)) / 2
             axes.text(column, row, text, ha="center", va="center", size=8, color="white" if dark else "black")
             words.append(f"{text} with batches of {batch_size} and alpha {alpha:g}")

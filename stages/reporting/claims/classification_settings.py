@@ -1,28 +1,27 @@
 """Claims of Figure 25: batch size and alpha when images are classified."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stages.measuring.quantity import Quantity
-from stages.reporting.claims.claim import Claim, Statement, arrow
-from stages.reporting.claims.joint import CLASSIFICATION
+from stages.measuring.quantity import Quantity, mean_of
+from stages.reporting.claims.claim import Claim, Statement, Study, arrow
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_by_setting
-from stages.reporting.tables.numbers import paper_numbers
-from stages.reporting.tables.params import TablesParams
+from stages.reporting.tables.paper_numbers import paper_numbers
+from stages.reporting.tables.tables_params import TablesParams
 
 SOURCE = "§ E.4, Figure 25"
 Grid = Mapping[int, Mapping[float, Quantity]]
+"""Accuracies in percent by batch size, then by alpha."""
 
 
 def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
-    """Larger batches, smaller alpha, and what both gain over the default."""
+    """Yield the claims about larger batches, smaller alpha, and the best of both against the setting of training."""
     best_minus_default = paper_numbers()["figure25_classification"]["best_minus_default_points"]
-    batches = Statement(CLASSIFICATION, "Larger batches classify better", SOURCE, "better")
-    alphas = Statement(CLASSIFICATION, "Smaller alpha classifies better", SOURCE, "better")
+    batches = Statement(Study.CLASSIFICATION, "Larger batches classify better", SOURCE, "better")
+    alphas = Statement(Study.CLASSIFICATION, "Smaller alpha classifies better", SOURCE, "better")
     text = "The best batch size and alpha are better than training's batch size and alpha = 1"
-    best = Statement(CLASSIFICATION, text, SOURCE, f"+{best_minus_default:g} points")
+    best = Statement(Study.CLASSIFICATION, text, SOURCE, f"+{best_minus_default:g} points")
     run = params.classification.get("rf_lzn")
     if run is None or not results.has("settings", run):
         for statement in (batches, alphas, best):
@@ -31,20 +30,20 @@ def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
     grid = accuracies_by_setting(run, results)
     sizes, values = list(grid), list(next(iter(grid.values())))
     yield batches.compared(
-        _mean([grid[sizes[0]][alpha] for alpha in values]),
-        _mean([grid[sizes[-1]][alpha] for alpha in values]),
+        mean_of([grid[sizes[0]][alpha] for alpha in values]),
+        mean_of([grid[sizes[-1]][alpha] for alpha in values]),
         "higher",
         note=f"Accuracy with batches of {sizes[0]} → {sizes[-1]}, percent, means over alpha.",
         unit=" %",
-        otherwise="no seed has all settings",
+        missing="no seed has all settings",
     )
     yield alphas.compared(
-        _mean([grid[size][values[-1]] for size in sizes]),
-        _mean([grid[size][values[0]] for size in sizes]),
+        mean_of([grid[size][values[-1]] for size in sizes]),
+        mean_of([grid[size][values[0]] for size in sizes]),
         "higher",
         note=f"Accuracy with alpha = {values[-1]:g} → {values[0]:g}, percent, means over batch sizes.",
         unit=" %",
-        otherwise="no seed has all settings",
+        missing="no seed has all settings",
     )
     yield _best(best, grid, default_size=_training_batch_size(results, run))
 
@@ -70,9 +69,3 @@ def _best(statement: Statement, grid: Grid, *, default_size: int) -> Claim:
 def _training_batch_size(results: Results, run: str) -> int:
     configuration: Mapping[str, Any] = next(iter(results.configurations(run).values()))
     return int(configuration["run"]["training"]["batch_size"])
-
-
-def _mean(quantities: list[Quantity]) -> Quantity | None:
-    common = set.intersection(*(set(one.by_seed) for one in quantities))
-    means = {seed: math.fsum(one.by_seed[seed] for one in quantities) / len(quantities) for seed in common}
-    return Quantity(means) if means else None

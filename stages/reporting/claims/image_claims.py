@@ -1,0 +1,98 @@
+"""Claims that RF+LZN generates better images than RF; the same for unconditional and conditional generation."""
+
+from collections.abc import Mapping, Sequence
+
+from stages.measuring.quantity import Quantity, seed_by_seed
+from stages.reporting.claims.claim import Claim, Statement, Study, share_of_gains
+from stages.reporting.claims.metrics_of_runs import find, gains_along_steps, unit
+from stages.reporting.metrics import FID_IMPLEMENTATIONS, METRICS, NEEDS_INCEPTION, Better
+from stages.reporting.results import Results
+from stages.reporting.verdict import gain
+
+BETTER_IN = {
+    "fid": "has a better FID",
+    "recon": "reconstructs images better",
+    "cmmd": "has a better CMMD",
+}
+"""The metrics of tables 1 and 4 that have a claim of their own, and how the claim words a lower number."""
+
+
+def paper_pair(table: Mapping[str, list[float]], columns: list[str], metric: str) -> tuple[float, float]:
+    """Return the paper's numbers of RF and RF+LZN."""
+    position = columns.index(metric)
+    return table["rf"][position], table["rf_lzn"][position]
+
+
+def image_claim(
+    study: Study,
+    metric: str,
+    *,
+    numbers: tuple[float, float],
+    where: str,
+    source: str,
+    runs: tuple[str, str],
+    results: Results,
+) -> Claim:
+    """Return the claim that RF+LZN is better, or worse, in a metric, as the paper's numbers say.
+
+    Args:
+        study: the study of the claim.
+        metric: one of `BETTER_IN`.
+        numbers: the paper's numbers of RF and RF+LZN.
+        where: the end of the statement, such as the data set.
+        source: table of the paper.
+        runs: our runs of RF and RF+LZN.
+        results: numbers of our runs.
+    """
+    rf, rf_lzn = numbers
+    better, opposite = METRICS[metric].better, _opposite(METRICS[metric].better)
+    if (rf_lzn < rf) == (better == "lower"):
+        text, direction = f"RF+LZN {BETTER_IN[metric]} than RF{where}", better
+    else:
+        text, direction = f"RF+LZN {BETTER_IN[metric].replace('better', 'worse')}{where}", opposite
+    return Statement(study, text, source, f"{rf:g} → {rf_lzn:g}").compared(
+        find(results, runs[0], metric),
+        find(results, runs[1], metric),
+        direction,
+        note=f"Difference in {unit(results, runs[0], metric)}.",
+        missing=METRICS[metric].missing,
+    )
+
+
+def implementations_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) -> Claim:
+    """Return the claim that three implementations of FID rank RF and RF+LZN in the same order."""
+    before, after = results.flat("measure", rf), results.flat("measure", rf_lzn)
+    if not all(name in before and name in after for name in FID_IMPLEMENTATIONS):
+        return statement.not_measurable(NEEDS_INCEPTION)
+    gains = [gain(after[name], before[name], "lower") for name in FID_IMPLEMENTATIONS]
+    found = [one for one in gains if one is not None]
+    if len(found) < len(FID_IMPLEMENTATIONS):
+        return statement.not_measurable("the runs have no seed in common")
+    sign = 1.0 if found[0].mean > 0 else -1.0
+    smallest = seed_by_seed(lambda values: min(sign * value for value in values), found)
+    assert smallest is not None
+    note = "Gains in FID (CM, RF, clean); judged is the smallest, counted in the direction of the first."
+    return statement.judged(smallest, ours=", ".join(one.text for one in found), above=0, note=note)
+
+
+def steps_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) -> Claim:
+    """Return the claim that RF+LZN has the lower distance at most numbers of Euler steps."""
+    if not (results.has("steps", rf) and results.has("steps", rf_lzn)):
+        return statement.not_measurable("the stage steps does not run at this size")
+    gains = gains_along_steps(results, rf, rf_lzn)
+    note = f"Percent of numbers of steps ({', '.join(map(str, gains))}) in which it is lower."
+    return most_claim(statement, list(gains.values()), note)
+
+
+def most_claim(statement: Statement, gains: Sequence[Quantity], note: str) -> Claim:
+    """Return the claim that more than half of the gains are above zero."""
+    share = share_of_gains(gains)
+    if share is None:
+        return statement.not_measurable("the runs have no number in common")
+    better = sum(one.mean > 0 for one in gains)
+    ours = f"{better} of {len(gains)} (means over seeds)"
+    return statement.judged(share, ours=ours, above=50, note=note)
+
+
+def _opposite(better: Better) -> Better:
+    return "higher" if better == "lower" else "lower"
