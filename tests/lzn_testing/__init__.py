@@ -1,4 +1,9 @@
-"""What several tests share. The name avoids `tests`, which torch-fidelity installs as a top-level package."""
+"""Code that several tests share. The name is not `tests`, which torch-fidelity installs as a top-level package.
+
+- `random_numbers`: seeded generators. `oracles`: slow versions of formulas, and problems with known solutions.
+- `models`: small models and trainings. `data`: small images and data sets.
+- `projects`: project folders. `processes`: several processes. `servers`: real servers and programs.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Compiled trainings: the eager ones but for rounding, under the same names. Compiling takes a minute on two cores."""
+"""A compiled training equals the eager one up to rounding. Compilation takes a minute on two cores."""
 
 from pathlib import Path
 
@@ -29,18 +29,18 @@ def train_toy(model: ToyModel, compute: Compute, **settings: object) -> Outcome:
     return outcome_of(model, result)
 
 
-def test_a_compiled_training_is_the_eager_one_but_for_rounding_under_the_same_names() -> None:
+def test_a_compiled_training_has_the_weights_and_the_curve_of_the_eager_one() -> None:
     compiled, eager = (train_toy(toy_model(), compute) for compute in (COMPILED, Compute()))
     assert compiled.weights.keys() == eager.weights.keys()
     for name, tensor in compiled.weights.items():
-        # Fused operations round differently, and Adam stretches it over 13 steps.
+        # Fused operations round differently, and Adam amplifies rounding over 13 steps.
         torch.testing.assert_close(tensor, eager.weights[name], rtol=1e-4, atol=1e-5, msg=name)
     for (_, values), (_, expected) in zip(compiled.curve, eager.curve, strict=True):
         assert values == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_compiled_training_with_dropout_resumes_bit_for_bit(tmp_path: Path) -> None:
-    undisturbed = train_toy(toy_model(), COMPILED)
+    uninterrupted = train_toy(toy_model(), COMPILED)
     folder, finished = CheckpointFolder(tmp_path), [0]
     with pytest.raises(TrainingInterruptedError, match="stopped after step 6 of 13"):
         train_toy(
@@ -51,7 +51,7 @@ def test_a_compiled_training_with_dropout_resumes_bit_for_bit(tmp_path: Path) ->
                 on_step=lambda step: finished.__setitem__(0, step), should_stop=lambda: finished[0] == 6
             ),
         )
-    assert train_toy(toy_model(), COMPILED, checkpoints=folder) == undisturbed
+    assert train_toy(toy_model(), COMPILED, checkpoints=folder) == uninterrupted
 
 
 class MaskedProduct(RecomputableBlock):
@@ -66,7 +66,7 @@ class MaskedProduct(RecomputableBlock):
         return functional.dropout(x * self.weight, 0.5)
 
 
-def test_a_compiled_block_that_recomputes_sees_the_dropout_mask_of_its_first_computation() -> None:
+def test_a_compiled_recomputed_block_has_the_same_dropout_mask() -> None:
     model = nn.ModuleDict({"part": nn.Sequential(MaskedProduct(), MaskedProduct())})
     Compute(compile=True, checkpoint_activations=True).prepare(model)
     torch.manual_seed(0)
@@ -74,5 +74,5 @@ def test_a_compiled_block_that_recomputes_sees_the_dropout_mask_of_its_first_com
     output.sum().backward()
     assert 0 < int((output == 0).sum()) < 64
     for block in model["part"]:
-        # The output is linear in each weight: with one mask throughout, w * dy/dw = y. The products round.
+        # The output is linear in each weight, so with equal masks w * dy/dw = y up to rounding.
         torch.testing.assert_close(block.weight * block.weight.grad, output, rtol=1e-6, atol=0)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor
 
 from lzn.data import AffineViews
@@ -25,16 +25,12 @@ SAMPLE_SETTINGS = {
 }
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def random_images(num: int = 6, channels: int = 1, size: int = 8) -> Tensor:
     return torch.rand(num, channels, size, size, generator=seeded(1)) * 2 - 1
 
 
 def view(images: Tensor, *, seed: int = 0, **changes: float) -> Tensor:
-    return AffineViews(**{**IDENTITY, **changes})(images, random_for(len(images), seed))
+    return AffineViews(**{**IDENTITY, **changes})(images, batch_random_for(len(images), seed))
 
 
 def set_uniform_numbers(monkeypatch: pytest.MonkeyPatch, value: float) -> None:
@@ -135,9 +131,9 @@ def test_views_stay_in_range() -> None:
 def test_the_seed_determines_the_view_and_a_second_call_differs() -> None:
     images = random_images()
     make_view = AffineViews(**SAMPLE_SETTINGS)
-    random = random_for(len(images), 3)
+    random = batch_random_for(len(images), 3)
     first, second = make_view(images, random), make_view(images, random)
-    assert torch.equal(make_view(images, random_for(len(images), 3)), first)
+    assert torch.equal(make_view(images, batch_random_for(len(images), 3)), first)
     assert not torch.equal(first, second)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from lzn_testing.random_numbers import seeded
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 
@@ -21,10 +22,6 @@ BatchedChange = Callable[[Tensor, Tensor], Tensor]
 
 # Both compute in float32 on numbers up to 1, with the same few operations in another order.
 ROUNDING = {"atol": 2e-6, "rtol": 0.0}
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_images(num: int = 12, channels: int = 3, height: int = 9, width: int = 14) -> Tensor:

@@ -1,14 +1,10 @@
 """Random horizontal flips."""
 
 import torch
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor
 
-from lzn.base.randomness import BatchRandom
 from lzn.data import random_flips
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_images(num: int, channels: int = 1) -> Tensor:
@@ -16,7 +12,7 @@ def random_images(num: int, channels: int = 1) -> Tensor:
 
 
 def flipped_with(images: Tensor, seed: int) -> Tensor:
-    return random_flips(images, BatchRandom.for_whole_batch(len(images), seeded(seed)))
+    return random_flips(images, batch_random_for(len(images), seed))
 
 
 def test_about_half_of_the_images_are_flipped_and_the_others_do_not_change() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 
@@ -23,10 +23,6 @@ NOTHING: dict[str, float] = {
     "flip_probability": 0.0,
     "blur_probability": 0.0,
 }
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_photo(width: int = 60, height: int = 45, channels: int = 3) -> PIL.Image.Image:
@@ -88,7 +84,7 @@ def test_a_view_is_the_same_as_with_torchvision_and_the_same_parameters(seed: in
 
 def test_the_view_of_an_image_does_not_depend_on_the_others_in_its_batch() -> None:
     images = (random_images(12) + 1) / 2
-    drawn = SimCLRDistortions(blur_kernel=5, blur_probability=0.5).draw(random_for(12))
+    drawn = SimCLRDistortions(blur_kernel=5, blur_probability=0.5).draw(batch_random_for(12))
     together = drawn.apply(images)
     for index in range(12):
         one = Distortions(
@@ -106,7 +102,7 @@ def test_the_view_of_an_image_does_not_depend_on_the_others_in_its_batch() -> No
 def test_colour_changes_are_made_in_the_given_order() -> None:
     image = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1)
     drawn = replace(
-        SimCLRDistortions(**{**NOTHING, "jitter_probability": 1.0}).draw(random_for(1)),
+        SimCLRDistortions(**{**NOTHING, "jitter_probability": 1.0}).draw(batch_random_for(1)),
         amounts=torch.tensor([[1.5, 1.0, 0.0, 0.0]]),
     )
     brightness_first = replace(drawn, order=torch.tensor([[0, 1, 2, 3]])).apply(image)
@@ -120,14 +116,14 @@ def test_colour_changes_are_made_in_the_given_order() -> None:
 
 def test_without_distortions_the_images_do_not_change() -> None:
     images = random_images()
-    unchanged = SimCLRDistortions(**NOTHING)(images, random_for(len(images)))
+    unchanged = SimCLRDistortions(**NOTHING)(images, batch_random_for(len(images)))
     # Rounding of the conversion to [0, 1] and back.
     torch.testing.assert_close(unchanged, images, atol=2e-7, rtol=0)
 
 
 def test_flips_alone_are_exact() -> None:
     images = random_images(64)
-    views = SimCLRDistortions(**{**NOTHING, "flip_probability": 0.5})(images, random_for(len(images)))
+    views = SimCLRDistortions(**{**NOTHING, "flip_probability": 0.5})(images, batch_random_for(len(images)))
     is_mirror = (views - images.flip(3)).abs().flatten(1).amax(dim=1) < 2e-7
     is_same = (views - images).abs().flatten(1).amax(dim=1) < 2e-7
     assert bool((is_mirror ^ is_same).all())
@@ -145,13 +141,13 @@ def test_flips_alone_are_exact() -> None:
     ],
 )
 def test_each_distortion_has_the_probability_of_the_paper(name: str, probability: float) -> None:
-    chosen = getattr(SimCLRDistortions().draw(random_for(10_000)), name)
+    chosen = getattr(SimCLRDistortions().draw(batch_random_for(10_000)), name)
     # The standard deviation of 10000 coins is at most 0.005; the tolerance is 5 of them.
     assert float(chosen.float().mean()) == pytest.approx(probability, abs=0.025)
 
 
 def test_amounts_fill_the_ranges_of_the_paper() -> None:
-    drawn = SimCLRDistortions().draw(random_for(10_000))
+    drawn = SimCLRDistortions().draw(batch_random_for(10_000))
     low, high = drawn.amounts.amin(dim=0), drawn.amounts.amax(dim=0)
     # The largest of 10000 uniform numbers is on average 1/10000 of the range below the end.
     torch.testing.assert_close(low, torch.tensor([0.2, 0.2, 0.2, -0.2]), atol=2e-3, rtol=0)
@@ -161,11 +157,11 @@ def test_amounts_fill_the_ranges_of_the_paper() -> None:
 
 
 def test_factors_are_never_negative() -> None:
-    assert SimCLRDistortions(jitter=1.5).draw(random_for(1000)).amounts[:, :3].min() >= 0
+    assert SimCLRDistortions(jitter=1.5).draw(batch_random_for(1000)).amounts[:, :3].min() >= 0
 
 
 def test_all_24_orders_of_colour_changes_are_equally_frequent() -> None:
-    orders = SimCLRDistortions().draw(random_for(24_000)).order
+    orders = SimCLRDistortions().draw(batch_random_for(24_000)).order
     distinct, counts = orders.unique(dim=0, return_counts=True)
     assert len(distinct) == 24
     # 24000 orders of probability 1/24: the standard deviation is 31, the tolerance 5 of them.
@@ -174,26 +170,26 @@ def test_all_24_orders_of_colour_changes_are_equally_frequent() -> None:
 
 def test_a_grey_view_has_three_equal_channels() -> None:
     views = SimCLRDistortions(**{**NOTHING, "grey_probability": 1.0})(
-        random_images(), random_for(len(random_images()))
+        random_images(), batch_random_for(len(random_images()))
     )
     assert torch.equal(views[:, :1].expand_as(views), views)
 
 
 def test_views_stay_in_range_and_differ_between_images_and_calls() -> None:
     images = random_images(1).expand(20, -1, -1, -1)
-    make_views, random = SimCLRDistortions(blur_kernel=5), random_for(20, 3)
+    make_views, random = SimCLRDistortions(blur_kernel=5), batch_random_for(20, 3)
     first, second = make_views(images, random), make_views(images, random)
     assert (first.min() >= -1, first.max() <= 1) == (True, True)
     assert len(first.unique(dim=0)) == 20
     assert not torch.equal(first, second)
-    assert torch.equal(make_views(images, random_for(len(images), 3)), first)
+    assert torch.equal(make_views(images, batch_random_for(len(images), 3)), first)
 
 
 def test_views_are_the_same_under_autocast() -> None:
     images, make_views = random_images(), SimCLRDistortions(blur_kernel=5)
-    expected = make_views(images, random_for(len(images)))
+    expected = make_views(images, batch_random_for(len(images)))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        views = make_views(images, random_for(len(images)))
+        views = make_views(images, batch_random_for(len(images)))
     assert views.dtype == torch.float32
     assert torch.equal(views, expected)
 
@@ -201,7 +197,7 @@ def test_views_are_the_same_under_autocast() -> None:
 def test_views_do_not_use_the_global_generator_or_change_their_input() -> None:
     images, photo = random_images(), random_photo()
     before, images_before, photo_before = torch.get_rng_state(), images.clone(), photo.tobytes()
-    SimCLRDistortions(blur_kernel=5)(images, random_for(len(images)))
+    SimCLRDistortions(blur_kernel=5)(images, batch_random_for(len(images)))
     SimCLRViews(size=32)(photo, seeded())
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(images, images_before)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
+from lzn_testing.random_numbers import batch_random_for
 from torch import Tensor, nn
 
 from lzn.base.parallel import Processes
@@ -24,7 +24,7 @@ def dropped(num_samples: int, *, seed: int = 0, count: int = 2, shape: tuple[int
     """Compute the elements that each layer drops, bool (layers, samples, elements)."""
     model = layers(count)
     with keyed_dropout(model, num_samples, "cpu") as keys:
-        keys.draw(random_for(num_samples, seed))
+        keys.draw(batch_random_for(num_samples, seed))
         masks = [layer(torch.ones(num_samples, *shape)) == 0 for layer in model]
     return torch.stack(masks).flatten(2)
 
@@ -149,7 +149,7 @@ def test_in_evaluation_mode_or_with_rate_zero_the_input_is_returned(
 def test_keys_are_not_in_the_state_dict() -> None:
     model = nn.Sequential(nn.Linear(3, 3), SampleDropout(P))
     with keyed_dropout(model, 4, "cpu") as keys:
-        keys.draw(random_for(4))
+        keys.draw(batch_random_for(4))
         assert list(model.state_dict()) == ["0.weight", "0.bias"]
     assert model[1].sample_keys is model[1].layer_key is None
 
@@ -187,7 +187,7 @@ class MaskedProduct(RecomputableBlock):
 
 def gradient_and_output(model: nn.Sequential) -> tuple[Tensor, Tensor]:
     with keyed_dropout(model, 3, "cpu") as keys:
-        keys.draw(random_for(3))
+        keys.draw(batch_random_for(3))
         output = model(torch.ones(3, 64))
         output.sum().backward()
     return model[0].weight.grad, output.detach()
@@ -209,7 +209,7 @@ def test_compiled_masks_equal_eager_ones_and_new_keys_do_not_recompile() -> None
     with keyed_dropout(model, 6, "cpu") as keys:
         outputs = []
         for seed in range(4):
-            keys.draw(random_for(6, seed))
+            keys.draw(batch_random_for(6, seed))
             x = torch.rand(6, 4, 8, 8)
             with torch.compiler.set_stance("default" if seed < 1 else "fail_on_recompile"):
                 outputs.append(compiled(x))

@@ -4,13 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lzn_testing.random_numbers import batch_random_for, seeded
 
-from lzn.base.randomness import BatchRandom
 from lzn.rectified_flow.path import interpolate, rectified_flow_loss, sample_times, target_velocity
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def images_and_noise(seed: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +68,7 @@ def test_gradient_of_the_loss_is_the_scaled_residual():
 
 
 def test_times_are_uniform_between_t_min_and_one():
-    t = sample_times(BatchRandom.for_whole_batch(20_000, seeded(8)), t_min=0.2)
+    t = sample_times(batch_random_for(20_000, 8), t_min=0.2)
     assert t.min() >= 0.2
     assert t.max() <= 1.0
     # Kolmogorov-Smirnov: the gap of n uniform samples exceeds 1.95 / sqrt(n) for one seed in 1000.
@@ -83,16 +79,16 @@ def test_times_are_uniform_between_t_min_and_one():
 
 def test_times_depend_only_on_the_generator():
     torch.manual_seed(1)
-    first = sample_times(BatchRandom.for_whole_batch(7, seeded(9)))
+    first = sample_times(batch_random_for(7, 9))
     torch.manual_seed(2)
-    assert torch.equal(first, sample_times(BatchRandom.for_whole_batch(7, seeded(9))))
+    assert torch.equal(first, sample_times(batch_random_for(7, 9)))
     assert first.min() >= 1e-3
 
 
 @pytest.mark.parametrize("t_min", [-0.1, 1.0, float("nan")])
 def test_a_t_min_out_of_range_raises(t_min: float):
     with pytest.raises(ValueError, match="t_min"):
-        sample_times(BatchRandom.for_whole_batch(3, seeded(0)), t_min=t_min)
+        sample_times(batch_random_for(3, 0), t_min=t_min)
 
 
 def test_shapes_that_would_broadcast_raise():

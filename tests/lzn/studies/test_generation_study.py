@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
 from lzn_testing.models.tiny_models import (
     LATENT_DIM,
     NUM_CLASSES,
@@ -16,6 +15,7 @@ from lzn_testing.models.tiny_models import (
     tiny_joint,
 )
 from lzn_testing.oracles.literal_flow import latents as literal_latents
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor, nn
 
 from lzn.flow import DPMSolver, Euler
@@ -33,10 +33,6 @@ from lzn.studies.generation import one_hot_for
 
 SAMPLER = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 BATCH = random_batch()
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def step_of(model: GenerativeModel) -> GenerationStep:
@@ -82,7 +78,7 @@ def literal_loss(model: GenerativeModel, seed: int) -> float:
 @pytest.mark.parametrize("num_classes", [0, NUM_CLASSES])
 def test_the_loss_equals_the_formula(latents: bool, num_classes: int) -> None:
     model = tiny_generative(latents=latents, num_classes=num_classes)
-    losses = step_of(model)(model, BATCH, random_for(6, 7))
+    losses = step_of(model)(model, BATCH, batch_random_for(6, 7))
     # Float32 networks, and float32 latents with errors of 1e-6.
     assert losses.total.item() == pytest.approx(literal_loss(model, 7), rel=1e-5)
     assert not losses.metrics
@@ -91,7 +87,7 @@ def test_the_loss_equals_the_formula(latents: bool, num_classes: int) -> None:
 def decoder_inputs(model: Any, step: Callable[..., Any]) -> tuple[Any, ...]:
     calls: list[tuple[Any, ...]] = []
     model.decoder.register_forward_pre_hook(lambda _, inputs: calls.append(inputs))
-    step(model, BATCH, random_for(6, 7))
+    step(model, BATCH, batch_random_for(6, 7))
     return calls[0]
 
 
@@ -114,21 +110,21 @@ def test_rf_and_rf_lzn_and_the_joint_model_have_the_same_noise_and_times() -> No
 
 def test_gradients_reach_decoder_and_encoder() -> None:
     model = tiny_generative(latents=True)
-    step_of(model)(model, BATCH, random_for(6)).total.backward()
+    step_of(model)(model, BATCH, batch_random_for(6)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_the_loss_depends_on_the_seed_only() -> None:
     model = tiny_generative(latents=True)
-    losses = [step_of(model)(model, BATCH, random_for(6, seed)).total.item() for seed in (0, 0, 1)]
+    losses = [step_of(model)(model, BATCH, batch_random_for(6, seed)).total.item() for seed in (0, 0, 1)]
     assert losses[0] == losses[1] != losses[2]
 
 
 def test_latents_at_zone_centres_do_not_depend_on_random_numbers() -> None:
     anchors = torch.randn(5, LATENT_DIM, generator=seeded())
     at_centre = SAMPLER.with_alpha(0.0)
-    assert torch.equal(at_centre(anchors, random_for(5, 1)), at_centre(anchors, random_for(5, 2)))
-    assert not torch.equal(SAMPLER(anchors, random_for(5, 1)), SAMPLER(anchors, random_for(5, 2)))
+    assert torch.equal(at_centre(anchors, batch_random_for(5, 1)), at_centre(anchors, batch_random_for(5, 2)))
+    assert not torch.equal(SAMPLER(anchors, batch_random_for(5, 1)), SAMPLER(anchors, batch_random_for(5, 2)))
     assert (at_centre.solver, SAMPLER.alpha) == (SAMPLER.solver, 1.0)
 
 
@@ -139,7 +135,7 @@ def test_sampled_latents_equal_the_formula_with_alpha(alpha: float) -> None:
     expected = literal_latents(anchors.double(), noise.double(), SAMPLER.solver, alpha=alpha)
     # The project's tolerance for float32 latents.
     torch.testing.assert_close(
-        SAMPLER.with_alpha(alpha)(anchors, random_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
+        SAMPLER.with_alpha(alpha)(anchors, batch_random_for(5, 1)), expected.float(), rtol=1e-4, atol=1e-5
     )
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
 from lzn_testing.models.tiny_models import LATENT_DIM, NUM_CLASSES, random_batch, tiny_generative, tiny_joint
 from lzn_testing.oracles.literal_flow import alignment, latents, solve
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor, nn
 
 from lzn.flow import AnchorBank, DPMSolver, Euler, alignment_loss, compute_latents
@@ -31,10 +31,6 @@ ALIGNMENT = LabelAlignment(solver=Euler(num_steps=10), num_skipped_steps=2)
 STEP = JointStep(latents=SAMPLER, alignment=ALIGNMENT)
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def latents_of_step(model: JointModel, seed: int) -> Tensor:
     """Compute, in float64, the latents of a step with this seed; image noise and times are drawn before them."""
     generator = seeded(seed)
@@ -46,7 +42,7 @@ def latents_of_step(model: JointModel, seed: int) -> Tensor:
 
 def test_the_alignment_equals_the_formula_with_class_frequencies_as_weights() -> None:
     model = tiny_joint()
-    metrics = STEP(model, BATCH, random_for(6, 5)).metrics
+    metrics = STEP(model, BATCH, batch_random_for(6, 5)).metrics
     frequencies = torch.tensor([1 / 6, 1 / 6, 4 / 6])  # labels 0, 2, 2, 1, 2, 2
     flow = solve(
         latents_of_step(model, 5),
@@ -74,21 +70,23 @@ def test_uniform_weights_give_another_alignment() -> None:
         num_skipped_steps=2,
         log=False,
     )
-    assert abs(STEP(model, BATCH, random_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
+    assert abs(STEP(model, BATCH, batch_random_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
 
 
 def test_the_rectified_flow_loss_equals_that_of_case_study_1_with_labels() -> None:
     joint, generative = tiny_joint(), tiny_generative(latents=True, num_classes=NUM_CLASSES)
     assert joint.decoder is not None
     generative.decoder.load_state_dict(joint.decoder.state_dict())
-    losses = STEP(joint, BATCH, random_for(6, 5))
-    alone = GenerationStep(SAMPLER)(generative, BATCH, random_for(6, 5)).total
+    losses = STEP(joint, BATCH, batch_random_for(6, 5))
+    alone = GenerationStep(SAMPLER)(generative, BATCH, batch_random_for(6, 5)).total
     assert torch.equal(losses.metrics["rectified_flow"], alone.detach())
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.25])
 def test_the_loss_is_the_weighted_sum_of_both_losses(weight: float) -> None:
-    losses = replace(STEP, alignment=replace(ALIGNMENT, weight=weight))(tiny_joint(), BATCH, random_for(6, 5))
+    losses = replace(STEP, alignment=replace(ALIGNMENT, weight=weight))(
+        tiny_joint(), BATCH, batch_random_for(6, 5)
+    )
     metrics = losses.metrics
     expected = weight * metrics["alignment"].item() + metrics["rectified_flow"].item()
     assert losses.total.item() == pytest.approx(expected, rel=1e-6)
@@ -96,29 +94,29 @@ def test_the_loss_is_the_weighted_sum_of_both_losses(weight: float) -> None:
 
 
 def test_without_a_decoder_the_loss_is_the_alignment() -> None:
-    with_decoder = STEP(tiny_joint(), BATCH, random_for(6, 5))
-    without = STEP(tiny_joint(generate=False), BATCH, random_for(6, 5))
+    with_decoder = STEP(tiny_joint(), BATCH, batch_random_for(6, 5))
+    without = STEP(tiny_joint(generate=False), BATCH, batch_random_for(6, 5))
     assert without.metrics.keys() == {"alignment", "alignment_accuracy"}
     assert torch.equal(without.total.detach(), with_decoder.metrics["alignment"])
 
 
 def test_gradients_reach_encoder_label_anchors_and_decoder() -> None:
     model = tiny_joint()
-    STEP(model, BATCH, random_for(6, 5)).total.backward()
+    STEP(model, BATCH, batch_random_for(6, 5)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_without_a_decoder_gradients_reach_encoder_and_label_anchors() -> None:
     model = tiny_joint(generate=False)
-    STEP(model, BATCH, random_for(6, 5)).total.backward()
+    STEP(model, BATCH, batch_random_for(6, 5)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
 def test_the_gradient_of_the_label_anchors_comes_only_from_the_alignment() -> None:
     """The decoder's inputs are latents of image zones, which do not depend on label anchors."""
     full, without = tiny_joint(), tiny_joint(generate=False)
-    STEP(full, BATCH, random_for(6, 5)).total.backward()
-    STEP(without, BATCH, random_for(6, 5)).total.backward()
+    STEP(full, BATCH, batch_random_for(6, 5)).total.backward()
+    STEP(without, BATCH, batch_random_for(6, 5)).total.backward()
     assert full.label_anchors.points.grad is not None
     assert without.label_anchors.points.grad is not None
     torch.testing.assert_close(full.label_anchors.points.grad, without.label_anchors.points.grad)
@@ -126,7 +124,7 @@ def test_the_gradient_of_the_label_anchors_comes_only_from_the_alignment() -> No
 
 def test_a_batch_without_one_of_the_classes_has_finite_loss_and_gradients() -> None:
     model = tiny_joint()
-    losses = STEP(model, random_batch((0, 0, 1, 1)), random_for(4, 5))
+    losses = STEP(model, random_batch((0, 0, 1, 1)), batch_random_for(4, 5))
     losses.total.backward()
     assert bool(losses.total.isfinite())
     assert all(bool(p.grad.isfinite().all()) for p in model.parameters() if p.grad is not None)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lzn_testing.models.batch_random import random_for
 from lzn_testing.models.tiny_models import LATENT_DIM, random_batch, tiny_representation
 from lzn_testing.oracles.literal_flow import alignment, latents, solve
+from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor
 
 from lzn.base.randomness import BatchRandom
@@ -25,10 +25,6 @@ from lzn.training import Batch
 BATCH = random_batch()
 LATENT_SOLVER = Euler(num_steps=10)
 ALIGNMENT_SOLVER = Euler(num_steps=8)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 class TwoViews:
@@ -53,7 +49,7 @@ def step(*, alpha: float, augment: TwoViews | None = None) -> RepresentationStep
 
 def test_the_loss_equals_the_formula_with_log_and_each_image_paired_with_itself() -> None:
     model = tiny_representation()
-    losses = step(alpha=0.45)(model, BATCH, random_for(6, 5))
+    losses = step(alpha=0.45)(model, BATCH, batch_random_for(6, 5))
     noise = torch.randn(len(BATCH.images), LATENT_DIM, generator=seeded(5)).double()
     anchors, anchors_view2 = (
         model.encoder(view).double() for view in (BATCH.images, 0.8 * BATCH.images.flip(3))
@@ -75,14 +71,14 @@ def test_the_order_of_the_images_has_no_effect() -> None:
     order = torch.randperm(len(BATCH.images), generator=seeded(1))
     permuted = Batch.whole(BATCH.images[order], BATCH.labels[order])
     # At alpha = 0 there is no noise, which would also have to be permuted.
-    losses = [step(alpha=0.0)(model, batch, random_for(6)).total.item() for batch in (BATCH, permuted)]
+    losses = [step(alpha=0.0)(model, batch, batch_random_for(6)).total.item() for batch in (BATCH, permuted)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_labels_have_no_effect() -> None:
     model = tiny_representation()
     relabelled = Batch.whole(BATCH.images, BATCH.labels.flip(0))
-    losses = [step(alpha=0.45)(model, batch, random_for(6)).total for batch in (BATCH, relabelled)]
+    losses = [step(alpha=0.45)(model, batch, batch_random_for(6)).total for batch in (BATCH, relabelled)]
     assert torch.equal(*losses)
 
 
@@ -98,7 +94,7 @@ def test_the_two_views_use_the_steps_generator_in_order() -> None:
         latents=LatentSampler(solver=LATENT_SOLVER, alpha=0.45),
         solver=ALIGNMENT_SOLVER,
         num_skipped_steps=2,
-    )(tiny_representation(), BATCH, random_for(6, 5))
+    )(tiny_representation(), BATCH, batch_random_for(6, 5))
     assert drawn == torch.rand(2, 6, generator=seeded(5))[:, 0].tolist()
 
 
@@ -108,13 +104,14 @@ def test_loaded_views_are_used_with_the_rest_of_the_augmentation() -> None:
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
     loaded = Batch.whole(views, BATCH.labels)
     identity = replace(step(alpha=0.45), augment=lambda images, random: images)
-    expected = step(alpha=0.45)(model, BATCH, random_for(6, 5))
-    assert torch.equal(identity(model, loaded, random_for(6, 5)).total, expected.total)
+    expected = step(alpha=0.45)(model, BATCH, batch_random_for(6, 5))
+    assert torch.equal(identity(model, loaded, batch_random_for(6, 5)).total, expected.total)
     completed = replace(step(alpha=0.45), augment=lambda images, random: 0.8 * images)
     unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
     both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
     losses = [
-        s(model, b, random_for(6, 5)).total for s, b in ((completed, unfinished), (identity, both_darker))
+        s(model, b, batch_random_for(6, 5)).total
+        for s, b in ((completed, unfinished), (identity, both_darker))
     ]
     # 0.8 x / 0.8 is rounded.
     assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-4)
@@ -129,7 +126,7 @@ def test_views_are_computed_in_full_precision_under_autocast() -> None:
 
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            replace(step(alpha=0.45), augment=rotate)(tiny_representation(), BATCH, random_for(6, 5))
+            replace(step(alpha=0.45), augment=rotate)(tiny_representation(), BATCH, batch_random_for(6, 5))
     assert torch.equal(views[0], views[2])
     assert torch.equal(views[1], views[3])
 
@@ -137,12 +134,12 @@ def test_views_are_computed_in_full_precision_under_autocast() -> None:
 def test_three_loaded_views_raise() -> None:
     three = Batch.whole(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
     with pytest.raises(ValueError, match="alignment needs 2 views of each image, but 3 were loaded"):
-        step(alpha=0.45)(tiny_representation(), three, random_for(6))
+        step(alpha=0.45)(tiny_representation(), three, batch_random_for(6))
 
 
 def test_gradients_reach_the_whole_encoder() -> None:
     model = tiny_representation()
-    step(alpha=0.45)(model, BATCH, random_for(6, 5)).total.backward()
+    step(alpha=0.45)(model, BATCH, batch_random_for(6, 5)).total.backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 

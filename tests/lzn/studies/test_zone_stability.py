@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from lzn_testing.oracles.flow_problems import normal
+from lzn_testing.random_numbers import seeded
 from scipy.stats import norm
 from torch import Tensor
 
@@ -23,10 +24,6 @@ def is_in_second_zone(
 ) -> Tensor:
     """Return whether latents drawn among the first bank's anchors lie in their zones among the second's."""
     return protocol.is_in_zone(second, anchors, protocol.draw(first, anchors, noise))
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def column(*anchors: float) -> Tensor:

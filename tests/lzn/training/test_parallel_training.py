@@ -8,16 +8,16 @@ import torch
 from lzn_testing.models.parallel_training import (
     NAN,
     STUDIES,
-    Trained,
+    ProcessResult,
     train_studies,
-    train_studies_with_bad_anchors,
+    train_studies_with_nan_anchors,
     train_toy,
-    train_toy_with_bad_gradient,
+    train_toy_with_nan_gradient,
 )
 from lzn_testing.processes.real_processes import alone, run_in_processes
 from torch import Tensor
 
-Studies = dict[str, dict[str, Trained]]
+Studies = dict[str, dict[str, ProcessResult]]
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,13 @@ def differences(actual: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[
     return {name: tensor.double() - expected[name].double() for name, tensor in actual.items()}
 
 
-def assert_same_curve(actual: Trained, expected: Trained, *, relative: float) -> None:
+def assert_same_curve(actual: ProcessResult, expected: ProcessResult, *, relative: float) -> None:
     assert [step for step, _ in actual.curve] == [step for step, _ in expected.curve]
     for (_, values), (_, expected_values) in zip(actual.curve, expected.curve, strict=True):
         assert values == pytest.approx(expected_values, rel=relative)
 
 
-def assert_same_training(results: list[Trained], expected: Trained, *, relative: float) -> None:
+def assert_same_training(results: list[ProcessResult], expected: ProcessResult, *, relative: float) -> None:
     for result in results:
         assert result.num_skipped_steps == expected.num_skipped_steps
         assert_same_curve(result, expected, relative=relative)
@@ -85,28 +85,28 @@ def test_training_curves_do_not_depend_on_the_number_of_processes(
 
 
 def test_all_processes_skip_a_step_with_a_non_finite_loss_in_one(tmp_path: Path) -> None:
-    bad = {4: NAN, 5: float("inf")}
-    expected = alone(train_toy, 8, None, None, bad)
-    results = run_in_processes(3, train_toy, 8, None, None, bad, folder=tmp_path)
+    loss_factors = {4: NAN, 5: float("inf")}
+    expected = alone(train_toy, 8, None, None, loss_factors)
+    results = run_in_processes(3, train_toy, 8, None, None, loss_factors, folder=tmp_path)
     assert expected.num_skipped_steps == 2
     # Float32 rounding over 13 steps of Adam.
     assert_same_training(results, expected, relative=1e-4)
 
 
 def test_all_processes_skip_a_step_with_a_non_finite_gradient_in_one(tmp_path: Path) -> None:
-    expected = alone(train_toy_with_bad_gradient)
-    results = run_in_processes(2, train_toy_with_bad_gradient, folder=tmp_path)
+    expected = alone(train_toy_with_nan_gradient)
+    results = run_in_processes(2, train_toy_with_nan_gradient, folder=tmp_path)
     assert expected.num_skipped_steps == 1
     # Float32 rounding over 13 steps of Adam.
     assert_same_training(results, expected, relative=1e-4)
 
 
 def test_all_processes_skip_a_step_with_non_finite_anchors_in_one(tmp_path: Path) -> None:
-    assert run_in_processes(2, train_studies_with_bad_anchors, folder=tmp_path) == [[1, 1]] * 2
+    assert run_in_processes(2, train_studies_with_nan_anchors, folder=tmp_path) == [[1, 1]] * 2
 
 
 @pytest.fixture(scope="module")
-def toy_alone() -> Trained:
+def toy_alone() -> ProcessResult:
     return alone(train_toy, 8, None, None, {})
 
 
@@ -118,7 +118,7 @@ def stopped_by_two(tmp_path: Path) -> Path:
     return tmp_path / "checkpoints"
 
 
-def test_a_checkpoint_of_two_processes_resumes_in_one(stopped_by_two: Path, toy_alone: Trained) -> None:
+def test_a_checkpoint_of_two_processes_resumes_in_one(stopped_by_two: Path, toy_alone: ProcessResult) -> None:
     resumed = alone(train_toy, 8, stopped_by_two, None, {})
     # Float32 rounding over 13 steps of Adam.
     assert_same_training([resumed], toy_alone, relative=1e-4)
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(stopped_by_two: Path, toy_
 
 
 def test_a_checkpoint_of_two_processes_resumes_in_three_and_only_the_first_reports(
-    stopped_by_two: Path, toy_alone: Trained, tmp_path: Path
+    stopped_by_two: Path, toy_alone: ProcessResult, tmp_path: Path
 ) -> None:
     resumed = run_in_processes(3, train_toy, 8, stopped_by_two, None, {}, folder=tmp_path)
     # Float32 rounding over 13 steps of Adam.

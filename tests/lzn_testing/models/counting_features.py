@@ -1,4 +1,4 @@
-"""A small classifier as an extractor that counts the batches it makes, and can die at one; for other processes too."""
+"""A small feature extractor that counts its batches and can end its process. It is in a module to be importable."""
 
 import os
 from dataclasses import dataclass, field
@@ -15,21 +15,21 @@ BATCH_SIZE = 10
 
 @dataclass(frozen=True)
 class CountingExtractor(ClassifierExtractor):
-    """Ends its process, as a kill does, instead of making batch number ``dies_at``."""
+    """Count batches, and end the process, like a kill, instead of computing batch number ``dies_at``."""
 
     batch_size: int = BATCH_SIZE
     dies_at: int | None = None
-    made: list[int] = field(default_factory=list)
+    extracted_sizes: list[int] = field(default_factory=list)
 
     def extract(self, prepared: Tensor) -> Tensor:
-        """Features, counted."""
-        if len(self.made) == self.dies_at:
+        """Compute the features of a batch, and record its size."""
+        if len(self.extracted_sizes) == self.dies_at:
             os._exit(9)
-        self.made.append(len(prepared))
+        self.extracted_sizes.append(len(prepared))
         return super().extract(prepared)
 
 
 def counting_extractor(*, seed: int = 0, dies_at: int | None = None) -> CountingExtractor:
-    """With random weights; the seed stands for their hash."""
+    """Build an extractor with random weights; its name has the seed in place of their hash."""
     torch.manual_seed(seed)
     return CountingExtractor(ImageClassifier(**SHAPE).eval(), f"weights {seed}", dies_at=dies_at)

@@ -1,4 +1,4 @@
-"""Small trainings of all studies, with dropout and random flips, in any number of processes."""
+"""Small trainings of all studies, with dropout and random flips, in one or several processes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -29,14 +29,14 @@ from lzn_testing.models.toy_training import ToyModel, ToyStep, toy_images, toy_m
 
 NAN = float("nan")
 SOLVER = Euler(num_steps=8)
-DRAW = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
+LATENTS = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 AUGMENT = AffineViews(max_rotation=15, max_scale=1.2, max_shear=0.1, max_shift=1, min_contrast=0.5, noise=0.1)
 STUDIES: Mapping[str, tuple[Callable[[], nn.Module], Any]] = {
     "rf": (lambda: tiny_generative(latents=False), GenerationStep(None)),
-    "rf_lzn": (lambda: tiny_generative(latents=True), GenerationStep(DRAW)),
+    "rf_lzn": (lambda: tiny_generative(latents=True), GenerationStep(LATENTS)),
     "joint": (
         tiny_joint,
-        JointStep(latents=DRAW, alignment=LabelAlignment(solver=SOLVER, num_skipped_steps=2)),
+        JointStep(latents=LATENTS, alignment=LabelAlignment(solver=SOLVER, num_skipped_steps=2)),
     ),
     "representation": (
         tiny_representation,
@@ -51,8 +51,8 @@ STUDIES: Mapping[str, tuple[Callable[[], nn.Module], Any]] = {
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What a process has after a training."""
+class ProcessResult:
+    """Results of a training in one process."""
 
     weights: dict[str, Tensor]
     gradients: dict[str, Tensor]
@@ -61,11 +61,13 @@ class Trained:
     reports: list[str] = field(default_factory=list)
 
 
-serialization.add_safe_globals([Trained])  # processes give it back in files
+serialization.add_safe_globals([ProcessResult])  # processes return it in files
 
 
-def trained(model: nn.Module, result: TrainingResult, reports: list[str] | None = None) -> Trained:
-    return Trained(
+def process_result(
+    model: nn.Module, result: TrainingResult, reports: list[str] | None = None
+) -> ProcessResult:
+    return ProcessResult(
         weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
         gradients={name: p.grad for name, p in model.named_parameters() if p.grad is not None},
         curve=[(point.step, point.values) for point in result.curve],
@@ -81,16 +83,16 @@ def images_8() -> ImageSet:
 
 
 def train_study(
-    processes: Processes, name: str, batch_size: int, num_steps: int, *, bad_anchors_at: int | None = None
-) -> Trained:
-    """Train with unclipped gradients; those of the last step stay in the model."""
+    processes: Processes, name: str, batch_size: int, num_steps: int, *, nan_anchors_at: int | None = None
+) -> ProcessResult:
+    """Train a study without gradient clipping. The result has the gradients of the last step."""
     build, step = STUDIES[name]
     model = build()
     for module in model.modules():
         if isinstance(module, SampleDropout):
             module.p = 0.15
-    if bad_anchors_at is not None:
-        _spoil_anchors(model, processes, bad_anchors_at)
+    if nan_anchors_at is not None:
+        _make_anchors_nan(model, processes, nan_anchors_at)
     schedule = TrainingSchedule(
         num_steps=num_steps,
         batch_size=batch_size,
@@ -101,30 +103,34 @@ def train_study(
         random_flips=True,
         log_every=2,
     )
-    return trained(model, train(model, step, images_8(), schedule, seed=0, processes=processes))
+    return process_result(model, train(model, step, images_8(), schedule, seed=0, processes=processes))
 
 
-def train_studies(processes: Processes) -> dict[str, dict[str, Trained]]:
-    """Of each study one step on 14 samples, and five on 13: even and uneven shares for two and four processes."""
+def train_studies(processes: Processes) -> dict[str, dict[str, ProcessResult]]:
+    """Train each study for one step on 14 samples, and for five steps on 13, so that shares are uneven."""
     return {
         name: {"step": train_study(processes, name, 14, 1), "training": train_study(processes, name, 13, 5)}
         for name in STUDIES
     }
 
 
-def train_studies_with_bad_anchors(processes: Processes) -> list[int]:
-    """Numbers of skipped steps where the last process's anchors are not finite in the third step."""
+def train_studies_with_nan_anchors(processes: Processes) -> list[int]:
+    """Return the numbers of skipped steps if anchors of the last process are NaN in the third step."""
     return [
-        train_study(processes, name, 8, 5, bad_anchors_at=2).num_skipped_steps for name in ("rf_lzn", "joint")
+        train_study(processes, name, 8, 5, nan_anchors_at=2).num_skipped_steps for name in ("rf_lzn", "joint")
     ]
 
 
 def train_toy(
-    processes: Processes, batch_size: int, folder: Path | None, stop_after: int | None, bad: dict[int, float]
-) -> Trained | str:
-    """Train the toy model, or the message of an interruption.
+    processes: Processes,
+    batch_size: int,
+    folder: Path | None,
+    stop_after: int | None,
+    loss_factors: dict[int, float],
+) -> ProcessResult | str:
+    """Train the toy model; return its result or the message of an interruption.
 
-    The last process alone asks to stop once ``stop_after`` steps are finished, and has the ``bad`` factors of the loss.
+    Only the last process requests to stop, after ``stop_after`` steps, and multiplies its losses by ``loss_factors``.
     """
     model, is_last = toy_model(seed=processes.rank), processes.rank == processes.count - 1
     finished, reports = [0], []
@@ -140,7 +146,7 @@ def train_toy(
     try:
         result = train(
             model,
-            ToyStep(bad if is_last else {}, first_step=first_step),
+            ToyStep(loss_factors if is_last else {}, first_step=first_step),
             toy_images(),
             schedule,
             seed=0,
@@ -155,29 +161,31 @@ def train_toy(
         )
     except TrainingInterruptedError as interruption:
         return str(interruption)
-    return trained(model, result, reports)
+    return process_result(model, result, reports)
 
 
-def train_toy_with_bad_gradient(processes: Processes) -> Trained:
-    """The last process's gradient is not finite in the fifth step, though all losses are."""
+def train_toy_with_nan_gradient(processes: Processes) -> ProcessResult:
+    """Train the toy model with finite losses and a NaN gradient in the last process's fifth step."""
     model = toy_model()
-    good = ToyStep()
+    toy_step = ToyStep()
 
     def step(model: ToyModel, batch: Batch, random: BatchRandom) -> Losses:
-        losses = good(model, batch, random)
-        if good.calls == 5 and processes.rank == processes.count - 1:
+        losses = toy_step(model, batch, random)
+        if toy_step.calls == 5 and processes.rank == processes.count - 1:
             return Losses(losses.total + (0 * model.head.weight).sum().sqrt(), losses.metrics)
         return losses
 
-    return trained(model, train(model, step, toy_images(), toy_schedule(), seed=0, processes=processes))
+    return process_result(
+        model, train(model, step, toy_images(), toy_schedule(), seed=0, processes=processes)
+    )
 
 
-def _spoil_anchors(model: nn.Module, processes: Processes, step: int) -> None:
+def _make_anchors_nan(model: nn.Module, processes: Processes, step: int) -> None:
     calls = [0]
 
-    def spoil(module: nn.Module, inputs: object, anchors: Tensor) -> Tensor:
+    def replace_by_nan(module: nn.Module, inputs: object, anchors: Tensor) -> Tensor:
         calls[0] += 1
         is_last = processes.rank == processes.count - 1
         return anchors * NAN if is_last and calls[0] == step + 1 else anchors
 
-    model.get_submodule("encoder").register_forward_hook(spoil)
+    model.get_submodule("encoder").register_forward_hook(replace_by_nan)

@@ -1,4 +1,4 @@
-"""CLIP with random weights and few layers, as a folder in the official format; released weights must be downloaded."""
+"""CLIP with random weights and few layers, and its files in the official format."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ import torch
 from transformers import CLIPConfig, CLIPModel
 
 IMAGE_SIZE, WIDTH = 28, 12
-# What older versions wrote into the configuration too.
+# Further keys in configurations from older versions.
 OLD_KEYS = {"_name_or_path": "", "dropout": 0.0, "torch_dtype": None, "model_type": "clip_vision_model"}
 
 
 def random_clip(*, image_size: int = IMAGE_SIZE) -> CLIPModel:
-    """The whole model, texts included, with embeddings that depend on the image."""
+    """Build the model for images and texts, with weights so large that embeddings depend on the image."""
     shape = {
         "intermediate_size": 64,
         "num_hidden_layers": 2,
@@ -32,7 +32,7 @@ def random_clip(*, image_size: int = IMAGE_SIZE) -> CLIPModel:
 
 
 def write_as_released(model: CLIPModel, folder: Path) -> Path:
-    """`config.json` and `pytorch_model.bin`, as OpenAI's model is released, with the buffer that it has."""
+    """Write `config.json` and `pytorch_model.bin` as in OpenAI's release, with its buffer of positions."""
     folder.mkdir(parents=True)
     configuration = model.config.to_dict()
     configuration["vision_config"].update(OLD_KEYS)

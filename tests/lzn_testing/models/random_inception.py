@@ -1,4 +1,4 @@
-"""Inception with random weights: its official ones can be downloaded only."""
+"""Inception with random weights."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torchvision.models import Inception3
 
 
 def random_inception() -> nn.Module:
-    """Inception with features of size 1 and batch norms that all do something."""
+    """Build Inception with features of scale 1 and batch norms that are not the identity."""
     network = Inception3(num_classes=1008, aux_logits=False, init_weights=False)
     generator = torch.Generator().manual_seed(0)
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""Sample views whose results tell how they were made; importable, so that loading processes can unpickle them."""
+"""Views whose values show how they were made. They are in a module so that loading processes can unpickle them."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class NoisyCopies:
-    """Pixels plus random grey levels, modulo 256: any difference in the generator or the image shows."""
+    """Pixels plus random grey levels, modulo 256: the result depends on the image and the generator."""
 
     num_views: int = 2
 
@@ -23,7 +23,7 @@ class NoisyCopies:
 
 @dataclass(frozen=True)
 class ProcessFacts:
-    """Instead of an image: the process's id as 8 bytes, and torch's number of threads."""
+    """In place of an image: the process's id as 8 bytes, and torch's number of threads."""
 
     num_views: int = 1
 
@@ -34,7 +34,7 @@ class ProcessFacts:
 
 @dataclass(frozen=True)
 class FailsOn:
-    """Refuses the image whose first pixel has this level."""
+    """Raise ValueError for the image whose first pixel has this level."""
 
     level: int
     num_views: int = 1
@@ -42,13 +42,13 @@ class FailsOn:
     def __call__(self, image: PIL.Image.Image, generator: torch.Generator) -> Tensor:
         pixels = torch.tensor(np.array(image))
         if int(pixels[0, 0]) == self.level:
-            raise ValueError("no view of this")
+            raise ValueError("no view of this image")
         return pixels[None]
 
 
 @dataclass(frozen=True)
 class SleepsOn:
-    """The process's id as 8 bytes, for one image only after five minutes: the one whose first pixel has this level."""
+    """Like `ProcessFacts`, after five minutes for the image whose first pixel has this level."""
 
     level: int
     num_views: int = 1

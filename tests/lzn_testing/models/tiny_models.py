@@ -1,4 +1,4 @@
-"""The studies' models at the smallest size, with all weights well away from zero."""
+"""The smallest models of the studies, with no layer near zero."""
 
 import torch
 from torch import Tensor, nn
@@ -7,6 +7,7 @@ from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
 from lzn.networks.label_anchors import LabelAnchors
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
 from lzn.training import Batch
+from lzn_testing.random_numbers import seeded
 
 NUM_CLASSES = 3
 LATENT_DIM = 8
@@ -21,8 +22,8 @@ TINY_8 = UNetConfig(
 
 
 def perturbed(module: nn.Module) -> nn.Module:
-    """``module`` with noise on every parameter: last layers start near zero, which hides what comes before them."""
-    generator = torch.Generator().manual_seed(11)
+    """Add noise to every parameter: new last layers are near zero, which hides the layers before them."""
+    generator = seeded(11)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
@@ -65,7 +66,7 @@ def tiny_representation() -> RepresentationModel:
 
 
 def random_batch(labels: tuple[int, ...] = (0, 2, 2, 1, 2, 2)) -> Batch:
-    """Random images with these labels, by default in unequal numbers."""
-    generator = torch.Generator().manual_seed(4)
+    """Return random images with these labels, whose default frequencies are not equal."""
+    generator = seeded(4)
     images: Tensor = torch.rand(len(labels), 1, 8, 8, generator=generator) * 2 - 1
     return Batch.whole(images, torch.tensor(labels))

@@ -1,4 +1,4 @@
-"""A training in milliseconds that has all that real ones have: two parts, dropout, noise, two classes to tell apart."""
+"""A training of milliseconds with two parts of the model, dropout, noise and two classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ SCHEDULE = TrainingSchedule(
 
 
 class ToyModel(nn.Module):
-    """Two parts of different learning rates."""
+    """A classifier with two parts, which have different learning rates."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,11 +43,11 @@ class ToyModel(nn.Module):
 
 
 class ToyStep:
-    """Cross entropy on noisy images.
+    """Cross entropy of noisy images.
 
     Attributes:
-        loss_factors: what the loss is multiplied by, by the number of the step; NaN makes the step a bad one.
-        calls: how many steps were computed.
+        loss_factors: factors of the loss, keyed by step; a step with NaN is skipped.
+        calls: number of computed steps.
     """
 
     def __init__(self, loss_factors: dict[int, float] | None = None, *, first_step: int = 0) -> None:
@@ -65,7 +65,7 @@ class ToyStep:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What has to be equal, bit for bit, whatever happened on the way."""
+    """Results of a training that must be equal bit for bit after any interruption."""
 
     weights: dict[str, Tensor]
     curve: list[tuple[int, dict[str, float]]]
@@ -88,7 +88,7 @@ def toy_model(seed: int = 0) -> ToyModel:
 
 
 def toy_images(num: int = 40) -> ImageSet:
-    """Class 1 is brighter in its left half, class 0 in its right."""
+    """Make images of two classes. Class 1 is brighter in its left half, class 0 in its right half."""
     generator = np.random.default_rng(0)
     labels = np.arange(num, dtype=np.int64) % 2
     images = generator.integers(0, 120, (num, 1, 4, 4), dtype=np.uint8)
@@ -115,7 +115,7 @@ def run_toy(
     checkpoints: CheckpointFolder | None = None,
     **callbacks: Any,
 ) -> Outcome:
-    """Train a new toy model; ``callbacks`` are the attributes of `TrainingCallbacks`."""
+    """Train a new toy model. ``callbacks`` are the attributes of `TrainingCallbacks`."""
     model = toy_model()
     result = train(
         model,

@@ -1,4 +1,4 @@
-"""U-Nets that several tests build: the paper's, and those of the checkpoints in tests/reference."""
+"""Settings of U-Nets: those of the paper, and those of the checkpoints in tests/reference."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ TINY_32 = UNetConfig(
 
 @dataclass(frozen=True, kw_only=True)
 class TinyRelease:
-    """A small released checkpoint, ``released_<name>_tiny.pt``, and the settings that it was made with."""
+    """A small released checkpoint, ``released_<name>_tiny.pt``, and its settings."""
 
     name: str
     unet: UNetConfig

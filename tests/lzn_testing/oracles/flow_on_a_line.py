@@ -1,4 +1,4 @@
-"""The flow in one dimension in closed form: it keeps the order of points, so it maps quantiles to quantiles."""
+"""The flow in one dimension in closed form. It preserves order, so it maps quantiles to quantiles."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +8,17 @@ from scipy.stats import norm
 Vector = NDArray[np.float64]
 
 
-def share_below(s: Vector, tau: float, anchors: Vector, weights: Vector) -> Vector:
-    """Share (m,) of pi_t = sum_j w_j N(t a_j, tau^2) below the states (m,); anchors and weights are (n,)."""
-    shares: Vector = norm.cdf((s[:, None] - (1 - tau) * anchors[None, :]) / tau) @ weights
-    return shares
+def probability_below(s: Vector, tau: float, anchors: Vector, weights: Vector) -> Vector:
+    """Compute the probability of pi_t = sum_j w_j N(t a_j, tau^2) below each state, (m,). Anchors are (n,)."""
+    probabilities: Vector = norm.cdf((s[:, None] - (1 - tau) * anchors[None, :]) / tau) @ weights
+    return probabilities
 
 
 def flow_on_a_line(s: Vector, tau: float, tau_end: float, anchors: Vector, weights: Vector) -> Vector:
-    """Where states (m,) at noise level ``tau`` are at ``tau_end`` > 0, whichever is the later time."""
-    shares = share_below(s, tau, anchors, weights)
+    """Move states (m,) from noise level ``tau`` to ``tau_end`` > 0, forwards or backwards in time."""
+    probabilities = probability_below(s, tau, anchors, weights)
 
-    def excess(x: float, share: float) -> float:
-        return float(share_below(np.array([x]), tau_end, anchors, weights)[0]) - share
+    def excess(x: float, probability: float) -> float:
+        return float(probability_below(np.array([x]), tau_end, anchors, weights)[0]) - probability
 
-    return np.array([brentq(excess, -50, 50, args=(share,), xtol=1e-14, rtol=1e-14) for share in shares])
+    return np.array([brentq(excess, -50, 50, args=(p,), xtol=1e-14, rtol=1e-14) for p in probabilities])

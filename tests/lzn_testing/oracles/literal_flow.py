@@ -1,4 +1,4 @@
-"""Sections 2.2.1, 2.2.2, A and B term by term: (m, n, q) tensors, float64, autograd through everything, no shortcut.
+"""The formulas of sections 2.2.1, 2.2.2, A and B, with (m, n, q) tensors in float64 and plain autograd.
 
 Letters: ``n`` anchors, ``m`` states, ``q`` latent dimension, ``r`` solver steps, ``t`` time, ``tau = 1 - t``.
 """
@@ -17,21 +17,21 @@ from lzn.flow import Adams, DPMSolver, Euler, Solver
 
 @dataclass(frozen=True)
 class LiteralFlow:
-    """Where a flow ends, (m, q), and the whole assignment matrix at each of its steps, (r, m, n)."""
+    """The end of a flow, (m, q), and the log assignment matrix at each of its steps, (r, m, n)."""
 
     points: Tensor
     log_probability: Tensor
 
 
 def log_assignment(s: Tensor, t: float, anchors: Tensor, weights: Tensor) -> Tensor:
-    """log p_j(s, t), (m, n): the share of anchor j in the density sum_j w_j N(t a_j, (1 - t)^2 I) at s."""
+    """Compute log p_j(s, t), (m, n): the share of anchor j in the density sum_j w_j N(t a_j, (1 - t)^2 I) at s."""
     difference = s[:, None, :] - t * anchors[None, :, :]  # (m, n, q)
     log_density = weights.log() - difference.square().sum(dim=2) / (2 * (1 - t) ** 2)
     return log_density - log_density.logsumexp(dim=1, keepdim=True)
 
 
 def velocity(s: Tensor, t: float, anchors: Tensor, weights: Tensor) -> Tensor:
-    """V(s, t) = sum_j p_j (a_j - s) / (1 - t), (m, q): Eq. 1 with both exponentials divided by the largest."""
+    """Compute V(s, t) = sum_j p_j (a_j - s) / (1 - t), (m, q): Eq. 1, with a stable softmax."""
     probability = log_assignment(s, t, anchors, weights).exp()
     return (probability[:, :, None] * (anchors[None, :, :] - s[:, None, :])).sum(dim=1) / (1 - t)
 
@@ -39,7 +39,7 @@ def velocity(s: Tensor, t: float, anchors: Tensor, weights: Tensor) -> Tensor:
 def solve(
     s: Tensor, anchors: Tensor, weights: Tensor | None, solver: Solver, *, towards_anchors: bool
 ) -> LiteralFlow:
-    """FM (towards the anchors) or IFM of states (m, q) with the solver's formulas, from its first time to its last."""
+    """Integrate FM (towards the anchors) or IFM from states (m, q) over all steps of the solver."""
     weights = torch.ones(len(anchors)) if weights is None else weights
     weights = weights.double() / weights.double().sum()
     r, g = solver.num_steps, solver.g
@@ -76,14 +76,14 @@ def latents(
     weights: Tensor | None = None,
     alpha: float = 1.0,
 ) -> Tensor:
-    """z_i = IFM((1 - g) a_i + g alpha eps_i; 0), (m, q)."""
+    """Compute z_i = IFM((1 - g) a_i + g alpha eps_i; 0), (m, q)."""
     start = (1 - solver.g) * anchors + solver.g * alpha * noise
     keys = anchors if all_anchors is None else all_anchors
     return solve(start, keys, weights, solver, towards_anchors=False).points
 
 
 def alignment(log_probability: Tensor, targets: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:
-    """Minus the mean over samples of the largest probability of the target after the skipped steps: Eq. 2 and 5."""
+    """Compute minus the mean of the target's largest probability after the skipped steps: Eq. 2 and 5."""
     num_samples = len(targets)
     total = torch.zeros((), dtype=torch.float64)
     for i in range(num_samples):
@@ -93,16 +93,17 @@ def alignment(log_probability: Tensor, targets: Tensor, *, num_skipped_steps: in
 
 
 def _euler_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, float], Tensor]) -> Tensor:
-    """s + V dt, over and over."""
+    """Integrate with s_next = s + V dt."""
     for tau, tau_next in pairwise(taus):
         s = s + velocity_at(s, tau) * (tau - tau_next)
     return s
 
 
 def _adams_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, float], Tensor]) -> Tensor:
-    """The exact solution for given D, s_next = tau_next (s / tau + int D du) with u = 1 / tau, by quadrature.
+    """Compute the exact solution for given D, s_next = tau_next (s / tau + int D du) with u = 1 / tau, by quadrature.
 
-    D is the parabola (at first a constant, then a line) in u through its last values; at the end of time, a constant.
+    D is the polynomial in u through its last three values (or fewer at first). In the last step, at tau = 0, D is
+    constant.
     """
     nodes, node_weights = np.polynomial.legendre.leggauss(3)  # exact for parabolas
     means: list[Tensor] = []
@@ -125,12 +126,12 @@ def _adams_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, fl
 
 
 def _dpm_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, float], Tensor]) -> Tensor:
-    """The exact solution for given D, s_next = (tau_next / tau) s + t_next int e^(lam - lam_next) D(lam) dlam.
+    """Compute the exact solution for given D, s_next = (tau_next / tau) s + t_next int e^(lam - lam_next) D(lam) dlam.
 
-    The integral is taken by quadrature; `_extrapolate` says what D is taken to be in between.
+    The integral is computed by quadrature, with D from `_extrapolate`.
     """
     lams = [math.log(1 / tau - 1) for tau in taus]
-    nodes, node_weights = np.polynomial.legendre.leggauss(20)  # to rounding, for steps up to |h| = 7
+    nodes, node_weights = np.polynomial.legendre.leggauss(20)  # exact up to rounding for |h| < 7
     means: list[Tensor] = []
     num_steps = len(taus) - 1
     for k in range(num_steps):
@@ -146,11 +147,11 @@ def _dpm_steps(s: Tensor, taus: list[float], velocity_at: Callable[[Tensor, floa
 
 
 def _extrapolate(means: list[Tensor], lams: list[float], lam: float, h: float) -> Tensor:
-    """D at ``lam`` within the step of length ``h`` that starts at the last of the given D, by public DPM-Solver++.
+    """Return D at ``lam`` in the step of length ``h`` from the last of ``lams``, as the public DPM-Solver++ does.
 
-    One D: constant. Two: the line through both, taken at the middle of the step. Three: their parabola with its
-    quadratic term halved. (With the parabola itself the step would be of order 3. The public multistep code, which
-    made the paper's results, has the half; the reference outputs tell the two apart.)
+    With one D: a constant. With two: the line through both, at the middle of the step. With three: the parabola, with
+    half its quadratic term. (The whole parabola would give order 3. The public multistep code, with which the paper's
+    results were computed, has the half; the reference outputs differ between the two.)
     """
     x = np.array([(past - lams[-1]) / h for past in lams])
     coefficients = np.linalg.inv(np.vander(x, increasing=True))  # D = sum_k (coefficients[k] . means) x^k

@@ -1,4 +1,4 @@
-"""The metrics' definitions written out pair by pair, slow and obvious."""
+"""Definitions of the metrics, computed pair by pair."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,25 +7,25 @@ Matrix = NDArray[np.number]
 
 
 def pairwise_squared_distances(x: Matrix, y: Matrix) -> Matrix:
-    """|x_i - y_j|^2, (n, d) and (m, d) => (n, m), in the arithmetic of the inputs: exact for integers."""
+    """Compute |x_i - y_j|^2, (n, d) and (m, d) => (n, m), in the dtype of the inputs: exact for integers."""
     return ((x[:, None, :] - y[None, :, :]) ** 2).sum(axis=2)
 
 
 def squared_radii(points: Matrix, num_neighbours: int) -> Matrix:
-    """Squared distance of each point to its k-th nearest other point, (n,)."""
+    """Compute the squared distance of each point to its k-th nearest other point, (n,)."""
     distances = pairwise_squared_distances(points, points)
     others = [np.sort(np.delete(row, i)) for i, row in enumerate(distances)]
     return np.array([row[num_neighbours - 1] for row in others])
 
 
 def share_inside(queries: Matrix, centres: Matrix, num_neighbours: int) -> float:
-    """Share of the queries inside at least one closed k-th neighbour ball of the centres."""
+    """Compute the share of queries inside at least one closed ball of a centre up to its k-th neighbour."""
     radii = squared_radii(centres, num_neighbours)
     return float((pairwise_squared_distances(queries, centres) <= radii).any(axis=1).mean())
 
 
 def mmd_squared(x: Matrix, y: Matrix, sigma: float) -> float:
-    """Mean kernel within x plus within y minus twice between, over all pairs."""
+    """Compute the mean kernel within x, plus that within y, minus twice that between x and y, over all pairs."""
 
     def mean_kernel(a: Matrix, b: Matrix) -> float:
         return float(np.exp(-pairwise_squared_distances(a, b) / (2 * sigma**2)).mean())

@@ -1,4 +1,4 @@
-"""Small ODEs dx/dt = v(x, t) of different characters, with starting points."""
+"""Small ODEs dx/dt = v(x, t) with initial values: linear, stiff, with a pulse, constant in time, and others."""
 
 from dataclasses import dataclass
 

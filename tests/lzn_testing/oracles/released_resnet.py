@@ -1,4 +1,4 @@
-"""The released ResNet-50, computed step by step from a state dict with the released names (paper D.2)."""
+"""The released ResNet-50 (paper D.2), computed from a state dict with the released names."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ State = Mapping[str, Tensor]
 
 
 def representations(state: State, images: Tensor) -> Tensor:
-    """Images (b, 3, h, w) in [-1, 1] to (b, 2048)."""
+    """Compute representations (b, 2048) of images (b, 3, h, w) in [-1, 1]."""
     x = functional.conv2d((images + 1) / 2, state["net.0.0.weight"], stride=2, padding=3)
     x = torch.relu(_norm(state, "net.0.1.0", x))
     x = functional.max_pool2d(x, kernel_size=3, stride=2, padding=1)
@@ -21,7 +21,7 @@ def representations(state: State, images: Tensor) -> Tensor:
 
 
 def anchors(state: State, representation: Tensor) -> Tensor:
-    """(b, 2048) to (b, 256)."""
+    """Compute anchors (b, 256) of representations (b, 2048)."""
     hidden = representation @ state["head.layers.0.weight"].T
     hidden = torch.relu(_norm(state, "head.layers.1", hidden))
     return _norm(state, "head.layers.4", hidden @ state["head.layers.3.weight"].T)

@@ -37,7 +37,7 @@ def only_file(folder: Path) -> Path:
 def test_features_are_those_of_the_network_and_computed_once(tmp_path: Path) -> None:
     extractor = counting_extractor()
     first, again = (features(tmp_path, extractor) for _ in range(2))
-    assert extractor.made == [10, 10, 10, 5]
+    assert extractor.extracted_sizes == [10, 10, 10, 5]
     whole = extractor.extract(extractor.prepare(images())).numpy()
     # The batch size differs: float32 rounding of features of magnitude 1.
     np.testing.assert_allclose(first, whole, rtol=0, atol=1e-6)
@@ -78,7 +78,7 @@ def test_a_damaged_file_is_computed_again(tmp_path: Path, damage: str) -> None:
         file.with_suffix(".json").write_text("{")
     extractor = counting_extractor()
     assert np.array_equal(features(tmp_path, extractor), expected)
-    assert sum(extractor.made) == NUM_IMAGES
+    assert sum(extractor.extracted_sizes) == NUM_IMAGES
     assert json.loads(file.with_suffix(".json").read_text())["shape"] == [NUM_IMAGES, 6]
 
 
@@ -94,7 +94,7 @@ def test_a_killed_extraction_continues_after_its_last_batch(tmp_path: Path) -> N
     assert not list((tmp_path / "killed").glob("*.f32"))
     extractor = counting_extractor()
     resumed = features(tmp_path / "killed", extractor)
-    assert extractor.made == [10, 5]
+    assert extractor.extracted_sizes == [10, 5]
     features(tmp_path / "whole", counting_extractor())
     assert only_file(tmp_path / "killed").read_bytes() == only_file(tmp_path / "whole").read_bytes()
     assert np.isfinite(resumed).all()
@@ -104,7 +104,7 @@ def test_a_killed_extraction_continues_after_its_last_batch(tmp_path: Path) -> N
 def _make_and_count(folder: Path, counts: Path) -> None:
     extractor = counting_extractor()
     made = features(folder, extractor)
-    np.save(counts / f"{os.getpid()}.npy", np.array([len(extractor.made), *made.ravel()]))
+    np.save(counts / f"{os.getpid()}.npy", np.array([len(extractor.extracted_sizes), *made.ravel()]))
 
 
 def test_of_two_processes_that_need_the_same_features_one_computes_them(tmp_path: Path) -> None:
@@ -129,7 +129,8 @@ def test_one_process_and_two_write_the_same_bytes(tmp_path: Path) -> None:
     extractors = [counting_extractor(), counting_extractor()]
     for one, extractor in zip(cache, extractors, strict=True):
         one.of(mapped).by(extractor)
-    assert [len(extractor.made) for extractor in extractors] == [4, 0]  # the second ran in other processes
+    # The second one ran in other processes.
+    assert [len(extractor.extracted_sizes) for extractor in extractors] == [4, 0]
     alone, together = only_file(tmp_path / "1"), only_file(tmp_path / "2")
     assert alone.name == together.name
     assert alone.read_bytes() == together.read_bytes()
