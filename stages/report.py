@@ -1,4 +1,4 @@
-"""A page that a person reads: claims, tables, figures, samples, and what was run."""
+"""The report: an HTML page with claims, tables, figures, sampled images, and what was run."""
 
 import json
 
@@ -13,19 +13,19 @@ from stages.runtime.stage_main import StageCall, run_stage
 
 
 class ReportParams(Section):
-    """What heads the report's figures."""
+    """The section ``report`` of params.yaml."""
 
     picture: str | None = None
-    """A run of case study 3, whose samples and zones are drawn; None: no such picture."""
+    """The run of case study 3 whose samples and zones are the first figure; None: no such figure."""
 
 
 def write_report(call: StageCall) -> None:
-    """Write ``index.html``, which needs no other file, and the figures as SVG and PNG."""
+    """Write ``index.html``, which needs no other file, and the figures as SVG and PNG files."""
     params: ReportParams = call.params.section("report", ReportParams)
-    of_tables: TablesParams = call.params.section("tables", TablesParams)
+    tables_params: TablesParams = call.params.section("tables", TablesParams)
     families: dict[str, dict[str, str]] = call.params.section("families", dict[str, dict[str, str]])
     results, folder = Results(call.outputs), call.outputs.folder("report")
-    figures = draw_figures(of_tables, families, results, picture=params.picture)
+    figures = draw_figures(tables_params, families, results, picture=params.picture)
     for figure in figures:
         figure.save(folder)
     tables = call.outputs.folder("tables")
@@ -34,7 +34,7 @@ def write_report(call: StageCall) -> None:
         claims=json.loads((tables / "claims.json").read_text()),
         tables=json.loads((tables / "tables.json").read_text()),
         figures=figures,
-        grids=list(sample_grids(of_tables, families.get("generative", {}), results)),
+        grids=list(sample_grids(tables_params, families.get("generative", {}), results)),
         folder=folder,
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Every table and every claim of the paper: its numbers, and this size's beside them."""
+"""The tables and claims of the paper, with its numbers and ours."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def write_tables(call: StageCall) -> None:
     content = tables_to_json(tables)
     write_json(folder / "tables.json", content)
     write_json(folder / "claims.json", claims_to_json(claims))
-    markdown = [f"# The paper's tables at {size} size", LEGEND, *map(table_to_markdown, tables)]
+    markdown = [f"# The paper's tables at size {size}", LEGEND, *map(table_to_markdown, tables)]
     (folder / "tables.md").write_text("\n\n".join(markdown), encoding="utf-8")
     (folder / "claims.md").write_text(claims_to_markdown(claims, size=size), encoding="utf-8")
 

@@ -11,7 +11,7 @@ from stages.reporting.results import Results
 from stages.runtime.outputs import OutputPaths
 
 PAGES = {
-    "claims": "What became of the paper's claims",
+    "claims": "The verdict on each of the paper's claims",
     "tables": "The paper's tables, ours beside the paper's",
 }
 

@@ -34,11 +34,11 @@ class Metric:
         return measured.times(self.factor)
 
 
-NEEDS_INCEPTION = "not measured for these data: it needs Inception features, made for natural images"
-NEEDS_CLIP = "not measured: it needs CLIP embeddings"
-NO_FEATURES = "not measured for these data: no feature network is set (section features)"
+NEEDS_INCEPTION = "not measured: it needs Inception features, which are made for natural images"
+NEEDS_CLIP = "not measured: this metric needs CLIP embeddings"
+NO_FEATURES = "not measured: the section features names no network for these data"
 NO_LABELS = "this method does not classify"
-NO_TOP5 = "top-5 says nothing with five classes or fewer"
+NO_TOP5 = "top-5 accuracy is always 100 % with five classes or fewer"
 NOT_MEASURED = "not measured"
 OTHER_DATA = "measured in the features of another data set's classifier"
 

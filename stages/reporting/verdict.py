@@ -7,12 +7,12 @@ from stages.measuring.quantity import Quantity
 from stages.reporting.metrics import Better
 
 RULE = (
-    "A claim is a statement about one number, mostly a difference of two runs, taken seed by seed, that is above zero "
-    "if the claim is right. It holds if Student's 95 % confidence interval of the number's mean over seeds lies within "
-    "what the claim says, does not hold if the interval lies outside, and is undecided if the interval reaches both: "
-    "then the seeds scatter too much to tell. With a single seed there is no interval, and the number itself decides; "
-    "this is marked as such, and is weak evidence. Each claim is judged by itself, without a correction for their "
-    "number."
+    "Each claim is a statement about one number, usually the difference between two runs, computed seed by seed, which "
+    "is above zero if the claim is right. A claim holds if Student's 95 % confidence interval of the mean over seeds "
+    "lies within the range that the claim states. It does not hold if the interval lies outside this range. It is "
+    "undecided if the interval lies partly inside: the variation between seeds is then too large to decide. With one "
+    "seed there is no interval, and the number itself decides; this is weak evidence and is marked as such. Each claim "
+    "is judged by itself, without a correction for the number of claims."
 )
 
 

@@ -11,7 +11,7 @@ from stages.measuring.quantity import Quantity, seed_by_seed
 from stages.reporting.metrics import Better
 from stages.reporting.verdict import Verdict, gain, judge
 
-NO_RUNS = "no runs of this size stand for it"
+NO_RUNS = "the section tables of params.yaml names no runs for this claim"
 """Why a claim has no number if params.yaml names no runs for it."""
 
 
@@ -64,7 +64,7 @@ class Claim:
         if self.quantity is None:
             return ""
         interval, count = self.quantity.interval(), len(self.quantity.by_seed)
-        show = signed if self.above == 0 else (lambda value: f"{value:.3g}")
+        show = signed if self.above == 0 else _plain
         if interval is None:
             return f"{show(self.quantity.mean)}, one seed; {self._bounds}"
         low, high = interval
@@ -73,8 +73,8 @@ class Claim:
     @property
     def _bounds(self) -> str:
         bounds = {"above": self.above, "below": self.below}
-        named = [f"{name} {bound:.3g}" for name, bound in bounds.items() if math.isfinite(bound)]
-        return f"the claim says {' and '.join(named)}".replace("-", "−")
+        named = [f"{name} {_plain(bound)}" for name, bound in bounds.items() if math.isfinite(bound)]
+        return f"claimed: {' and '.join(named)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return all attributes, verdict and evidence as plain data; a bound that does not exist is null."""
@@ -140,6 +140,10 @@ class Statement:
         if baseline is None or ours is None or gained is None:
             return self.not_measurable(missing)
         return self.judged(gained, ours=arrow(baseline, ours) + unit, note=note, above=0)
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def arrow(before: Quantity, after: Quantity) -> str:

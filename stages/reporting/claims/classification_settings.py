@@ -20,7 +20,7 @@ def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
     best_minus_default = paper_numbers()["figure25_classification"]["best_minus_default_points"]
     batches = Statement(Study.CLASSIFICATION, "Larger batches classify better", SOURCE, "better")
     alphas = Statement(Study.CLASSIFICATION, "Smaller alpha classifies better", SOURCE, "better")
-    text = "The best batch size and alpha are better than training's batch size and alpha = 1"
+    text = "The best batch size and alpha are better than those of training with alpha = 1"
     best = Statement(Study.CLASSIFICATION, text, SOURCE, f"+{best_minus_default:g} points")
     run = params.classification.get("rf_lzn")
     if run is None or not results.has("settings", run):
@@ -33,7 +33,7 @@ def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
         mean_of([grid[sizes[0]][alpha] for alpha in values]),
         mean_of([grid[sizes[-1]][alpha] for alpha in values]),
         "higher",
-        note=f"Accuracy with batches of {sizes[0]} → {sizes[-1]}, percent, means over alpha.",
+        note=f"Accuracy with batches of {sizes[0]} → {sizes[-1]} images, percent, mean over alpha.",
         unit=" %",
         missing="no seed has all settings",
     )
@@ -41,7 +41,7 @@ def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
         mean_of([grid[size][values[-1]] for size in sizes]),
         mean_of([grid[size][values[0]] for size in sizes]),
         "higher",
-        note=f"Accuracy with alpha = {values[-1]:g} → {values[0]:g}, percent, means over batch sizes.",
+        note=f"Accuracy with alpha = {values[-1]:g} → {values[0]:g}, percent, mean over batch sizes.",
         unit=" %",
         missing="no seed has all settings",
     )
@@ -52,7 +52,7 @@ def _best(statement: Statement, grid: Grid, *, default_size: int) -> Claim:
     default = grid.get(default_size, {}).get(1.0)
     if default is None:
         return statement.not_measurable(
-            f"the setting of training (batches of {default_size}, alpha = 1) was not tried"
+            f"the setting of training (batches of {default_size}, alpha = 1) was not measured"
         )
     settings = {(size, alpha): found for size, by_alpha in grid.items() for alpha, found in by_alpha.items()}
     size, alpha = max(settings, key=lambda setting: settings[setting].mean)
@@ -60,8 +60,8 @@ def _best(statement: Statement, grid: Grid, *, default_size: int) -> Claim:
     if found is None:
         return statement.not_measurable("the settings have no seed in common")
     note = (
-        f"Points; the best of {len(settings)} settings is batches of {size}, alpha = {alpha:g}. It is the best of "
-        "these same numbers, which favours the claim."
+        f"Percentage points. The best of {len(settings)} settings is batches of {size}, alpha = {alpha:g}. It is "
+        "selected by these same numbers, which favours the claim."
     )
     return statement.judged(found, ours=f"{arrow(default, settings[size, alpha])} %", above=0, note=note)
 

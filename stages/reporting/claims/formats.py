@@ -5,7 +5,7 @@ from typing import Any
 
 from stages.reporting.claims.claim import Claim
 from stages.reporting.tables.formats import aligned
-from stages.reporting.verdict import RULE
+from stages.reporting.verdict import RULE, Verdict
 
 
 def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
@@ -14,20 +14,25 @@ def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
 
 
 def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
-    """Return a table of the claims, and below it the evidence of each."""
-    lines = [["", "Claim", "Source", "Paper", "Ours", "Verdict"]]
+    """Return the number of claims by verdict, a table of the claims, and the evidence of each."""
+    lines = [["", "Verdict", "Claim", "Paper", "Ours", "Source"]]
     notes = []
     for number, claim in enumerate(claims, start=1):
-        verdict = f"**{claim.verdict}**" if claim.quantity is not None else f"{claim.verdict}"
-        lines.append([str(number), claim.statement, claim.source, claim.paper, claim.ours or "–", verdict])
+        verdict = f"{claim.verdict.symbol} {claim.verdict}"
+        lines.append([str(number), verdict, claim.statement, claim.paper, claim.ours or "–", claim.source])
         evidence = f" {claim.evidence}." if claim.evidence else ""
         notes.append(f"{number}. {claim.note[:1].upper()}{claim.note[1:].removesuffix('.')}.{evidence}")
-    body = "\n".join(aligned(lines))
-    return (
-        f"# The paper's claims at {size} size\n\n{RULE}\n\n{body}\n\n## What was judged\n\n"
-        + "\n".join(notes)
-        + "\n"
-    )
+    verdicts = [claim.verdict for claim in claims]
+    counts = ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in Verdict)
+    paragraphs = [
+        f"# The paper's claims at size {size}",
+        RULE,
+        f"Number of claims by verdict: {counts}.",
+        "\n".join(aligned(lines)),
+        "## Evidence",
+        "\n".join(notes),
+    ]
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def claims_to_columns(claims: Sequence[Claim]) -> dict[str, list[str | float | None]]:

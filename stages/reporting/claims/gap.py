@@ -22,14 +22,14 @@ def gap_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
 def _fid_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
     closed = paper_gap().closed
     assert closed is not None
-    text = "Without being told classes, RF+LZN closes a part of the gap in FID between unconditional and conditional RF"
+    text = "Unconditional RF+LZN closes a part of the gap in FID between unconditional and conditional RF"
     statement = Statement(Study.UNCONDITIONAL, text, "§ 1, § 3", f"{closed.mean:.0f} %")
     gaps = our_gaps(params, results)
     for data, gap in gaps.items():
         if gap.closed is None:
             yield statement.not_measurable(NO_GAP)
             continue
-        note = f"Percent of the gap in {gap.distance} of {data}."
+        note = f"Percentage of the gap in {gap.distance} on {data}."
         yield statement.judged(gap.closed, ours=f"{gap.closed.text} %", above=0, note=note)
     if not gaps:
         yield statement.not_measurable(NO_RUNS)
@@ -40,7 +40,7 @@ def _reconstruction_claim(conditional: str, rf_lzn: str, results: Results) -> Cl
     _, conditional_numbers = paper_table("table4_conditional_cifar10")
     recon = columns.index("recon")
     before, after = conditional_numbers["rf"][recon], unconditional_numbers["cifar10"]["rf_lzn"][recon]
-    text = "Without being told classes, RF+LZN reconstructs better than conditional RF"
+    text = "Unconditional RF+LZN reconstructs better than conditional RF"
     return Statement(Study.UNCONDITIONAL, text, "§ 3, Tables 1 and 4", f"{before:g} → {after:g}").compared(
         find(results, conditional, "recon"),
         find(results, rf_lzn, "recon"),

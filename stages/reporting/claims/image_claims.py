@@ -28,7 +28,8 @@ def image_claim(
     metric: str,
     *,
     numbers: tuple[float, float],
-    where: str,
+    kind: str = "",
+    where: str = "",
     source: str,
     runs: tuple[str, str],
     results: Results,
@@ -39,6 +40,7 @@ def image_claim(
         study: the study of the claim.
         metric: one of `BETTER_IN`.
         numbers: the paper's numbers of RF and RF+LZN.
+        kind: the kind of generation, which the statement names before RF and RF+LZN; empty or "conditional ".
         where: the end of the statement, such as the data set.
         source: table of the paper.
         runs: our runs of RF and RF+LZN.
@@ -47,9 +49,10 @@ def image_claim(
     rf, rf_lzn = numbers
     better, opposite = METRICS[metric].better, _opposite(METRICS[metric].better)
     if (rf_lzn < rf) == (better == "lower"):
-        text, direction = f"RF+LZN {BETTER_IN[metric]} than RF{where}", better
+        comparison, direction = BETTER_IN[metric], better
     else:
-        text, direction = f"RF+LZN {BETTER_IN[metric].replace('better', 'worse')}{where}", opposite
+        comparison, direction = BETTER_IN[metric].replace("better", "worse"), opposite
+    text = f"{kind.capitalize()}RF+LZN {comparison} than {kind}RF{where}"
     return Statement(study, text, source, f"{rf:g} → {rf_lzn:g}").compared(
         find(results, runs[0], metric),
         find(results, runs[1], metric),
@@ -71,7 +74,10 @@ def implementations_claim(statement: Statement, rf: str, rf_lzn: str, results: R
     sign = 1.0 if found[0].mean > 0 else -1.0
     smallest = seed_by_seed(lambda values: min(sign * value for value in values), found)
     assert smallest is not None
-    note = "Gains in FID (CM, RF, clean); judged is the smallest, counted in the direction of the first."
+    note = (
+        "Gains in FID (CM, RF, clean). The judged number is the smallest of them; all signs are reversed if the first "
+        "gain is negative."
+    )
     return statement.judged(smallest, ours=", ".join(one.text for one in found), above=0, note=note)
 
 
@@ -80,7 +86,7 @@ def steps_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) ->
     if not (results.has("steps", rf) and results.has("steps", rf_lzn)):
         return statement.not_measurable("the stage steps does not run at this size")
     gains = gains_along_steps(results, rf, rf_lzn)
-    note = f"Percent of numbers of steps ({', '.join(map(str, gains))}) in which it is lower."
+    note = f"Percentage of the numbers of steps ({', '.join(map(str, gains))}) at which RF+LZN has the lower distance."
     return most_claim(statement, list(gains.values()), note)
 
 
@@ -88,7 +94,7 @@ def most_claim(statement: Statement, gains: Sequence[Quantity], note: str) -> Cl
     """Return the claim that more than half of the gains are above zero."""
     share = share_of_gains(gains)
     if share is None:
-        return statement.not_measurable("the runs have no number in common")
+        return statement.not_measurable("the runs have no numbers in common")
     better = sum(one.mean > 0 for one in gains)
     ours = f"{better} of {len(gains)} (means over seeds)"
     return statement.judged(share, ours=ours, above=50, note=note)

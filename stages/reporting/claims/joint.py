@@ -35,16 +35,16 @@ def _conditional(rf: str, rf_lzn: str, results: Results) -> Iterator[Claim]:
             Study.CONDITIONAL,
             metric,
             numbers=paper_pair(numbers, columns, metric),
-            where=", told classes",
+            kind="conditional ",
             source="§ 5, Table 4",
             runs=(rf, rf_lzn),
             results=results,
         )
-    text = "Three implementations of FID rank RF and RF+LZN alike, told classes"
+    text = "Three implementations of FID rank conditional RF and RF+LZN in the same order"
     yield implementations_claim(
-        Statement(Study.CONDITIONAL, text, "§ E.4, Table 7", "alike"), rf, rf_lzn, results
+        Statement(Study.CONDITIONAL, text, "§ E.4, Table 7", "same order"), rf, rf_lzn, results
     )
-    text = "RF+LZN is better at most numbers of Euler steps, told classes"
+    text = "Conditional RF+LZN is better at most numbers of Euler steps"
     yield steps_claim(Statement(Study.CONDITIONAL, text, "§ E.4, Figure 24", "most"), rf, rf_lzn, results)
 
 
@@ -76,7 +76,7 @@ def _accuracies(params: TablesParams, results: Results) -> Iterator[Claim]:
         _accuracy(results, params.classification.get("rf_lzn_no_gen")),
         _accuracy(results, params.classification.get("rf_lzn")),
         "higher",
-        note="Difference in test accuracy, points.",
+        note="Difference in test accuracy, percentage points.",
         unit=" %",
         missing=NO_RUNS,
     )
@@ -90,7 +90,8 @@ def _accuracies(params: TablesParams, results: Results) -> Iterator[Claim]:
         yield statement.not_measurable(NO_RUNS)
         return
     note = (
-        f"Change in points; hardly: less than the {little:.2f} points that the paper's joint training gains."
+        f"Change of the accuracy, percentage points. Hardly means: less than the {little:.2f} points that joint "
+        "training gains in the paper."
     )
     yield statement.judged(change, ours=f"{arrow(before, after)} %", above=-little, below=little, note=note)
 
@@ -108,15 +109,15 @@ def _best_classifiers(params: TablesParams, results: Results) -> Claim:
         return statement.not_measurable(NO_RUNS)
     if results.data_of(run) != "cifar10":
         return statement.not_measurable(
-            "the methods of table 3 are not trained here, and their data are CIFAR10"
+            "the methods of table 3 are not trained here; the paper's numbers are for CIFAR10"
         )
-    note = "Test accuracy against published numbers."
+    note = "Test accuracy compared with the published numbers, percent."
     return statement.judged(accuracy, ours=f"{accuracy.text} %", above=best - 1, note=note)
 
 
 def _alignment(params: TablesParams, results: Results) -> Claim:
     least = 100 * paper_numbers()["claims"]["training_alignment_accuracy_cs3_above"]
-    text = "Latents of training images arrive at their labels' anchors: training alignment accuracy is high"
+    text = "Latents of training images arrive at the anchors of their labels: training alignment accuracy is high"
     statement = Statement(Study.CLASSIFICATION, text, "reviews", f"> {least:g} %")
     run = params.classification.get("rf_lzn")
     if run is None or not results.is_trained(run):

@@ -41,11 +41,11 @@ def _against_other_methods(params: TablesParams, results: Results) -> Iterator[C
             yield statement.not_measurable(NO_RUNS)
         elif results.data_of(run) != "imagenet":
             yield statement.not_measurable(
-                "the other methods are not trained here, and their data are ImageNet"
+                "the other methods are not trained here; the paper's numbers are for ImageNet"
             )
         else:
             found = _top1(results, run)["without_head"]
-            note = "Top-1 against the published number, percent."
+            note = "Top-1 accuracy compared with the published number, percent."
             yield statement.judged(found, ours=f"{found.text} %", above=other, note=note)
 
 
@@ -71,19 +71,20 @@ def _of_figure_19(params: TablesParams, results: Results) -> Iterator[Claim]:
             continue
         others = [top1[name] for name in ([better] if better else top1.keys() - {worse})]
         smallest = seed_by_seed(min, others)
-        note = "Difference in top-1, points" + ("." if better else ", to the next worst.")
+        other = "" if better else " to the next worst representation"
+        note = f"Difference in top-1 accuracy{other}, percentage points."
         yield statement.compared(top1[worse], smallest, "higher", note=note, missing=NO_RUNS, unit=" %")
 
 
 def _still_improving(params: TablesParams, results: Results) -> Claim:
-    text = "Accuracy is still improving at the end of training"
+    text = "Accuracy still improves at the end of training"
     statement = Statement(Study.REPRESENTATIONS, text, "§ D.4, Figure 20", "improving")
     run = params.linear_probe
     curve = [] if run is None else list(accuracies_along_training(run, results).items())
     if len(curve) < 2:
-        return statement.not_measurable("the run keeps no snapshots along training")
+        return statement.not_measurable("the run has no snapshots of its training")
     (earlier, before), (last, after) = curve[-2:]
-    note = f"Difference in top-1 between steps {earlier} and {last}, points."
+    note = f"Difference in top-1 accuracy between steps {earlier} and {last}, percentage points."
     return statement.compared(before, after, "higher", note=note, missing=NO_RUNS, unit=" %")
 
 
@@ -91,11 +92,13 @@ def _clusters(params: TablesParams, results: Results) -> Claim:
     paper = paper_numbers()["tsne_imagenet"]
     of_classes = [(std_1 + std_2) / 2 for _, std_1, _, std_2 in paper["classes"].values()]
     of_paper = math.fsum(of_classes) / len(of_classes) / ((paper["all"][1] + paper["all"][3]) / 2)
-    text = "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points"
+    text = (
+        "Classes are clusters in the t-SNE plane: their deviations are small compared with that of all points"
+    )
     statement = Statement(Study.REPRESENTATIONS, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
     run = params.linear_probe
     if run is None or not results.has("tsne", run):
         return statement.not_measurable("the stage tsne does not run at this size")
     share = results.flat("tsne", run)["relative_std"].times(100)
-    note = f"Mean deviation of the classes, in percent of that of all points; small: below {100 * SMALL:g} %."
+    note = f"Mean deviation of the classes in percent of that of all points. Small means: below {100 * SMALL:g} %."
     return statement.judged(share, ours=f"{share.text} %", below=100 * SMALL, note=note)

@@ -25,8 +25,8 @@ def zone_stability_claim(runs: Iterable[str], results: Results) -> Claim:
         return statement.not_measurable("no run of this size went through the stage zones")
     low, high = ABOUT_HALF
     note = (
-        f"Percent, mean over {len(measured)} runs with an encoder, each with its training's batch size (the paper "
-        "names neither data nor batch size); about half: nearer to half than to none or all, so between "
-        f"{low:g} and {high:g}."
+        f"Percentage, mean over {len(measured)} runs with an encoder, each with the batch size of its training (the "
+        "paper names neither data nor batch size). About half means: nearer to half than to none or all, so between "
+        f"{low:g} and {high:g} %."
     )
     return statement.judged(percentage, ours=f"{percentage.text} %", above=low, below=high, note=note)

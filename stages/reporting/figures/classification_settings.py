@@ -40,8 +40,8 @@ def settings_figure(run: str, results: Results) -> ReportFigure | None:
         name="settings",
         title="Accuracy against batch size and alpha",
         caption=f"Test accuracy of {run} in percent when its test images are classified in batches of different sizes, "
-        "with latents drawn at different alpha (0: the centre of the zone). The paper trains with alpha = 1 and finds "
-        "the lower right best.",
+        "with latents drawn at different alpha (0: the centre of the zone). In the paper, large batches and small "
+        "alpha (lower right) are best, although training uses alpha = 1.",
         paper="Figure 25",
         alt="Heat map of test accuracies in percent: " + "; ".join(words) + ".",
         figure=figure,

@@ -11,9 +11,9 @@ from stages.reporting.figures.style import STYLE, ReportFigure
 from stages.reporting.results import Results
 
 CAPTION = (
-    "Left: images that {run} draws from the latent zones of the classes, a column each. Right: the plane through the "
-    "origin of the latent space in which the zones' centres spread most; each point has the colour and the number of "
-    "the class in whose zone it lies, which is the class that the model decodes from it. First seed."
+    "Left: images that {run} generates from the latent zones of the classes, one column for each class. Right: the "
+    "plane through the origin of the latent space in which the centres of the zones spread most. Colours and numbers "
+    "are the classes whose zones the points lie in; the model predicts these classes. First seed."
 )
 
 
@@ -31,7 +31,7 @@ def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
         title="The zones of the classes",
         caption=CAPTION.format(run=run),
         paper="",
-        alt="Left a grid of generated images, a column a class. Right a map of a plane through the latent space, "
+        alt="Left: a grid of generated images, one column for each class. Right: a plane through the latent space, "
         + "divided into the zones of the classes "
         + ", ".join(f"{label} ({100 * np.mean(labels == label):.0f} %)" for label in np.unique(labels))
         + "; percentages are shares of the plane.",
@@ -46,9 +46,9 @@ def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[2, 1])
         left.imshow(grid, interpolation="nearest")
-        left.set_title("Drawn from the zones of the classes, a column each")
+        left.set_title("Samples from the zones, one column for each class")
         right.imshow(colours(zones % colours.N), interpolation="nearest")
-        right.set_title("The zones, in a plane")
+        right.set_title("The zones in a plane")
         for label in np.unique(zones):
             row, column = _inside(zones == label)
             right.text(

@@ -55,7 +55,7 @@ def representations_figure(run: str, results: Results) -> ReportFigure | None:
     figure.legend(loc="outside upper right", ncols=3, fontsize=8)
     return ReportFigure(
         name="representations",
-        title="What a linear classifier reads from each representation",
+        title="Linear classification on each representation",
         caption=f"Test accuracy of a linear classifier on the four representations of {run}, on those of the same "
         "encoder before training, and on raw pixels. Bars: standard deviation over seeds, where there are several.",
         paper="Figure 19",

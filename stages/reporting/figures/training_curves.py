@@ -40,7 +40,7 @@ def _of_data_set(data: str, runs: Sequence[str], results: Results) -> ReportFigu
             plain_log_labels(one.yaxis)
     seeds = max(len(results.curves(run)) for run in runs)
     band = (
-        "Lines are means over seeds, bands reach from the lowest to the highest seed. " if seeds > 1 else ""
+        "Lines are means over seeds; bands extend from the lowest to the highest seed. " if seeds > 1 else ""
     )
     return ReportFigure(
         name=f"curves_{data}",

@@ -34,9 +34,9 @@ def tsne_figure(run: str, results: Results) -> ReportFigure | None:
     axes.set_aspect("equal")
     return ReportFigure(
         name="tsne",
-        title="Representations of classes in t-SNE's plane",
-        caption=f"Each point is a test image; {len(names)} classes of {run}, first seed. Numbers stand at the medians "
-        "of the classes. Axes and distances between clusters have no meaning.",
+        title="Representations of classes in the t-SNE plane",
+        caption=f"Each point is a test image; {len(names)} classes of {run}, first seed. Each number is at the median "
+        "of its class. Axes and distances between clusters have no meaning.",
         paper="Figure 18",
         alt=f"Scatter plot of {len(points)} points of {len(names)} classes: {', '.join(names)}. Means and deviations "
         "of each class are in the table of t-SNE.",

@@ -45,15 +45,15 @@ def zone_stability_figure(
     axes.set_yticks(range(len(measured)), list(measured))
     axes.set_ylim(len(measured) - 0.5, -0.5)
     axes.set_xlim(0, 104)
-    axes.set_xlabel("latents that stay in their sample's zone, %")
+    axes.set_xlabel("latents that stay in the zone of their sample, %")
     axes.grid(visible=True, axis="x")
     figure.legend(loc="outside upper center", ncols=4, fontsize=8)
     return ReportFigure(
         name="stability",
-        title="Latents that keep their zones",
-        caption="A latent is drawn from its sample's zone in one batch, and asked whose zone it lies in among another "
-        "batch that shares only that sample, among the same batch, and among all training images (bank). Bars: "
-        "standard deviation over seeds, where there are several.",
+        title="Latents that stay in their zones",
+        caption="A latent is drawn from the zone of its sample in a batch. It stays if it lies in the zone of this "
+        "sample in a batch that shares only this sample, or in the same batch; or among all training images (bank). "
+        "Bars: standard deviation over seeds, where there are several.",
         paper="reviews: 49 %",
         alt="Chart of percentages: " + "; ".join(words) + ".",
         figure=figure,

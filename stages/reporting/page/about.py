@@ -13,7 +13,7 @@ from stages.reporting.results import Results
 from stages.tracking import Lookup, TrackedRun, look_up
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "dvc", "mlflow")
-UNKNOWN = "unknown: MLflow does not say"
+UNKNOWN = "unknown: not in MLflow"
 STAGE_TIME = "seconds."
 
 
@@ -106,10 +106,10 @@ def _facts_of(tracked: Sequence[TrackedRun]) -> dict[str, str]:
         "Commit": _tags(tracked, "git_commit"),
         "Hardware": _tags(tracked, "hardware"),
         "When": _time(started) + (f" to {_time(ended)}" if ended is not None else ""),
-        "Training time": f"{duration(math.fsum(seconds))}, summed over {len(seconds)} trainings (some run side by side)"
+        "Training time": f"{duration(math.fsum(seconds))}, summed over {len(seconds)} trainings (some run in parallel)"
         if seconds
         else UNKNOWN,
-        "Time of stages": f"{times} (by the clock, all runs)" if times else UNKNOWN,
+        "Time of stages": f"{times} (wall time, all runs)" if times else UNKNOWN,
     }
 
 
@@ -136,7 +136,7 @@ def _note(lookup: Lookup, *, missing: int) -> str:
         parts.append(f"MLflow could not be read ({lookup.error}), so there are no links and times.")
     elif missing:
         parts.append(
-            f"{missing} of the trainings are not in this MLflow: they were tracked elsewhere, or not at all."
+            f"{missing} of the trainings are not in this MLflow; they were tracked elsewhere or not at all."
         )
     if lookup.needs_interface and not lookup.error:
         parts.append(f"Links lead to {lookup.interface}: start `make ui` first.")

@@ -47,7 +47,7 @@ class SampleGrid:
     @property
     def caption(self) -> str:
         """The text below the grid."""
-        what = "five rows a class" if self.conditional else "no class asked for"
+        what = "conditional, five rows for each class" if self.conditional else "unconditional"
         named = f"{self.method}, " if self.method else ""
         return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}; first seed."
 

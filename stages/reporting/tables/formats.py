@@ -6,9 +6,9 @@ from typing import Any
 from stages.reporting.tables.table import Row, Table
 
 LEGEND = (
-    "Ours: mean ± standard deviation over seeds. Bold: the best of a source's numbers on the same data. ▲, ▼: better, "
-    "worse than the row compared with, of the same source and data; ≈: the 95 % interval of the differences, seed by "
-    "seed, reaches zero. Numbers of a single seed, and the paper's, are compared as they are."
+    "Ours: mean ± standard deviation over seeds. Bold: the best number of a source on the same data. ▲, ▼: better or "
+    "worse than the baseline, a row of the same source and data; ≈: the 95 % interval of the difference, computed seed "
+    "by seed, contains zero. The paper's numbers and those of a single seed are compared without an interval."
 )
 
 

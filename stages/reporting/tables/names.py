@@ -28,7 +28,7 @@ REPRESENTATIONS = {
 }
 
 NOT_REPORTED = "not reported in the paper"
-ONLY_HERE = "a distance in features of a data set's own classifier, which the paper does not have"
+ONLY_HERE = "not in the paper: a distance in the features of a classifier trained on these data"
 
 
 def data_title(results: Results, run: str) -> str:
@@ -51,4 +51,4 @@ def our_rows_remark(results: Results, runs: Iterable[str]) -> str:
     names = ", ".join(sorted({data_title(results, run) for run in runs}))
     counts = sorted({len(results.outputs.trained_seeds(run)) for run in runs})
     seeds = " or ".join("one seed" if count == 1 else f"{count} seeds" for count in counts)
-    return f"Our rows: {names}, {seeds}. Where data, networks or training are not the paper's, compare within a source."
+    return f"Our rows: {names}, {seeds}. Compare rows of the same source only: data, networks or training may differ."

@@ -40,7 +40,7 @@ def linear_probe_table(run: str, results: Results) -> Table:
         ]
     remarks = [
         "The paper's rows: ImageNet, ResNet-50; § marks contrastive methods.",
-        "LZN's representations are compared with those of its own encoder before training.",
+        "The baseline of each representation is the same encoder before training.",
         our_rows_remark(results, [run]),
     ]
     title = "Table 2. Linear classification on unsupervised representations"
@@ -60,7 +60,7 @@ def other_architectures_table(run: str, results: Results) -> Table:
         ),
     ]
     remarks = [
-        "The paper's rows of table 2 (ResNet-50) are repeated here, as there.",
+        "The rows of table 2 (ResNet-50) are repeated here, as in the paper.",
         our_rows_remark(results, [run]),
     ]
     title = "Table 6. Linear classification, other architectures"
@@ -80,11 +80,11 @@ def tsne_table(run: str, results: Results) -> Table:
         for name, found in _clusters(results.nested("tsne", run))
     ]
     remarks = [
-        "Deviations of the classes that are small beside those of all points mean clusters. Axes of t-SNE have no "
-        "meaning: each seed's plane is another, so that means over seeds of a class's place say little.",
+        "Classes are clusters if their deviations are small compared with those of all points. The axes of t-SNE have "
+        "no meaning and differ between seeds, so the mean of a class over seeds has no meaning either.",
         our_rows_remark(results, [run]),
     ]
-    title = "Representations of each class in t-SNE's plane (the paper's reviews)"
+    title = "Representations of each class in the t-SNE plane (the paper's reviews)"
     return Table("tsne", title, TSNE_COLUMNS, rows, remarks)
 
 

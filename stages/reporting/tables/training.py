@@ -17,14 +17,14 @@ COLUMNS = {
 def training_table(runs: Sequence[str], results: Results) -> Table:
     """Return the table of those ``runs`` that were trained here."""
     remarks = [
-        "Losses are means over the last tenth of training; runs with equal seeds and batch sizes see the same batches, "
+        "Losses are means over the last tenth of training. Runs with equal seeds and batch sizes see the same batches, "
         "noise and times.",
         "Alignment accuracy: share of training samples whose latent, drawn at the run's alpha, arrives at its own "
         "target (the paper: above 95 % for case study 3).",
         *(
-            f"The classifier whose features FD and MMD of {data} are measured in has a test accuracy of "
-            f"{100 * measured['accuracy']:.1f} %; in its features the test images are at FD "
-            f"{measured['fd_of_test_images']:.4g} from the training images: a scale for the FDs above."
+            f"FD and MMD ({data}) use the features of a classifier with a test accuracy of "
+            f"{100 * measured['accuracy']:.1f} %. The FD of the test images from the training images is "
+            f"{measured['fd_of_test_images']:.4g}, for comparison with the FDs above."
             for data, measured in results.classifiers().items()
         ),
     ]
@@ -42,7 +42,7 @@ def _row(run: str, results: Results) -> Row:
     if "alignment_accuracy" in end:
         end["alignment_accuracy"] = end["alignment_accuracy"].times(100)
     cells = {
-        name: Cell.of(end[name]) if name in end else Cell(None, "no part of this run's loss")
+        name: Cell.of(end[name]) if name in end else Cell(None, "not part of this run's loss")
         for name in COLUMNS
     }
     cells |= {name: Cell.setting(end[name]) for name in ("step", "skipped_steps")}

@@ -31,13 +31,13 @@ def zone_stability_table(runs: Sequence[str], results: Results) -> Table:
         *(Row(run, "ours", _cells(results.flat("zones", run))) for run in runs),
     ]
     remarks = [
-        "A latent is drawn from its sample's zone among one batch; it stays if it lies in the sample's zone among "
-        "another batch (rest redrawn), the same one, or for the bank among all training images.",
-        "In truth all latents stay in the same batch and in the bank: what is missing there is the solver's error.",
-        "The standard error is that of one seed's share with the rest redrawn, from the number of latents asked; ± is "
-        "the deviation over seeds.",
-        "Accuracy: test images at alpha = 0, in batches among each other, and with the bank each by itself among the "
-        "training images.",
+        "A latent is drawn from the zone of its sample in a batch. It stays if it lies in the zone of this sample in a "
+        "second batch: one that shares only this sample (rest redrawn), or the same batch. For the bank, both batches "
+        "are all training images.",
+        "Without solver error, 100 % stay in the same batch and in the bank.",
+        "The standard error is that of the share of one seed with the rest redrawn, computed from the number of "
+        "latents; ± is the standard deviation over seeds.",
+        "Accuracy: test images at alpha = 0, in batches of test images or singly among the training images (bank).",
     ]
     title = "Zones in minibatches and in an anchor bank (the paper's reviews)"
     return Table("zones", title, COLUMNS, rows, remarks)

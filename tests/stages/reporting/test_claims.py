@@ -1,4 +1,4 @@
-"""The paper's claims held against made-up outputs, whose verdicts are known."""
+"""The claims of the paper with made-up outputs, whose verdicts are known."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,7 @@ from stages.reporting.verdict import Verdict
 PARAMS = TablesParams.model_validate(TABLES)
 
 
-def claims_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Claim]:
-    monkeypatch.chdir(outputs.root)
+def claims_of(outputs: MadeUpOutputs) -> Mapping[str, Claim]:
     claims = all_claims(PARAMS, outputs.params["families"], Results(outputs.workspace))
     assert len({claim.statement for claim in claims}) == len(claims)
     return {claim.statement: claim for claim in claims}
@@ -29,7 +28,7 @@ def claims_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mappin
     [
         ("RF+LZN has a better FID than RF", Verdict.HOLDS),  # 12 -> 8 in every seed
         ("RF+LZN reconstructs images better than RF", Verdict.FAILS),
-        ("Three implementations of FID rank RF and RF+LZN alike", Verdict.NOT_MEASURABLE),
+        ("Three implementations of FID rank RF and RF+LZN in the same order", Verdict.NOT_MEASURABLE),
         ("RF+LZN is better at most numbers of Euler steps", Verdict.HOLDS),
         ("Joint training improves classification: more accurate with generation than without", Verdict.FAILS),
         ("The number u of early steps left out hardly matters for accuracy (u = 20 → u = 5)", Verdict.HOLDS),
@@ -39,42 +38,38 @@ def claims_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mappin
             Verdict.NOT_MEASURABLE,
         ),
         (
-            "Classes are clusters in t-SNE's plane: their deviations are small beside that of all points",
+            "Classes are clusters in the t-SNE plane: their deviations are small compared with that of all points",
             Verdict.HOLDS,
         ),
         ("Larger batches classify better", Verdict.HOLDS),
         ("About half of the latents stay in their zone when the rest of the batch is redrawn", Verdict.HOLDS),
     ],
 )
-def test_a_claim_gets_the_verdict_of_its_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, verdict: Verdict
-) -> None:
-    claim = claims_of(MadeUpOutputs(tmp_path), monkeypatch)[statement]
+def test_a_claim_gets_the_verdict_of_its_numbers(folder: Path, statement: str, verdict: Verdict) -> None:
+    claim = claims_of(MadeUpOutputs(folder))[statement]
     assert claim.verdict is verdict
     assert claim.note
     assert bool(claim.ours) == bool(claim.evidence) == (verdict is not Verdict.NOT_MEASURABLE)
 
 
-def test_a_claim_that_two_seeds_answer_differently_is_undecided(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
+def test_a_claim_is_undecided_if_two_seeds_disagree(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
     outputs.write_measured("measure", "rf_lzn", {0: {"fd_digits": 11.0}, 1: {"fd_digits": 13.0}})
-    claim = claims_of(outputs, monkeypatch)["RF+LZN has a better FID than RF"]
+    claim = claims_of(outputs)["RF+LZN has a better FID than RF"]
     assert claim.verdict is Verdict.UNDECIDED
     assert claim.quantity is not None
     assert claim.quantity.by_seed == pytest.approx({0: 1.0, 1: 12 * 1.02 - 13})
 
 
-def test_with_one_seed_the_evidence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    claims = claims_of(MadeUpOutputs(tmp_path, seeds=[0]), monkeypatch)
+def test_the_evidence_names_a_single_seed(folder: Path) -> None:
+    claims = claims_of(MadeUpOutputs(folder, seeds=[0]))
     claim = claims["RF+LZN has a better FID than RF"]
     assert claim.verdict is Verdict.HOLDS
-    assert claim.evidence == "+4, one seed; the claim says above 0"
+    assert claim.evidence == "+4, one seed; claimed: above 0"
     assert claim.ours == "12 → 8"
 
 
-def test_a_claim_of_most_counts_the_comparisons_of_each_seed() -> None:
+def test_the_share_of_gains_counts_comparisons_seed_by_seed() -> None:
     gains = [Quantity({0: 1.0, 1: -1.0}), Quantity({0: 2.0, 1: 3.0}), Quantity({0: 0.0, 1: 1.0, 2: 1.0})]
     share = share_of_gains(gains)
     assert share is not None
@@ -84,39 +79,36 @@ def test_a_claim_of_most_counts_the_comparisons_of_each_seed() -> None:
     assert share_of_gains([]) is None
 
 
-def test_the_best_setting_is_named_and_set_against_that_of_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claims = claims_of(MadeUpOutputs(tmp_path), monkeypatch)
-    claim = claims["The best batch size and alpha are better than training's batch size and alpha = 1"]
+def test_the_best_setting_is_named_and_compared_with_the_setting_of_training(folder: Path) -> None:
+    claims = claims_of(MadeUpOutputs(folder))
+    claim = claims["The best batch size and alpha are better than those of training with alpha = 1"]
     assert "batches of 360, alpha = 0" in claim.note
     assert claim.quantity is not None
     # The made-up accuracies: 0.8 + 0.0003 * batch size - 0.05 * alpha; the training's batch size is 128.
     assert claim.quantity.by_seed[0] == pytest.approx(100 * (0.0003 * (360 - 128) + 0.05))
 
 
-def test_three_implementations_agree_only_if_all_rank_alike(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
-    statement = "Three implementations of FID rank RF and RF+LZN alike"
+def test_implementations_of_fid_agree_only_if_all_gains_have_the_same_sign(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
+    statement = "Three implementations of FID rank RF and RF+LZN in the same order"
     rf = {"fid": 6.95, "fid_rf": 7.0, "fid_clean": 7.1}
     for lzn, verdict in (
-        ({"fid": 7.17, "fid_rf": 7.23, "fid_clean": 7.31}, Verdict.HOLDS),  # alike, though RF+LZN is worse
+        (
+            {"fid": 7.17, "fid_rf": 7.23, "fid_clean": 7.31},
+            Verdict.HOLDS,
+        ),  # the same order, although RF+LZN is worse
         ({"fid": 7.17, "fid_rf": 6.9, "fid_clean": 7.31}, Verdict.FAILS),
     ):
         outputs.write_measured("measure", "rf", dict.fromkeys((0, 1), rf))
         outputs.write_measured("measure", "rf_lzn", dict.fromkeys((0, 1), lzn))
-        assert claims_of(outputs, monkeypatch)[statement].verdict is verdict
+        assert claims_of(outputs)[statement].verdict is verdict
 
 
-def test_without_the_stages_claims_are_not_measurable_and_say_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
+def test_claims_whose_stages_have_not_run_give_the_reason(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
     for stage in ("steps", "settings", "tsne", "zones"):
         outputs.remove(stage)
-    claims = claims_of(outputs, monkeypatch)
+    claims = claims_of(outputs)
     missing = [claim for claim in claims.values() if claim.verdict is Verdict.NOT_MEASURABLE]
     assert {claim.note for claim in missing} >= {
         "the stage steps does not run at this size",
@@ -126,20 +118,15 @@ def test_without_the_stages_claims_are_not_measurable_and_say_why(
     }
 
 
-def test_a_size_without_any_family_still_has_every_claim(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
+def test_no_claim_is_measurable_without_runs_but_all_are_listed(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
     claims = all_claims(TablesParams(), {}, Results(outputs.workspace))
     assert {claim.verdict for claim in claims} == {Verdict.NOT_MEASURABLE}
     assert {claim.study for claim in claims} >= {"Representations", "Classification", "Latent zones"}
 
 
-def test_claims_are_written_with_the_rule_and_all_evidence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    claims = list(claims_of(MadeUpOutputs(tmp_path), monkeypatch).values())
+def test_claims_are_written_with_rule_verdict_and_evidence(folder: Path) -> None:
+    claims = list(claims_of(MadeUpOutputs(folder)).values())
     content = json.loads(json.dumps(claims_to_json(claims), allow_nan=False))
     assert "95 %" in content["rule"]
     first = content["claims"][0]
@@ -150,3 +137,5 @@ def test_claims_are_written_with_the_rule_and_all_evidence(
     assert {len(column) for column in columns.values()} == {len(claims)}
     markdown = claims_to_markdown(claims, size="tiny")
     assert all(claim.statement in markdown for claim in claims)
+    assert f"by verdict: holds {sum(claim.verdict is Verdict.HOLDS for claim in claims)}, " in markdown
+    assert "| 1  | ✓ holds " in markdown

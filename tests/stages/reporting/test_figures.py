@@ -1,4 +1,4 @@
-"""The report's figures: what is plotted is what was measured."""
+"""The figures of the report show the measured numbers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,30 +28,25 @@ ALL = [
 ]
 
 
-def figures_of(outputs: MadeUpOutputs, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, ReportFigure]:
-    monkeypatch.chdir(outputs.root)
-    drawings = draw_figures(PARAMS, outputs.params["families"], Results(outputs.workspace), picture="joint")
-    return {drawing.name: drawing for drawing in drawings}
+def figures_of(outputs: MadeUpOutputs) -> Mapping[str, ReportFigure]:
+    figures = draw_figures(PARAMS, outputs.params["families"], Results(outputs.workspace), picture="joint")
+    return {figure.name: figure for figure in figures}
 
 
-def panel(drawing: ReportFigure, position: int = 0) -> Axes:
-    return drawing.figure.axes[position]
+def panel(report_figure: ReportFigure, position: int = 0) -> Axes:
+    return report_figure.figure.axes[position]
 
 
-def test_every_figure_of_the_paper_is_drawn_and_says_which_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawings = figures_of(MadeUpOutputs(tmp_path), monkeypatch)
-    assert list(drawings) == ALL
-    papers = {drawing.paper for drawing in drawings.values()}
+def test_every_figure_is_drawn_and_names_the_figure_of_the_paper(folder: Path) -> None:
+    figures = figures_of(MadeUpOutputs(folder))
+    assert list(figures) == ALL
+    papers = {figure.paper for figure in figures.values()}
     assert papers >= {"Figure 17", "Figure 18", "Figure 19", "Figure 20", "Figure 24", "Figure 25"}
-    assert all(drawing.alt.endswith(".") and drawing.caption.endswith(".") for drawing in drawings.values())
+    assert all(figure.alt.endswith(".") and figure.caption.endswith(".") for figure in figures.values())
 
 
-def test_distances_are_plotted_at_their_steps_with_deviations_as_bars(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    axes = panel(figures_of(MadeUpOutputs(tmp_path), monkeypatch)["figure17"])
+def test_distances_are_plotted_at_their_steps_with_deviations_as_error_bars(folder: Path) -> None:
+    axes = panel(figures_of(MadeUpOutputs(folder))["figure17"])
     rf, rf_lzn = axes.containers
     assert [container.get_label() for container in axes.containers] == ["RF", "RF+LZN"]
     np.testing.assert_allclose(rf.lines[0].get_xydata()[:, 0], [2, 5, 10, 50, 200])
@@ -62,13 +57,11 @@ def test_distances_are_plotted_at_their_steps_with_deviations_as_bars(
     np.testing.assert_allclose((upper - lower) / 2, 12 * 11 * 0.02 / 2**0.5)
 
 
-def test_training_curves_are_means_of_seeds_with_bands_from_the_lowest_to_the_highest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    loss, accuracy = figures_of(MadeUpOutputs(tmp_path), monkeypatch)["curves_digits"].figure.axes
+def test_training_curves_are_means_over_seeds_with_bands_from_lowest_to_highest(folder: Path) -> None:
+    loss, accuracy = figures_of(MadeUpOutputs(folder))["curves_digits"].figure.axes
     (line,) = (line for line in loss.lines if line.get_label() == "rf")
     np.testing.assert_allclose(line.get_ydata()[-1], 1.01 * (0.4 + 30 / 250))
-    assert len(loss.collections) == 6  # a band a run that has the loss
+    assert len(loss.collections) == 6  # one band for each run that has the loss
     assert {line.get_label() for line in accuracy.lines} == {
         "joint",
         "joint_no_gen",
@@ -78,28 +71,22 @@ def test_training_curves_are_means_of_seeds_with_bands_from_the_lowest_to_the_hi
     assert max(line.get_ydata()[-1] for line in accuracy.lines) == pytest.approx(90 * 1.01)
 
 
-def test_with_one_seed_there_are_no_bands_and_no_bars(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawings = figures_of(MadeUpOutputs(tmp_path, seeds=[0]), monkeypatch)
-    assert not panel(drawings["curves_digits"]).collections
-    assert "bands" not in drawings["curves_digits"].caption
-    (lower, upper) = panel(drawings["figure17"]).containers[0].lines[2][0].get_segments()[0][:, 1]
+def test_one_seed_gives_no_bands_and_no_error_bars(folder: Path) -> None:
+    figures = figures_of(MadeUpOutputs(folder, seeds=[0]))
+    assert not panel(figures["curves_digits"]).collections
+    assert "bands" not in figures["curves_digits"].caption
+    (lower, upper) = panel(figures["figure17"]).containers[0].lines[2][0].get_segments()[0][:, 1]
     assert lower == upper
 
 
-def test_runs_of_one_panel_are_told_apart_by_more_than_colour(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = panel(figures_of(MadeUpOutputs(tmp_path), monkeypatch)["curves_digits"]).lines
+def test_runs_in_one_panel_differ_in_line_style(folder: Path) -> None:
+    lines = panel(figures_of(MadeUpOutputs(folder))["curves_digits"]).lines
     styles = [str(line._dash_pattern) for line in lines]  # type: ignore[attr-defined]
     assert len(set(styles)) == len(lines)
 
 
-def test_the_heat_map_has_large_batches_below_and_small_alpha_on_the_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    axes = panel(figures_of(MadeUpOutputs(tmp_path), monkeypatch)["settings"])
+def test_the_heat_map_has_large_batches_at_the_bottom_and_small_alpha_on_the_right(folder: Path) -> None:
+    axes = panel(figures_of(MadeUpOutputs(folder))["settings"])
     grid = np.asarray(axes.images[0].get_array())
     assert grid.shape == (3, 3)
     assert grid.argmax() == 8  # lower right
@@ -109,40 +96,32 @@ def test_the_heat_map_has_large_batches_below_and_small_alpha_on_the_right(
     assert len(axes.texts) == 9
 
 
-def test_bars_of_representations_have_their_accuracies_and_pixels_are_a_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    axes = panel(figures_of(MadeUpOutputs(tmp_path), monkeypatch)["representations"])
+def test_representations_are_bars_and_raw_pixels_are_a_line(folder: Path) -> None:
+    axes = panel(figures_of(MadeUpOutputs(folder))["representations"])
     heights = [bar.get_height() for bar in axes.patches]
     np.testing.assert_allclose(heights[:4], 101 * np.array([0.53, 0.87, 0.85, 0.93]))
     assert len(heights) == 8
     assert any(np.allclose(line.get_ydata(), 96.9) for line in axes.lines)
 
 
-def test_t_sne_has_every_point_and_each_class_s_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    axes = panel(figures_of(MadeUpOutputs(tmp_path), monkeypatch)["tsne"])
+def test_the_tsne_figure_has_all_points_and_a_number_for_each_class(folder: Path) -> None:
+    axes = panel(figures_of(MadeUpOutputs(folder))["tsne"])
     assert sum(len(collection.get_offsets()) for collection in axes.collections) == 15
     assert [text.get_text() for text in axes.texts] == ["0", "1", "2"]
 
 
-def test_figures_whose_stages_have_not_run_are_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
+def test_figures_are_left_out_if_their_stages_have_not_run(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
     for stage in ("steps", "settings", "tsne", "zones", "probe", "classify"):
         outputs.remove(stage)
-    assert list(figures_of(outputs, monkeypatch)) == ["curves_digits"]
+    assert list(figures_of(outputs)) == ["curves_digits"]
 
 
-def test_files_are_vector_and_pixels_and_the_same_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    outputs = MadeUpOutputs(tmp_path)
-    for folder in ("one", "two"):
-        figures_of(outputs, monkeypatch)["figure17"].save(tmp_path / folder)
-    one, two = (tmp_path / folder / "figure17.svg" for folder in ("one", "two"))
+def test_figures_are_saved_as_reproducible_svg_and_as_png(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
+    for name in ("one", "two"):
+        figures_of(outputs)["figure17"].save(folder / name)
+    one, two = (folder / name / "figure17.svg" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
     assert ElementTree.parse(one).getroot().tag.endswith("svg")
     with Image.open(one.with_suffix(".png")) as picture:

@@ -1,4 +1,4 @@
-"""Tables: what is best, what is better, and how numbers are written."""
+"""Tables: the best numbers, comparisons with the baseline, and the formats."""
 
 import json
 
@@ -33,21 +33,21 @@ PAPER = [
 TABLE = Table("table1", "Table 1", COLUMNS, [*PAPER, BASELINE, BETTER], ["A remark."])
 
 
-def test_the_best_of_a_group_is_that_of_its_own_source() -> None:
+def test_the_best_number_is_chosen_within_each_group() -> None:
     best = {
         (row.source, row.label, name) for row in TABLE.rows for name in COLUMNS if TABLE.is_best(row, name)
     }
     assert best == {("paper", "RF+LZN", "fid"), ("ours", "RF+LZN", "fid"), ("ours", "RF+LZN", "recall")}
 
 
-def test_a_gain_in_every_seed_is_better_and_one_that_changes_sign_is_noise() -> None:
+def test_a_gain_in_every_seed_is_better_and_a_gain_that_changes_sign_is_noise() -> None:
     assert TABLE.relation(BETTER, "fid") is Relation.BETTER
     assert TABLE.relation(BETTER, "recall") is Relation.WITHIN_NOISE
-    assert TABLE.relation(BETTER, "batch") is None  # no number of images is good or bad
+    assert TABLE.relation(BETTER, "batch") is None  # a batch size is neither good nor bad
     assert TABLE.relation(BASELINE, "fid") is None
 
 
-def test_numbers_of_the_paper_are_compared_as_they_are() -> None:
+def test_numbers_of_the_paper_are_compared_without_an_interval() -> None:
     assert TABLE.relation(PAPER[1], "fid") is Relation.BETTER
     assert TABLE.relation(PAPER[1], "recall") is Relation.WITHIN_NOISE  # equal
 
@@ -61,7 +61,7 @@ def test_a_cell_without_a_number_is_neither_best_nor_compared() -> None:
         Cell(None)
 
 
-def test_markdown_marks_the_best_and_the_better_and_explains_empty_cells() -> None:
+def test_markdown_marks_best_and_better_numbers_and_explains_empty_cells() -> None:
     empty = row("Other", MISSING, MISSING)
     text = table_to_markdown(Table("table1", "Table 1", COLUMNS, [BASELINE, BETTER, empty], ["A remark."]))
     assert "| **8.5 ± 0.6** ▲ |" in text
@@ -82,7 +82,7 @@ def test_json_has_value_deviation_and_number_of_seeds() -> None:
     assert [column["key"] for column in content["columns"]] == list(COLUMNS)
 
 
-def test_columns_for_mlflow_are_numbers_with_deviations_as_columns_of_their_own() -> None:
+def test_columns_for_mlflow_are_numbers_and_deviations_have_their_own_columns() -> None:
     columns = table_to_columns(TABLE)
     assert list(columns) == ["method", "source", "fid", "fid std", "recall", "recall std", "batch"]
     assert columns["fid std"][:2] == [None, None]

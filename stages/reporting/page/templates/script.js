@@ -1,6 +1,6 @@
 "use strict";
 
-// Sorting: a heading's button sorts up, then down, then restores the order.
+// Sorting: the button of a heading sorts in ascending order, then in descending order, then restores the order.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const original = [...body.rows];
@@ -35,7 +35,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// Enlarging: one dialog, which Escape closes by itself; focus then returns to what opened it.
+// Enlarging: one dialog for all images. The browser closes it on Escape and returns the focus to the button.
 const dialog = document.getElementById("enlarged");
 const large = dialog.querySelector("img");
 for (const button of document.querySelectorAll("button.enlarge")) {

@@ -1,4 +1,4 @@
-"""The report in a real browser, made by the stages `tables` and `report` from made-up outputs."""
+"""The report page in a real browser; the stages `tables` and `report` write it from made-up outputs."""
 
 from collections.abc import Iterator
 from itertools import groupby, pairwise
@@ -26,7 +26,7 @@ COMMIT = "0123456789abcdef"
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a size with two seeds, one of whose trainings is in MLflow."""
+    """The page of a size with two seeds; one of its trainings is in MLflow."""
     folder = tmp_path_factory.mktemp("report")
     outputs = MadeUpOutputs(folder)
     uri = new_database(folder)
@@ -45,7 +45,7 @@ def track(outputs: MadeUpOutputs, folder: Path) -> None:
 
 
 def make_page(folder: Path) -> Path:
-    """What `dvc repro` runs, in the folder of the outputs."""
+    """Run the two stages in the folder of the outputs, as `dvc repro` does."""
     call = StageCall(ParamsFile.read(Path("params.yaml")), None, OutputPaths("tiny"), torch.device("cpu"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -62,7 +62,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def window(browser: Chrome, page: Path) -> Chrome:
-    """The page, newly loaded, 1280 pixels wide."""
+    """The page after loading, 1280 pixels wide."""
     set_width(browser, 1280)
     requests(browser)
     browser.get_log("browser")
@@ -70,21 +70,19 @@ def window(browser: Chrome, page: Path) -> Chrome:
     return browser
 
 
-def test_nothing_but_the_page_itself_is_asked_for_and_the_console_is_quiet(
-    window: Chrome, page: Path
-) -> None:
+def test_the_browser_requests_only_the_page_and_logs_nothing(window: Chrome, page: Path) -> None:
     assert requests(window) == [page.as_uri()]
     assert window.get_log("browser") == []
 
 
 def test_every_image_loads(window: Chrome) -> None:
     images = window.execute_script("return [...document.images].map(i => [i.alt, i.naturalWidth])")
-    assert len(images) == 9 + 5 + 1  # figures, grids, and the one that is enlarged
+    assert len(images) == 9 + 5 + 1  # figures, grids, and the image of the dialog
     assert all(width > 0 for _, width in images)
-    assert sum(alt == "" for alt, _ in images) == 1  # the one that is enlarged, while it is not
+    assert sum(alt == "" for alt, _ in images) == 1  # the image of the closed dialog
 
 
-def test_headings_are_in_order_under_one_title(window: Chrome) -> None:
+def test_headings_are_nested_below_one_title(window: Chrome) -> None:
     levels = [int(heading.tag_name[1]) for heading in find(window, "h1, h2, h3, h4")]
     assert levels.count(1) == 1
     assert levels[0] == 1
@@ -113,7 +111,9 @@ def test_tables_have_captions_and_scopes_and_ids_are_unique(window: Chrome) -> N
     assert window.execute_script("return document.documentElement.lang") == "en"
 
 
-def test_numbers_sort_as_numbers_both_ways_and_back_with_empty_cells_last(window: Chrome) -> None:
+def test_columns_sort_by_number_with_empty_cells_last_and_the_third_press_restores_the_order(
+    window: Chrome,
+) -> None:
     table = "section[aria-labelledby=table1] table"
     (heading,) = (cell for cell in find(window, f"{table} thead th") if cell.text.startswith("sFID"))
     original = column(window, table, 1)
@@ -132,11 +132,11 @@ def test_numbers_sort_as_numbers_both_ways_and_back_with_empty_cells_last(window
     assert column(window, table, 1) == original
 
 
-def test_sorting_by_another_column_ends_the_first(window: Chrome) -> None:
+def test_only_one_column_sorts_a_table(window: Chrome) -> None:
     buttons = find(window, "table.claims thead button")
     click(window, buttons[0])
     verdicts = column(window, "table.claims", 1)
-    assert len(list(groupby(verdicts))) == len(set(verdicts)) > 2  # equal ones stand together
+    assert len(list(groupby(verdicts))) == len(set(verdicts)) > 2  # equal verdicts are adjacent
     click(window, buttons[1])
     assert len(find(window, "table.claims [aria-sort]")) == 1
     ascending = column(window, "table.claims", 2)
@@ -144,7 +144,7 @@ def test_sorting_by_another_column_ends_the_first(window: Chrome) -> None:
     assert column(window, "table.claims", 2) == ascending[::-1]
 
 
-def test_a_figure_is_enlarged_by_the_keyboard_and_escape_gives_the_focus_back(window: Chrome) -> None:
+def test_enter_enlarges_a_figure_and_escape_returns_the_focus(window: Chrome) -> None:
     button = find(window, "#samples-joint .enlarge")[0]
     window.execute_script("arguments[0].focus()", button)
     press(window, Keys.ENTER)
@@ -160,7 +160,7 @@ def test_a_figure_is_enlarged_by_the_keyboard_and_escape_gives_the_focus_back(wi
     assert window.switch_to.active_element == button
 
 
-def test_the_dialog_keeps_the_focus_and_its_button_closes_it(window: Chrome) -> None:
+def test_the_dialog_keeps_the_focus_until_its_button_closes_it(window: Chrome) -> None:
     click(window, find(window, "#figure-figure17 .enlarge")[0])
     dialog = find(window, "dialog")[0]
     for _ in range(3):
@@ -174,7 +174,7 @@ def test_the_dialog_keeps_the_focus_and_its_button_closes_it(window: Chrome) -> 
     assert dialog.get_dom_attribute("open") is None
 
 
-def test_the_first_thing_that_the_keyboard_reaches_skips_to_the_claims(window: Chrome) -> None:
+def test_the_first_tab_stop_skips_to_the_claims(window: Chrome) -> None:
     press(window, Keys.TAB)
     skip = window.switch_to.active_element
     assert skip.text == "Skip to the claims"
@@ -185,9 +185,7 @@ def test_the_first_thing_that_the_keyboard_reaches_skips_to_the_claims(window: C
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
-def test_the_page_never_scrolls_sideways_and_wide_tables_do_so_in_their_boxes(
-    window: Chrome, width: int
-) -> None:
+def test_wide_tables_scroll_sideways_and_the_page_does_not(window: Chrome, width: int) -> None:
     set_width(window, width)
     inner, scroll = window.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
     assert inner == width
@@ -202,8 +200,8 @@ def test_the_page_never_scrolls_sideways_and_wide_tables_do_so_in_their_boxes(
     assert any(scrolls for scrolls, *_ in boxes) or width > 360
 
 
-def test_in_print_no_table_is_cut_off_and_navigation_is_gone(window: Chrome) -> None:
-    """At the width of the printed page: A4 across less its margins, 273 mm of 96 dots an inch."""
+def test_printed_tables_fit_the_paper_and_navigation_is_hidden(window: Chrome) -> None:
+    """The width is that of landscape A4 without margins: 273 mm at 96 pixels per inch."""
     window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     set_width(window, 1031)
     try:
@@ -218,7 +216,9 @@ def test_in_print_no_table_is_cut_off_and_navigation_is_gone(window: Chrome) -> 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_in_light_and_dark_and_figures_stay_on_white(window: Chrome, scheme: str) -> None:
+def test_text_has_enough_contrast_in_light_and_dark_and_figures_are_on_white(
+    window: Chrome, scheme: str
+) -> None:
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     try:
@@ -233,7 +233,7 @@ def test_text_can_be_read_in_light_and_dark_and_figures_stay_on_white(window: Ch
         window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_better_and_best_are_said_in_words_too(window: Chrome) -> None:
+def test_better_and_best_are_also_written_as_words(window: Chrome) -> None:
     cells = window.execute_script(
         """
         const row = [...document.querySelectorAll("section[aria-labelledby=table1] tbody tr")]
@@ -244,14 +244,14 @@ def test_better_and_best_are_said_in_words_too(window: Chrome) -> None:
     assert "8.08 ± 0.11 best ▲better" in cells
 
 
-def test_mlflow_s_facts_are_on_the_page_and_its_run_is_linked(window: Chrome) -> None:
+def test_facts_from_mlflow_are_on_the_page_with_a_link_to_the_run(window: Chrome) -> None:
     facts = {
         row.find_element(By.TAG_NAME, "dt").text: row.find_element(By.TAG_NAME, "dd").text
         for row in find(window, ".facts div")
     }
     assert facts["Commit"] == COMMIT
     assert facts["Hardware"] == "2 cores of a test"
-    assert facts["Training time"] == "61 s, summed over 1 trainings (some run side by side)"
+    assert facts["Training time"] == "61 s, summed over 1 trainings (some run in parallel)"
     assert "measure 7 s, train 61 s" in facts["Time of stages"]
     assert facts["Runs"] == "7, with seeds 0, 1"
     (link,) = find(window, ".runs a")
@@ -262,7 +262,7 @@ def test_mlflow_s_facts_are_on_the_page_and_its_run_is_linked(window: Chrome) ->
     )
 
 
-def test_a_size_with_one_seed_few_families_and_no_mlflow_still_makes_a_whole_page(
+def test_the_page_is_complete_with_one_seed_few_families_and_no_mlflow(
     browser: Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = MadeUpOutputs(tmp_path, seeds=[0])
@@ -285,4 +285,4 @@ def test_a_size_with_one_seed_few_families_and_no_mlflow_still_makes_a_whole_pag
     ]  # fmt: skip
     assert "MLflow could not be read" in find(browser, "section[aria-labelledby=runs]")[0].text
     assert "secret" not in browser.page_source
-    assert "one seed; the claim says above 0" in find(browser, "table.claims")[0].text
+    assert "one seed; claimed: above 0" in find(browser, "table.claims")[0].text
