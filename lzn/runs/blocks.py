@@ -1,4 +1,4 @@
-"""Blocks of settings in params.yaml that several runs share, and how a run takes them over."""
+"""Blocks of settings in params.yaml that several runs share, and their merge into a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from lzn.base.sections import ParamsError, ParamsFile, validate
 
 BLOCKS = {"network": "networks", "latents": "latents", "schedule": "schedules"}
-"""Keys by which a run names a block, and the section of params.yaml that holds the blocks."""
+"""Sections of params.yaml with blocks, keyed by the key with which a run names a block."""
 
 
 def read_section_of_run(params: ParamsFile, key: str, section_type: Any, *, run_key: str = "") -> Any:
@@ -18,10 +18,10 @@ def read_section_of_run(params: ParamsFile, key: str, section_type: Any, *, run_
         params: the parameter file.
         key: dotted key of the section, such as ``runs.rf``.
         section_type: the type of the section.
-        run_key: key of the run inside of the section; empty where the section is the run.
+        run_key: key of the run in the section; empty if the section is the run.
 
     Raises:
-        ParamsError: the section or a block is missing, or a value is wrong; the message names the key in the file.
+        ParamsError: the section or a block is missing, or a value is invalid; the message names the key in the file.
     """
     content, origins = merge_blocks(params, key, run_key=run_key)
     where = f"{params.path}: {key}"
@@ -30,13 +30,13 @@ def read_section_of_run(params: ParamsFile, key: str, section_type: Any, *, run_
 
 @dataclass(frozen=True)
 class KeyInFile:
-    """Finds where in the file a value of a merged run stands; ``origins`` maps dotted keys of values from blocks."""
+    """Convert a dotted key of a merged run to the key in the file; ``origins`` has those of values from blocks."""
 
     path: Path
     origins: Mapping[str, str]
 
     def __call__(self, message_key: str) -> str:
-        """Return the key to be shown, with the file."""
+        """Return the key for messages, with the file."""
         prefix = f"{self.path}: "
         key = message_key.removeprefix(prefix)
         for merged in sorted(self.origins, key=len, reverse=True):
@@ -49,12 +49,12 @@ def merge_blocks(params: ParamsFile, key: str, *, run_key: str = "") -> tuple[An
     """Return a section whose run has the keys of its blocks, and the keys in the file of all values from blocks.
 
     A block of ``schedules`` is merged into the run's ``training``, the others into the run itself. Mappings are merged
-    key by key; a value of the run wins over that of a block. A section that is no mapping is returned as it is.
+    key by key; the value of the run replaces the value of a block. A section that is no mapping does not change.
 
     Args:
         params: the parameter file.
         key: dotted key of the section.
-        run_key: key of the run inside of the section; empty where the section is the run.
+        run_key: key of the run in the section; empty if the section is the run.
 
     Raises:
         ParamsError: the section or a block is missing.
@@ -102,7 +102,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def _paths(content: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted keys of a mapping and of the mappings in it."""
+    """Return the dotted keys of a mapping and of the mappings in it."""
     paths = []
     for key, value in content.items():
         paths.append(f"{prefix}{key}")

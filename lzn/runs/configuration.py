@@ -1,4 +1,4 @@
-"""The ``runs`` section: what a training run is made of, one type for each case study."""
+"""The ``runs`` section of params.yaml: the configuration of a training run, one type per case study."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, Self
@@ -28,14 +28,14 @@ from lzn.training import Compute, TrainingSchedule, TrainingStep
 
 
 class LatentParams(Section):
-    """The latent space of a run and how latents are drawn in training."""
+    """The latent space of a run, and the sampling of latents in training."""
 
     dim: Annotated[int, Field(ge=1)]
     solver: SolverParams
     alpha: Annotated[float, Field(ge=0, le=1)]
 
     def build(self) -> LatentSampler:
-        """How the training step draws latents."""
+        """Return the sampler of latents for the training step."""
         return LatentSampler(solver=self.solver.build(), alpha=self.alpha)
 
 
@@ -48,7 +48,7 @@ class LatentBlockParams(Section):
 
 
 class AlignmentParams(Section):
-    """The flow that aligns zones: its solver, and the early steps that are left out (Eq. 2)."""
+    """The flow of latent alignment: its solver, and the number of first steps that are skipped (Eq. 2)."""
 
     solver: SolverParams
     num_skipped_steps: Annotated[int, Field(ge=0)]
@@ -61,7 +61,7 @@ class AlignmentParams(Section):
 
 
 class ResNetParams(Section):
-    """The representation encoder: see `lzn.networks.ResNetEncoder`."""
+    """Parameters of `lzn.networks.ResNetEncoder`."""
 
     depth: Literal[14, 26, 50]
     base_channels: Annotated[int, Field(ge=1)]
@@ -71,30 +71,30 @@ class ResNetParams(Section):
 
 
 class Run(Section, ABC):
-    """What all runs have."""
+    """Settings of every run."""
 
     data: str
-    """Its data set, a key of the section ``data``."""
+    """Key of the data set in the section ``data``."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    """The run is trained once with each; what is measured is reported as mean and deviation over them."""
+    """The run is trained once per seed. Results are means and deviations over seeds."""
     training: TrainingSchedule
     compute: Compute = Compute()
 
     @abstractmethod
     def build_model(self, num_classes: int) -> nn.Module:
-        """The model with its initial weights."""
+        """Return the model with its initial weights."""
 
     @abstractmethod
     def build_step(self) -> TrainingStep[Any]:
-        """The training step."""
+        """Return the training step."""
 
     def build_views(self) -> SampleViews | None:
-        """What is made of each image as it is loaded for training; None: the image itself."""
+        """Return the views that loading processes make of each training image; None for the image itself."""
         return None
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        """What only the library's own checks can find shows now, not when the run starts."""
+        """Build model and step on the meta device, so that their checks find errors before a training starts."""
         with torch.random.fork_rng(), torch.device("meta"):
             model = self.build_model(num_classes=2)
         self.build_step()
@@ -114,10 +114,10 @@ class Run(Section, ABC):
         return seeds
 
     def of_seed(self, seed: int) -> Self:
-        """The same run with this one of its seeds only: what one training is made of.
+        """Return the run with one of its seeds: the configuration of one training.
 
         Raises:
-            ValueError: the run has other seeds.
+            ValueError: the run does not have this seed.
         """
         if seed not in self.seeds:
             raise ValueError(f"the run has no seed {seed}; its seeds are {', '.join(map(str, self.seeds))}")
@@ -125,16 +125,16 @@ class Run(Section, ABC):
 
     @property
     def seed(self) -> int:
-        """The seed of a run of one; of a run of several the first."""
+        """The only seed, or the first of several."""
         return self.seeds[0]
 
     def seed_initial_weights(self) -> None:
-        """Make the weights that are built next depend on the run's seed alone."""
+        """Seed the global generator, so that initial weights depend only on the run's seed."""
         torch.manual_seed(derive_seed(self.seed, "initial weights"))
 
 
 class GenerationRun(Run):
-    """Case study 1, RF (no ``latent``) or RF+LZN, and the conditional RF that case study 3 is compared with."""
+    """Case study 1: RF (without ``latent``) or RF+LZN; and conditional RF, the baseline of case study 3."""
 
     study: Literal["generation"]
     unet: UNetConfig
@@ -143,10 +143,10 @@ class GenerationRun(Run):
     latent_blocks: LatentBlockParams | None = None
 
     def build_model(self, num_classes: int) -> GenerativeModel:
-        """The model with its initial weights.
+        """Return the model with its initial weights.
 
         Raises:
-            ValueError: there is a ``latent`` without ``latent_blocks``, or the other way round.
+            ValueError: only one of ``latent`` and ``latent_blocks`` is given.
         """
         if (self.latent is None) != (self.latent_blocks is None):
             raise ValueError("latent and latent_blocks go together: give both (RF+LZN) or neither (RF)")
@@ -161,7 +161,7 @@ class GenerationRun(Run):
         return GenerativeModel(decoder, _build_encoder(self.unet, self.latent, self.latent_blocks))
 
     def build_step(self) -> TrainingStep[GenerativeModel]:
-        """The training step."""
+        """Return the training step."""
         return GenerationStep(None if self.latent is None else self.latent.build())
 
 
@@ -175,16 +175,16 @@ class RepresentationRun(Run):
     augmentation: AugmentationParams
 
     def build_model(self, num_classes: int) -> RepresentationModel:
-        """The model with its initial weights; labels play no part in it."""
+        """Return the model with its initial weights; it does not depend on the number of classes."""
         self.seed_initial_weights()
         return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
 
     def build_views(self) -> SampleViews | None:
-        """Views, or their first half, that are made as images are loaded."""
+        """Return the views, or only their crops, that loading processes make."""
         return self.augmentation.build_on_load()
 
     def build_step(self) -> TrainingStep[RepresentationModel]:
-        """The training step."""
+        """Return the training step."""
         return RepresentationStep(
             augment=self.augmentation.build_on_device(),
             latents=self.latent.build(),
@@ -194,7 +194,7 @@ class RepresentationRun(Run):
 
 
 class JointRun(Run):
-    """Case study 3; without ``generate`` the rectified flow loss and its decoder are left out ("no gen")."""
+    """Case study 3. Without ``generate`` there is no decoder and no rectified flow loss ("no gen")."""
 
     study: Literal["joint"]
     generate: bool
@@ -205,7 +205,7 @@ class JointRun(Run):
     alignment_weight: Annotated[float, Field(gt=0)] = 1.0
 
     def build_model(self, num_classes: int) -> JointModel:
-        """The model with its initial weights."""
+        """Return the model with its initial weights."""
         self.seed_initial_weights()
         encoder = _build_encoder(self.unet, self.latent, self.latent_blocks)
         label_anchors = LabelAnchors(num_classes, self.latent.dim)
@@ -217,7 +217,7 @@ class JointRun(Run):
         return JointModel(encoder, label_anchors, decoder)
 
     def build_step(self) -> TrainingStep[JointModel]:
-        """The training step."""
+        """Return the training step."""
         return JointStep(
             latents=self.latent.build(),
             alignment=LabelAlignment(
@@ -242,5 +242,5 @@ def _build_encoder(unet: UNetConfig, latent: LatentParams, blocks: LatentBlockPa
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable parameters."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
