@@ -15,7 +15,9 @@ STAGES: dict[str, dict[str, Any]] = {
 MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import is a word of the language
 TRAINED = "outputs/${size}/train/${key}"
 # They start and watch stages, and decide none of their results; see the comment at the top of dvc.yaml.
-NO_DEPENDENCY = ("stages/runtime/", "stages/tracking/", "stages/__init__.py", "lzn/__init__.py")
+NO_DEPENDENCY = ("stages/runtime/", "stages/tracking/")
+# Docstrings that are maps of packages, and a setting of OpenMP's waiting threads, which decides no result.
+MAPS = ("stages/__init__.py", "stages/reporting/__init__.py", "lzn/__init__.py")
 READS_TRAINED = ("outputs/${size}/train/${key}", "outputs/${item}/train", "outputs/${item}/metrics")
 
 
@@ -35,7 +37,8 @@ def needed_code(name: str) -> set[Path]:
     return {
         file
         for file in files
-        if not file.as_posix().startswith(NO_DEPENDENCY) and not (reads_trained and is_in(file, METHOD))
+        if not file.as_posix().startswith((*NO_DEPENDENCY, *MAPS))
+        and not (reads_trained and is_in(file, METHOD))
     }
 
 
