@@ -71,8 +71,8 @@ lint: $(VENV)/installed  ## style, types and import contracts
 	mypy
 	lint-imports
 
-docs: $(VENV)/docs  ## build the documentation into site/ (open site/index.html)
-	mkdocs build --strict --quiet
+docs: $(VENV)/docs  ## build the documentation into site/; open site/index.html
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas
 	python -m infra.validate

@@ -10,6 +10,7 @@ import latex2mathml.converter
 
 ROOT = Path(__file__).parent.parent
 PAGES_ELSEWHERE = (
+    "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
@@ -19,7 +20,7 @@ PAGES_ELSEWHERE = (
     "infra/kubernetes/README.md",
     "infra/slurm/README.md",
 )
-LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?![a-z]+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 EQUATION = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -33,19 +34,23 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Rewrite relative links: in the repository they lead from file to file, in the site from page to page."""
+    """Rewrite relative links: in the repository they lead from file to file, in the site from page to page.
+
+    A link to a file that is no page leads to the repository at `repo_url`; without `repo_url` it becomes plain text.
+    """
     path = page.file.src_uri
     source = path if path in PAGES_ELSEWHERE else f"docs/{path}"
 
-    def rewrite(match: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[1]))
-        in_site = target.removeprefix("docs/") if target.startswith("docs/") else target
+    def rewrite(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link["path"]))
+        in_site = target.removeprefix("docs/")
         if files.get_file_from_path(in_site):
-            return posixpath.relpath(in_site, posixpath.dirname(path) or ".")
-        if (ROOT / target).exists():
-            kind = "tree" if (ROOT / target).is_dir() else "blob"
-            return f"{config.repo_url}/{kind}/main/{target}"
-        return match[1]  # MkDocs warns of it
+            target = posixpath.relpath(in_site, posixpath.dirname(path) or ".")
+            return f"[{link['text']}]({target}{link['anchor'] or ''})"
+        if not (ROOT / target).exists():
+            return link[0]  # MkDocs warns of it
+        kind = "tree" if (ROOT / target).is_dir() else "blob"
+        return f"[{link['text']}]({config.repo_url}/{kind}/main/{target})" if config.repo_url else link["text"]
 
     return LINK.sub(rewrite, markdown)
 
