@@ -60,6 +60,7 @@ def on_page_content(content: str, **_: Any) -> str:
 
     def to_mathml(match: re.Match[str]) -> str:
         display = "inline" if match[2] == "(" else "block"
-        return latex2mathml.converter.convert(html.unescape(match[3]).strip(), display=display)
+        mathml = latex2mathml.converter.convert(html.unescape(match[3]).strip(), display=display)
+        return mathml.replace("<mo>&#x02016;", '<mo stretchy="false" lspace="0" rspace="0">&#x02016;')
 
     return EQUATION.sub(to_mathml, content)
