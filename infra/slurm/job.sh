@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What both jobs share; they source it, in the project's folder.
+# Shared by both jobs, which source it in the project's folder.
 
 # Settings and secrets, lines `export NAME=value`, from LZN_ENV_FILE.
 env_file=${LZN_ENV_FILE:-$HOME/.config/lzn/env}
@@ -19,14 +19,14 @@ if [[ -e .venv/bin/activate ]]; then
     . .venv/bin/activate
 fi
 
-# Why the job ends. time: Slurm's signal before the time limit, to this shell alone: what runs is told, and the job
-# queues again. end: scancel, preemption, a requeue by others; Slurm tells all processes itself and decides what follows.
+# Why the job ends. time: Slurm's signal before the time limit, to this shell only; the job signals the running process
+# and queues again. end: scancel, preemption or a requeue; Slurm itself signals all processes.
 stop=''
 trap 'stop=time; on_time' USR1
 trap 'stop=${stop:-end}' TERM
 on_time() { :; }
 
-# Wait for a process; its exit code. Signals to the shell do not end the wait.
+# Wait for a process and return its exit code. Signals to the shell do not end the wait.
 wait_for() {
     local code
     while true; do
@@ -36,7 +36,7 @@ wait_for() {
     done
 }
 
-# End the job after a stop: back into the queue if it was the time limit, and not for ever.
+# End the job after a stop. At the time limit, queue it again, at most LZN_MAX_RESTARTS times.
 requeue_or_end() {
     if [[ $stop == time ]]; then
         if ((${SLURM_RESTART_COUNT:-0} >= ${LZN_MAX_RESTARTS:-100})); then
@@ -44,7 +44,7 @@ requeue_or_end() {
             exit 1
         fi
         echo "The time limit is near: queued again"
-        trap '' TERM # a requeue ends the job as it is
+        trap '' TERM # a requeue sends SIGTERM
         scontrol requeue "$SLURM_JOB_ID"
     fi
     exit 143

@@ -1,3 +1,5 @@
+"""compose.yaml: ports, health checks, order of starting, secrets and images."""
+
 import re
 from typing import Any
 
@@ -24,12 +26,12 @@ services = pytest.mark.parametrize("name", SERVICES)
 
 
 @services
-def test_ports_are_published_to_this_machine_alone(name: str) -> None:
+def test_ports_are_published_on_the_loopback_address_only(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
 @services
-def test_what_runs_on_has_a_health_check_and_comes_back(name: str) -> None:
+def test_permanent_services_have_a_health_check_and_are_restarted(name: str) -> None:
     service = SERVICES[name]
 
     assert service["restart"] == ("no" if name in ONE_SHOTS else "unless-stopped")
@@ -37,10 +39,10 @@ def test_what_runs_on_has_a_health_check_and_comes_back(name: str) -> None:
 
 
 @services
-def test_nothing_starts_before_what_it_needs_answers(name: str) -> None:
-    for needed, how in SERVICES[name].get("depends_on", {}).items():
+def test_a_service_starts_after_those_that_it_needs_are_healthy(name: str) -> None:
+    for needed, condition in SERVICES[name].get("depends_on", {}).items():
         expected = "service_completed_successfully" if needed in ONE_SHOTS else "service_healthy"
-        assert how == {"condition": expected}, needed
+        assert condition == {"condition": expected}, needed
 
 
 @services
@@ -59,7 +61,7 @@ def test_variables_have_the_names_that_programs_read(name: str) -> None:
 
 
 @services
-def test_every_secret_is_a_variable_without_default_that_says_how_to_get_it(name: str) -> None:
+def test_a_missing_secret_is_an_error_that_names_make_env(name: str) -> None:
     secrets = {
         variable: value
         for variable, value in SERVICES[name].get("environment", {}).items()
@@ -70,7 +72,7 @@ def test_every_secret_is_a_variable_without_default_that_says_how_to_get_it(name
         assert (kind, message) == (":?", "run python infra/make_env.py"), variable
 
 
-def test_the_generated_variables_are_those_that_are_required() -> None:
+def test_the_generated_variables_are_the_required_ones() -> None:
     found = SUBSTITUTION.findall((INFRA / "compose.yaml").read_text())
     required = {variable for variable, kind, _ in found if kind == ":?"}
     assert required | {"COMPOSE_PROJECT_NAME"} == set(Passwords().compose_variables())
@@ -84,25 +86,25 @@ def test_volumes_and_secrets_are_declared_and_folders_exist(name: str) -> None:
     assert set(SERVICES[name].get("secrets", [])) <= set(COMPOSE["secrets"])
 
 
-def test_secrets_are_files_that_git_and_image_leave_out() -> None:
+def test_secret_files_are_excluded_from_git_and_the_image() -> None:
     ignored_by_git = (PROJECT / ".gitignore").read_text().splitlines()
-    left_out_of_image = (PROJECT / ".dockerignore").read_text().splitlines()
+    excluded_from_image = (PROJECT / ".dockerignore").read_text().splitlines()
 
     assert all(secret["file"].startswith(".secrets/") for secret in COMPOSE["secrets"].values())
     assert {"/infra/.env", "/infra/.secrets/"} <= set(ignored_by_git)
-    assert left_out_of_image.index("infra/.env") > left_out_of_image.index("!infra")
-    assert left_out_of_image.index("infra/.secrets") > left_out_of_image.index("!infra")
+    assert excluded_from_image.index("infra/.env") > excluded_from_image.index("!infra")
+    assert excluded_from_image.index("infra/.secrets") > excluded_from_image.index("!infra")
 
 
 @pytest.mark.parametrize("name", sorted(WORKERS))
-def test_a_worker_has_more_time_to_end_than_its_trainings_have(name: str) -> None:
+def test_a_worker_has_more_time_to_stop_than_its_trainings(name: str) -> None:
     command = SERVICES[name]["command"]
     grace = float(command[command.index("--grace-seconds") + 1])
     assert command[:3] == ["python", "-m", "infra.worker"]
     assert float(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= grace + 15
 
 
-def test_only_workers_of_gpus_ask_for_them() -> None:
+def test_only_gpu_workers_request_gpus() -> None:
     with_devices = {name for name, service in SERVICES.items() if "deploy" in service}
     assert with_devices == {"worker-gpu"} == {name for name in SERVICES if "profiles" in SERVICES[name]}
 

@@ -1,3 +1,5 @@
+"""The Dockerfile copies and installs what the project needs, and does not run as root."""
+
 import re
 import subprocess
 import sys
@@ -14,14 +16,14 @@ def copied() -> list[str]:
     return [source for line in lines for source in line]
 
 
-def test_everything_copied_is_in_the_project_and_in_the_build_context() -> None:
-    let_in = (PROJECT / ".dockerignore").read_text().splitlines()
+def test_copied_files_are_in_the_project_and_in_the_build_context() -> None:
+    included = (PROJECT / ".dockerignore").read_text().splitlines()
 
     assert not [source for source in copied() if not (PROJECT / source).exists()]
-    assert not [source for source in copied() if f"!{source}" not in let_in]
+    assert not [source for source in copied() if f"!{source}" not in included]
 
 
-def test_code_is_copied_after_everything_is_installed() -> None:
+def test_code_is_copied_after_all_installations() -> None:
     last_install = max(at for at, line in enumerate(INSTRUCTIONS) if "pip install" in line)
     first_code = min(
         at for at, line in enumerate(INSTRUCTIONS) if re.match(r"COPY (lzn|stages|pipelines)\b", line)
@@ -29,20 +31,20 @@ def test_code_is_copied_after_everything_is_installed() -> None:
     assert first_code > last_install
 
 
-def test_the_packages_that_make_up_the_project_are_all_copied() -> None:
+def test_all_packages_of_the_project_are_copied() -> None:
     packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"][
         "find"
     ]
     assert {name.rstrip("*") for name in packages["include"]} | {"infra"} <= set(copied())
 
 
-def test_dependency_groups_that_are_installed_exist() -> None:
+def test_installed_dependency_groups_exist() -> None:
     groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
     [installs] = [line for line in INSTRUCTIONS if "--requirement requirements.txt" in line]
     assert set(re.findall(r"--group (\w+)", installs)) == {"services", "containers"} <= set(groups)
 
 
-def test_the_requirements_that_the_build_computes_are_the_projects() -> None:
+def test_the_installed_requirements_are_those_of_the_project() -> None:
     [program] = re.findall(r'python -c "(import tomllib.*?)"', DOCKERFILE)
     printed = subprocess.run(
         [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
@@ -51,6 +53,6 @@ def test_the_requirements_that_the_build_computes_are_the_projects() -> None:
     assert printed.stdout.splitlines() == project["dependencies"]
 
 
-def test_the_first_process_hands_signals_on_and_nobody_is_root() -> None:
+def test_the_first_process_forwards_signals_and_the_user_is_not_root() -> None:
     assert 'ENTRYPOINT ["tini", "--"]' in INSTRUCTIONS
     assert [line for line in INSTRUCTIONS if line.startswith("USER")] == ["USER 10001:10001"]

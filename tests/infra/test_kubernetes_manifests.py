@@ -1,3 +1,5 @@
+"""The Kubernetes manifests are valid, and their references to secrets, volumes, ports and pods have a target."""
+
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,7 @@ MANIFESTS = [item for folder in KUSTOMIZATIONS for item in read_manifests(folder
 WORKLOADS = {item["metadata"]["name"]: item for item in MANIFESTS if "template" in item.get("spec", {})}
 SECRETS = Passwords().kubernetes_secrets()
 CLIENTS = {"deploy", "worker-control", "worker-cpu", "worker-gpu", "worker-gpu-jobs"}
-OF_THE_WORKER_OF_JOBS = "PREFECT_INTEGRATIONS_KUBERNETES_"
+JOBS_WORKER_PREFIX = "PREFECT_INTEGRATIONS_KUBERNETES_"
 
 workloads = pytest.mark.parametrize("name", WORKLOADS)
 
@@ -44,7 +46,7 @@ def container(name: str) -> dict[str, Any]:
     return only
 
 
-def secrets_named(item: Any) -> Iterator[str]:
+def referenced_secrets(item: Any) -> Iterator[str]:
     for value in values_below(item):
         if isinstance(value, dict):
             for reference in ("secretRef", "secretKeyRef"):
@@ -55,9 +57,11 @@ def secrets_named(item: Any) -> Iterator[str]:
 
 
 def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    plain = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
-    expressions = all(labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", []))
-    return plain and expressions
+    by_labels = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
+    by_expressions = all(
+        labels.get(one["key"]) in one["values"] for one in selector.get("matchExpressions", [])
+    )
+    return by_labels and by_expressions
 
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: folder.name)
@@ -81,17 +85,17 @@ def test_every_file_is_part_of_its_kustomization(folder: Any) -> None:
 
 
 @workloads
-def test_secrets_are_those_that_the_documented_command_makes(name: str) -> None:
-    assert set(secrets_named(WORKLOADS[name])) <= set(SECRETS)
+def test_referenced_secrets_are_made_by_the_documented_command(name: str) -> None:
+    assert set(referenced_secrets(WORKLOADS[name])) <= set(SECRETS)
 
 
-def test_every_secret_that_is_made_is_used_and_none_is_committed() -> None:
-    assert set(secrets_named(MANIFESTS)) == set(SECRETS)
+def test_every_secret_is_used_and_none_is_committed() -> None:
+    assert set(referenced_secrets(MANIFESTS)) == set(SECRETS)
     assert not objects("Secret")
 
 
 @workloads
-def test_config_maps_claims_and_accounts_are_in_the_set(name: str) -> None:
+def test_referenced_config_maps_claims_and_accounts_exist(name: str) -> None:
     for value in values_below(pod(name)):
         if isinstance(value, dict) and "configMapRef" in value:
             assert value["configMapRef"]["name"] in objects("ConfigMap")
@@ -101,7 +105,7 @@ def test_config_maps_claims_and_accounts_are_in_the_set(name: str) -> None:
 
 
 @workloads
-def test_mounts_are_of_volumes_that_the_pod_has(name: str) -> None:
+def test_a_pod_mounts_exactly_its_volumes(name: str) -> None:
     claimed = {claim["metadata"]["name"] for claim in WORKLOADS[name]["spec"].get("volumeClaimTemplates", [])}
     volumes = {volume["name"] for volume in pod(name).get("volumes", [])} | claimed
     assert {mount["name"] for mount in container(name).get("volumeMounts", [])} == volumes
@@ -119,31 +123,31 @@ def test_variables_have_the_names_that_programs_read(name: str) -> None:
         names = set(SECRETS["lzn-client"]) | set(objects("ConfigMap")["lzn-client"]["data"])
         assert names == CLIENT_VARIABLES
         assert {"configMapRef": {"name": "lzn-client"}} in container(name)["envFrom"], (
-            "the half that is no secret"
+            "the variables that are not secret"
         )
-        assert all(variable.startswith(OF_THE_WORKER_OF_JOBS) for variable in plain)
+        assert all(variable.startswith(JOBS_WORKER_PREFIX) for variable in plain)
     else:
         from_secrets = [SECRETS[source["secretRef"]["name"]] for source in container(name).get("envFrom", [])]
         assert plain.union(*from_secrets) <= SERVER_VARIABLES
 
 
 @workloads
-def test_no_secret_stands_in_a_manifest(name: str) -> None:
+def test_no_manifest_contains_a_secret(name: str) -> None:
     for variable in container(name).get("env", []):
         is_reference = variable["name"].endswith(("_FILE", "_SECRET_NAME", "_SECRET_KEY"))
         assert is_reference or not SECRET_NAME.search(variable["name"]), variable["name"]
 
 
 @workloads
-def test_selectors_find_their_own_pods_and_no_others(name: str) -> None:
+def test_a_selector_matches_only_its_own_pods(name: str) -> None:
     if WORKLOADS[name]["kind"] == "Job":
-        return  # Kubernetes makes its selector
+        return  # Kubernetes generates its selector
     selector = WORKLOADS[name]["spec"]["selector"]
     assert [other for other in WORKLOADS if matches(selector, pod_labels(other))] == [name]
 
 
 @pytest.mark.parametrize("name", objects("Service"))
-def test_services_lead_to_a_named_port_of_one_workload(name: str) -> None:
+def test_a_service_targets_a_named_port_of_one_workload(name: str) -> None:
     spec = objects("Service")[name]["spec"]
     [target] = [other for other in WORKLOADS if matches({"matchLabels": spec["selector"]}, pod_labels(other))]
     [port] = spec["ports"]
@@ -151,43 +155,43 @@ def test_services_lead_to_a_named_port_of_one_workload(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", objects("NetworkPolicy"))
-def test_network_policies_speak_of_pods_that_exist(name: str) -> None:
+def test_network_policies_select_pods_that_exist(name: str) -> None:
     for value in values_below(objects("NetworkPolicy")[name]["spec"]):
         if isinstance(value, dict) and value.get("podSelector"):
             assert any(matches(value["podSelector"], pod_labels(other)) for other in WORKLOADS)
 
 
-def test_the_database_lets_in_the_servers_and_no_worker() -> None:
+def test_the_database_accepts_connections_from_servers_and_not_from_workers() -> None:
     [rule] = objects("NetworkPolicy")["postgres"]["spec"]["ingress"]
     [peer] = rule["from"]
-    let_in = {name for name in WORKLOADS if matches(peer["podSelector"], pod_labels(name))}
-    assert let_in == {"mlflow", "prefect", "provision"}
+    accepted = {name for name in WORKLOADS if matches(peer["podSelector"], pod_labels(name))}
+    assert accepted == {"mlflow", "prefect", "provision"}
 
 
 @workloads
-def test_what_runs_on_has_probes(name: str) -> None:
+def test_permanent_workloads_have_probes(name: str) -> None:
     probes = {"startupProbe", "livenessProbe", "readinessProbe"}
     assert (probes & set(container(name))) == (set() if WORKLOADS[name]["kind"] == "Job" else probes)
 
 
 @workloads
-def test_pods_run_as_nobody_in_particular(name: str) -> None:
-    of_pod, of_container = pod(name)["securityContext"], container(name)["securityContext"]
+def test_pods_run_without_privileges(name: str) -> None:
+    pod_context, container_context = pod(name)["securityContext"], container(name)["securityContext"]
 
-    assert of_pod["runAsNonRoot"] is True
-    assert of_pod["runAsUser"] > 0
-    assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert of_container["allowPrivilegeEscalation"] is False
-    assert of_container["capabilities"] == {"drop": ["ALL"]}
+    assert pod_context["runAsNonRoot"] is True
+    assert pod_context["runAsUser"] > 0
+    assert pod_context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container_context["allowPrivilegeEscalation"] is False
+    assert container_context["capabilities"] == {"drop": ["ALL"]}
 
 
 @workloads
-def test_only_the_worker_of_jobs_can_speak_to_kubernetes(name: str) -> None:
+def test_only_the_worker_for_jobs_has_a_token_for_kubernetes(name: str) -> None:
     assert pod(name)["automountServiceAccountToken"] is (name == "worker-gpu-jobs")
 
 
 @workloads
-def test_services_are_not_announced_as_variables_that_servers_read_as_settings(name: str) -> None:
+def test_kubernetes_sets_no_service_variables_that_servers_read_as_settings(name: str) -> None:
     assert pod(name)["enableServiceLinks"] is False
 
 
@@ -199,23 +203,23 @@ def test_resources_are_requested_and_memory_is_limited(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["worker-control", "worker-cpu", "worker-gpu"])
-def test_a_worker_has_more_time_to_end_than_its_trainings_have(name: str) -> None:
+def test_a_worker_has_more_time_to_stop_than_its_trainings(name: str) -> None:
     arguments = container(name)["args"]
     assert arguments[:3] == ["python", "-m", "infra.worker"]
     grace = float(arguments[arguments.index("--grace-seconds") + 1])
     assert pod(name)["terminationGracePeriodSeconds"] >= grace + 15
 
 
-def test_gpus_are_limits_of_gpu_workers_alone() -> None:
+def test_only_gpu_workers_request_gpus() -> None:
     with_gpus = {name for name in WORKLOADS if "nvidia.com/gpu" in container(name)["resources"]["limits"]}
     assert with_gpus == {"worker-gpu"}
 
 
-def test_state_can_be_shared_by_pods_on_many_nodes() -> None:
+def test_pods_on_many_nodes_can_share_the_state() -> None:
     assert objects("PersistentVolumeClaim")["lzn-state"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
-def test_the_worker_of_jobs_may_do_what_it_does_and_no_more() -> None:
+def test_the_worker_for_jobs_has_only_the_rights_that_it_needs() -> None:
     [role] = objects("Role").values()
     rights = {resource: set(rule["verbs"]) for rule in role["rules"] for resource in rule["resources"]}
     assert rights == {

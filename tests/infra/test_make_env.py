@@ -1,3 +1,5 @@
+"""The generated passwords: who can read them, what they open, and that they are never overwritten."""
+
 import json
 import stat
 from pathlib import Path
@@ -11,7 +13,7 @@ def files_below(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
     write(Passwords(), tmp_path)
 
     assert {stat.S_IMODE(path.stat().st_mode) for path in files_below(tmp_path)} == {0o600}
@@ -22,24 +24,22 @@ def test_only_the_owner_can_read_what_is_written(tmp_path: Path) -> None:
 def test_two_installations_share_no_secret() -> None:
     first, second = Passwords(), Passwords()
 
-    mine = {value for secret in first.kubernetes_secrets().values() for value in secret.values()}
-    others = {value for secret in second.kubernetes_secrets().values() for value in secret.values()}
-    assert mine & others == {"lzn"}  # the user's name
+    of_first = {value for secret in first.kubernetes_secrets().values() for value in secret.values()}
+    of_second = {value for secret in second.kubernetes_secrets().values() for value in secret.values()}
+    assert of_first & of_second == {"lzn"}  # the user's name
 
 
-def test_passwords_are_not_overwritten_as_the_servers_data_know_them(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_existing_passwords_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--folder", str(tmp_path)]) == 0
     before = {path: path.read_text() for path in files_below(tmp_path)}
 
     assert main(["--folder", str(tmp_path)]) == 1
 
     assert {path: path.read_text() for path in files_below(tmp_path)} == before
-    assert "remove both or neither" in capsys.readouterr().err
+    assert "remove the file and the data together" in capsys.readouterr().err
 
 
-def test_nothing_printed_is_a_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--folder", str(tmp_path)])
 
     printed = capsys.readouterr().out + repr(Passwords())
@@ -47,7 +47,7 @@ def test_nothing_printed_is_a_secret(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert not [secret for secret in secrets if secret != "lzn" and secret in printed]
 
 
-def test_each_s3_key_but_the_administrators_opens_one_bucket() -> None:
+def test_each_s3_key_except_the_administrators_opens_one_bucket() -> None:
     identities = {
         identity["name"]: identity["actions"] for identity in json.loads(Passwords().s3_json)["identities"]
     }

@@ -1,4 +1,4 @@
-"""Templates as Prefect's own workers fill them in: what would be handed to Kubernetes or Docker."""
+"""The work pool templates, filled in by Prefect's own workers, give valid Jobs and containers."""
 
 import asyncio
 import json
@@ -21,26 +21,26 @@ FLOW_RUN = FlowRun(id=uuid4(), flow_id=uuid4(), name="fluffy-zone")
 
 
 def filled_in(configuration: Any, pool_type: str, variables: dict[str, Any]) -> Any:
-    """The template filled in and prepared for a flow run; no server is asked, as it refers to no blocks of Prefect."""
-    nobody = PrefectClient("http://127.0.0.1:9/api")
+    """Return the template, filled in and prepared for a flow run, without a server: it refers to no Prefect blocks."""
+    unused = PrefectClient("http://127.0.0.1:9/api")
     filled = asyncio.run(
-        configuration.from_template_and_values(read_template(pool_type), variables, client=nobody)
+        configuration.from_template_and_values(read_template(pool_type), variables, client=unused)
     )
     filled.prepare_for_flow_run(FLOW_RUN)
     return filled
 
 
 def kubernetes_job(**variables: Any) -> dict[str, Any]:
-    """The Job that the worker would make for a flow run with these job variables."""
+    """Return the Job that the worker would make for a flow run with these job variables."""
     job: dict[str, Any] = filled_in(KubernetesWorkerJobConfiguration, "kubernetes", variables).job_manifest
-    # Prefect insists on both, in a place where Kubernetes ignores them; where they belong, they are the defaults.
+    # Prefect requires both here, where Kubernetes ignores them; in their right place, these are the defaults.
     assert job["spec"]["template"]["spec"].pop("completions") == 1
     assert job["spec"]["template"]["spec"].pop("parallelism") == 1
     return job
 
 
 def docker_settings(monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
-    """What the worker would start a container with, where its own environment has each variable's name as its value."""
+    """Return the settings of a container; the worker's own variables have their names as values."""
     for name in CLIENT_VARIABLES:
         monkeypatch.setenv(
             name, "http://prefect:4200/api" if name == "PREFECT_API_URL" else f"value of {name}"
@@ -48,11 +48,11 @@ def docker_settings(monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
     return filled_in(DockerWorkerJobConfiguration, "docker", variables)
 
 
-def test_a_kubernetes_job_is_valid_strictly() -> None:
+def test_a_kubernetes_job_is_valid() -> None:
     check_manifests([kubernetes_job(gpus=2, env={"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"})], "job")
 
 
-def test_a_kubernetes_job_holds_as_many_gpus_as_the_run_asks_for() -> None:
+def test_a_kubernetes_job_has_the_number_of_gpus_in_its_job_variable() -> None:
     limits = [
         kubernetes_job(**variables)["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         for variables in ({}, {"gpus": 8})
@@ -63,16 +63,16 @@ def test_a_kubernetes_job_holds_as_many_gpus_as_the_run_asks_for() -> None:
 def test_a_kubernetes_job_refers_to_secrets_claims_and_accounts_that_exist() -> None:
     pod = kubernetes_job()["spec"]["template"]["spec"]
     manifests = [item for folder in KUSTOMIZATIONS for item in read_manifests(folder)]
-    there = {(item["kind"], item["metadata"]["name"]) for item in manifests}
+    existing = {(item["kind"], item["metadata"]["name"]) for item in manifests}
 
     config_map, secret = pod["containers"][0]["envFrom"]
-    assert ("ConfigMap", config_map["configMapRef"]["name"]) in there
+    assert ("ConfigMap", config_map["configMapRef"]["name"]) in existing
     assert secret["secretRef"]["name"] in Passwords().kubernetes_secrets()
-    assert ("PersistentVolumeClaim", pod["volumes"][0]["persistentVolumeClaim"]["claimName"]) in there
-    assert ("ServiceAccount", pod["serviceAccountName"]) in there
+    assert ("PersistentVolumeClaim", pod["volumes"][0]["persistentVolumeClaim"]["claimName"]) in existing
+    assert ("ServiceAccount", pod["serviceAccountName"]) in existing
 
 
-def test_a_kubernetes_job_is_let_through_by_the_network_policies_of_clients() -> None:
+def test_a_kubernetes_job_is_a_client_for_the_network_policies() -> None:
     assert kubernetes_job()["spec"]["template"]["metadata"]["labels"]["lzn-client"] == "true"
 
 
@@ -80,7 +80,7 @@ def test_a_kubernetes_job_has_time_to_write_a_checkpoint_when_its_node_is_draine
     assert kubernetes_job()["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= 165
 
 
-def test_a_run_on_kubernetes_that_is_evicted_is_scheduled_again() -> None:
+def test_an_evicted_run_on_kubernetes_is_scheduled_again() -> None:
     job = kubernetes_job()
     environment = {
         item["name"]: item.get("value") for item in job["spec"]["template"]["spec"]["containers"][0]["env"]
@@ -106,7 +106,7 @@ def test_a_docker_container_gets_the_workers_variables_and_the_runs_own(
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
 
 
-def test_docker_takes_the_settings_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_docker_accepts_the_settings_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = docker_settings(monkeypatch, gpus=4).container_create_kwargs
 
     host = _create_container_args({"image": "lzn", "command": None, "version": "1.44", **settings})[
@@ -126,11 +126,11 @@ def test_a_template_has_every_variable_of_prefects_own(pool_type: str, worker: A
     ours, prefects = read_template(pool_type), worker.get_default_base_job_template()
 
     missing = set(prefects["variables"]["properties"]) - set(ours["variables"]["properties"])
-    assert missing <= {"container_create_kwargs"}, "fixed by ours"
+    assert missing <= {"container_create_kwargs"}, "fixed by this template"
     assert set(ours["job_configuration"]) == set(prefects["job_configuration"])
 
 
-def test_the_image_of_ones_own_registry_takes_the_place_of_the_files(
+def test_the_image_and_namespace_of_the_template_can_be_replaced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["kubernetes", "--image", "registry.example.org/lzn:1", "--namespace", "team"]) == 0
@@ -142,7 +142,7 @@ def test_the_image_of_ones_own_registry_takes_the_place_of_the_files(
 
 
 @pytest.mark.parametrize("pool_type", ["kubernetes", "docker"])
-def test_no_template_holds_a_secret(pool_type: str) -> None:
+def test_no_template_contains_a_secret(pool_type: str) -> None:
     text = json.dumps(read_template(pool_type)["job_configuration"].get("env", {}))
     assert "value" not in text
     for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD"):
