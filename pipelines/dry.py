@@ -1,6 +1,6 @@
 """List the commands that `dvc repro` would run at sizes that are not in force.
 
-    python -m pipelines.dry params.yaml sizes/fashion.yaml ...
+python -m pipelines.dry params.yaml sizes/fashion.yaml ...
 """
 
 import argparse
@@ -21,7 +21,7 @@ LINKED = ("lzn", "stages", "outputs", "data")
 
 
 @contextmanager
-def project_at(params_file: Path, root: Path = Path()) -> Iterator[Path]:
+def temporary_project(params_file: Path, root: Path = Path()) -> Iterator[Path]:
     """Yield a temporary DVC project with this project's dvc.yaml and ``params_file`` as its parameters."""
     with tempfile.TemporaryDirectory(prefix="lzn-") as parent:
         folder = Path(parent)
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipelines.dry", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
     for file in parser.parse_args().files:
-        with project_at(file) as folder:
+        with temporary_project(file) as folder:
             command = [sys.executable, "-m", "dvc", "repro", "--dry", "--force"]
             code = subprocess.run(command, cwd=folder, check=False).returncode
         if code:

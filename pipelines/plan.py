@@ -19,7 +19,7 @@ from lzn.base.sections import ParamsError
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
 from pipelines.check import Params, read_params
 from pipelines.dag import read_dependencies
-from pipelines.dry import project_at
+from pipelines.dry import temporary_project
 from pipelines.sizes import PARAMS_FILE
 
 NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
@@ -65,14 +65,14 @@ def count_parts(run: AnyRun, num_classes: int) -> dict[str, int]:
     return {name: count_parameters(part) for name, part in model.named_children()}
 
 
-def plan_of(params_file: Path) -> str:
+def format_plan(params_file: Path) -> str:
     """Return the plan of the size with these parameters as text.
 
     Raises:
         ParamsError: its params.yaml is wrong. DvcException: the pipeline is.
     """
     params = read_params(params_file)
-    with project_at(params_file) as folder, contextlib.chdir(folder):
+    with temporary_project(params_file) as folder, contextlib.chdir(folder):
         stages = read_dependencies()
     lines = [f"Size {params.size} ({params_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
     lines += ["Stages, each row after the rows above it:", *_rows_of_stages(stages), ""]
@@ -141,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m pipelines.plan", description=__doc__.partition("\n")[0])
     parser.add_argument("files", type=Path, nargs="*", default=[PARAMS_FILE], help="parameter files")
     try:
-        print("\n\n".join(plan_of(file) for file in parser.parse_args().files))
+        print("\n\n".join(format_plan(file) for file in parser.parse_args().files))
     except (ParamsError, DvcException) as error:
         sys.exit(str(error))
 

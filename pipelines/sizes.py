@@ -26,7 +26,7 @@ class EditedParamsError(RuntimeError):
     """params.yaml has edits that would be lost."""
 
 
-def size_in_force(root: Path = Path()) -> str:
+def current_size(root: Path = Path()) -> str:
     """Return the size that params.yaml is of.
 
     Raises:
@@ -35,7 +35,7 @@ def size_in_force(root: Path = Path()) -> str:
     return str(read_yaml(root / PARAMS_FILE).get("size"))
 
 
-def put_in_place(size: str, root: Path = Path()) -> bool:
+def switch_size(size: str, root: Path = Path()) -> bool:
     """Make ``size`` the size in force; return whether params.yaml was changed.
 
     Raises:
@@ -44,7 +44,7 @@ def put_in_place(size: str, root: Path = Path()) -> bool:
         ParamsError: a parameter file cannot be read.
     """
     current = root / PARAMS_FILE
-    if current.exists() and size_in_force(root) == size:
+    if current.exists() and current_size(root) == size:
         return False
     known = _contents(root)
     if size not in known:
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("size", help="such as digits, fashion or paper")
     size = parser.parse_args().size
     try:
-        changed = put_in_place(size)
+        changed = switch_size(size)
     except (ParamsError, UnknownSizeError, EditedParamsError) as error:
         sys.exit(f"error: {error}")
     if changed:

@@ -21,11 +21,11 @@ from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 
 from lzn.base.sections import ParamsError
-from pipelines.cluster.remote.files import DamagedOutputsError, fetch_outputs, withdraw_damaged
+from pipelines.cluster.remote.files import DamagedOutputsError, delete_damaged, fetch_outputs
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
 from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
-from pipelines.processes.exclusive_project import WorkspaceBusyError, exclusive_workspace
+from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:
@@ -37,7 +37,7 @@ def collect(repo: Repo, resolution: Resolution) -> None:
     try:
         fetch_outputs(repo, resolution.outputs())
     except DamagedOutputsError as error:
-        withdraw_damaged(repo, resolution, error)
+        delete_damaged(repo, resolution, error)
         raise
     write_locks(repo, resolution)
 
@@ -57,9 +57,9 @@ def write_locks(repo: Repo, resolution: Resolution) -> None:
 def collect_here(targets: Sequence[str]) -> tuple[str, ...]:
     """Collect into the workspace in the current folder; return the stages that were not made, the first ones each.
 
-    Raises what `collect` does, NoRemoteError without a default remote, and WorkspaceBusyError while a flow runs here.
+    Raises what `collect` does, NoRemoteError without a default remote, and ProjectBusyError while a flow runs here.
     """
-    with exclusive_workspace(), Repo(os.curdir) as repo:
+    with exclusive_project(), Repo(os.curdir) as repo:
         dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
         resolution = Resolution(repo, dependencies)
         missing = resolution.find_all(dependencies)
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         DvcException,
         ParamsError,
         RemoteError,
-        WorkspaceBusyError,
+        ProjectBusyError,
     ) as error:
         reason = str(error)
     else:

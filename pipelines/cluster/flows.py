@@ -15,43 +15,43 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from lzn.base.sections import ParamsError, read_yaml
-from pipelines.cluster.children import Children, DeploymentMissingError
 from pipelines.cluster.collector import collect
-from pipelines.cluster.remote.files import DamagedOutputsError, patiently
+from pipelines.cluster.remote.files import DamagedOutputsError, retry_remote
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
-from pipelines.cluster.scheduling import Launch, WorkersLoop
+from pipelines.cluster.scheduling import LaunchOptions, SchedulerLoop
+from pipelines.cluster.stage_runs import DeploymentMissingError, StageRuns
 from pipelines.cluster.worker.checkouts import (
     CommitError,
-    checked_out,
-    kept_checkout,
+    exclude_dvc_lock,
+    persistent_checkout,
     resolve_commit,
-    without_lock,
+    temporary_checkout,
 )
-from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
+from pipelines.cluster.worker.gpu_limit import cluster_gpu_slots
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
 from pipelines.cluster.worker.remote_stage import (
     REMOTE_PATIENCE_SECONDS,
-    RefusedError,
+    MissingInputsError,
     RemoteStage,
     StoppedError,
     run_remote_stage,
 )
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
 from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
-from pipelines.processes.commands import Limits, Relay
-from pipelines.processes.signals import StopRequest, stop_on_signals
+from pipelines.processes.commands import Limits, Log
+from pipelines.processes.signals import StopEvents, stop_on_signals
 from pipelines.resources import resources_of
 from pipelines.schedule import Outcome, StageResult, failure_message, summary_table
-from pipelines.sizes import PARAMS_FILE, EditedParamsError, UnknownSizeError, put_in_place
+from pipelines.sizes import PARAMS_FILE, EditedParamsError, UnknownSizeError, switch_size
 from stages.runtime.outputs import OutputPaths
 
 ONE_WEEK = 7 * 24 * 3600.0
 GRACE_SECONDS = 20.0
 """What a stage gets to save its work before it is killed; a worker that cancels a run waits 30 s for all of it."""
-MOST_ROUNDS = 3
+MAX_ROUNDS = 3
 """How often a flow looks for what is missing: damage found in the remote makes stages missing that were made."""
-FAULTS = (
+EXPECTED_ERRORS = (
     CommitError,
     DamagedOutputsError,
     DeploymentMissingError,
@@ -61,7 +61,7 @@ FAULTS = (
     GpuError,
     OSError,
     ParamsError,
-    RefusedError,
+    MissingInputsError,
     RemoteError,
     SettingsError,
     UnknownSizeError,
@@ -89,11 +89,11 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     with stop_on_signals() as stop:
         try:
             settings = ClusterSettings.from_environment()
-            with gpus_of_the_cluster(gpus):
-                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, relay=log.info)
+            with cluster_gpu_slots(gpus):
+                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, log=log.info)
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
-        except FAULTS as error:
+        except EXPECTED_ERRORS as error:
             log.error("%s", error)
             return Failed(message=str(error))
         return _state_of(result)
@@ -123,22 +123,22 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
         try:
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
-            with checked_out(full_hash, settings) as folder, contextlib.chdir(folder):
-                put_in_place(size)
-                without_lock(folder)
+            with temporary_checkout(full_hash, settings) as folder, contextlib.chdir(folder):
+                switch_size(size)
+                exclude_dvc_lock(folder)
                 launch = _launch(size, full_hash, max_relaunches)
-                for rounds_left in reversed(range(MOST_ROUNDS)):
-                    results = run_missing(targets or DEFAULT_TARGETS, launch, stop=stop, relay=log.info)
+                for rounds_left in reversed(range(MAX_ROUNDS)):
+                    results = run_missing(targets or DEFAULT_TARGETS, launch, stop=stop, log=log.info)
                     if stop.requested.is_set():
                         break
                     try:
-                        _collect(full_hash, size, targets, settings, stop=stop, relay=log.info)
+                        _collect(full_hash, size, targets, settings, stop=stop, log=log.info)
                         break
                     except DamagedOutputsError as error:
                         if not rounds_left:
                             raise
                         log.warning("%s; their stages run again", error)
-        except FAULTS as error:
+        except EXPECTED_ERRORS as error:
             log.error("%s", error)
             return Failed(message=str(error))
         log.info("Stages of %s at %s:\n%s", size, full_hash, summary_table(results))
@@ -146,14 +146,14 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
 
 
 def run_missing(
-    targets: Sequence[str], launch: Launch, *, stop: StopRequest, relay: Relay
+    targets: Sequence[str], launch: LaunchOptions, *, stop: StopEvents, log: Log
 ) -> tuple[StageResult, ...]:
     """Run on workers what is missing of the DAG in the current folder's checkout."""
     with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
         dependencies = cached_dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
-        children = Children(client, parent=UUID(flow_run.get_id()), relay=relay)
-        loop = WorkersLoop(resolution, children, launch, stop=stop, relay=relay)
+        children = StageRuns(client, parent=UUID(flow_run.get_id()), log=log)
+        loop = SchedulerLoop(resolution, children, launch, stop=stop, log=log)
         return loop.run(dependencies)
 
 
@@ -163,18 +163,18 @@ def _collect(
     targets: Sequence[str],
     settings: ClusterSettings,
     *,
-    stop: StopRequest,
-    relay: Relay,
+    stop: StopEvents,
+    log: Log,
 ) -> None:
     """Bring all that is made into the folder that is kept for the size, one flow at a time, and publish its tables."""
     from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - drawing libraries, which no stage needs
 
     with (
-        kept_checkout(commit, size, settings) as folder,
+        persistent_checkout(commit, size, settings) as folder,
         contextlib.chdir(folder),
         Repo(os.curdir) as repo,
     ):
-        put_in_place(size)
+        switch_size(size)
         of_another_commit = OutputPaths(size).folder(".")  # DVC's cache has all of it
         shutil.rmtree(of_another_commit, ignore_errors=True)
         dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
@@ -184,14 +184,14 @@ def _collect(
             resolution.find_all(dependencies)
             collect(repo, resolution)
 
-        patiently(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
-        relay(f"Collected in {folder}")
+        retry_remote(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, log=log)
+        log(f"Collected in {folder}")
         publish_tables(PARAMS_FILE)
 
 
-def _launch(size: str, commit: str, max_relaunches: int) -> Launch:
+def _launch(size: str, commit: str, max_relaunches: int) -> LaunchOptions:
     params = read_yaml(PARAMS_FILE)
-    return Launch(
+    return LaunchOptions(
         parameters={"commit": commit, "size": size},
         resources_of=lambda name: resources_of(params, name),
         max_relaunches=max_relaunches,

@@ -6,11 +6,11 @@ from typing import Any
 
 from prefect.client.schemas.objects import FlowRun, StateType
 
-from pipelines.cluster.children import Child, Children
 from pipelines.cluster.remote.resolution import Resolution
+from pipelines.cluster.stage_runs import StageRun, StageRuns
 from pipelines.dag import StageNode
-from pipelines.processes.commands import Relay
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.commands import Log
+from pipelines.processes.signals import StopEvents
 from pipelines.resources import Resources
 from pipelines.schedule import Outcome, Schedule, StageResult
 
@@ -20,7 +20,7 @@ LATE = "Late"
 
 
 @dataclass(frozen=True)
-class Launch:
+class LaunchOptions:
     """How stages are started: all with these parameters, each with the resources that `resources_of` tells.
 
     max_relaunches: how often a stage is started anew after a crash; one that failed by itself is not.
@@ -31,18 +31,24 @@ class Launch:
     max_relaunches: int
 
 
-class WorkersLoop:
+class SchedulerLoop:
     """Runs the stages of a DAG on workers, each as soon as what it depends on is made."""
 
     def __init__(
-        self, resolution: Resolution, children: Children, launch: Launch, *, stop: StopRequest, relay: Relay
+        self,
+        resolution: Resolution,
+        children: StageRuns,
+        launch: LaunchOptions,
+        *,
+        stop: StopEvents,
+        log: Log,
     ) -> None:
         self._resolution = resolution
-        self._children = children
+        self._stage_runs = children
         self._launch = launch
         self._stop = stop
-        self._relay = relay
-        self._running: list[Child] = []
+        self._log = log
+        self._running: list[StageRun] = []
         self._pools_told_of: set[str] = set()
 
     def run(self, dependencies: Mapping[str, frozenset[str]]) -> tuple[StageResult, ...]:
@@ -51,7 +57,7 @@ class WorkersLoop:
         while True:
             self._start_ready(schedule)
             if self._stop.requested.is_set():
-                self._children.cancel(self._running)
+                self._stage_runs.cancel(self._running)
                 for child in self._running:
                     schedule.finish(StageResult(child.stage, Outcome.STOPPED, error="was stopped"))
                 return schedule.results()
@@ -65,22 +71,24 @@ class WorkersLoop:
         while not self._stop.requested.is_set() and (node := schedule.next_stage()) is not None:
             if self._resolution.find(node.name):
                 schedule.finish(StageResult(node.name, Outcome.UP_TO_DATE))
-            elif lacking := self._children.lacking(self._launch.resources_of(node.name)):
-                error = f"Stage {node.name!r}: {lacking}"
+            elif missing_resources := self._stage_runs.missing_resources(
+                self._launch.resources_of(node.name)
+            ):
+                error = f"Stage {node.name!r}: {missing_resources}"
                 schedule.finish(StageResult(node.name, Outcome.FAILED, error=error))
             else:
                 self._running.append(self._start(node.name))
 
-    def _start(self, name: str) -> Child:
+    def _start(self, name: str) -> StageRun:
         resources = self._launch.resources_of(name)
         gpus = f" with {resources.gpus} GPUs" if resources.gpus else ""
-        child = self._children.start(name, self._resolution.key(name), resources, self._launch.parameters)
-        self._relay(f"{name}: on pool {resources.pool}{gpus}")
+        child = self._stage_runs.start(name, self._resolution.key(name), resources, self._launch.parameters)
+        self._log(f"{name}: on pool {resources.pool}{gpus}")
         return child
 
     def _ended(self) -> list[StageResult]:
         """Results of the runs that ended; those that crashed are started anew instead, so far as they may be."""
-        runs = self._children.read(self._running)
+        runs = self._stage_runs.read(self._running)
         results: list[StageResult] = []
         for child in list(self._running):
             run = runs.get(child.flow_run_id)
@@ -89,31 +97,31 @@ class WorkersLoop:
                 continue
             self._running.remove(child)
             if self._is_relaunched(child, run):
-                self._relay(f"{child.stage} crashed ({_message(run)}); starting it again")
+                self._log(f"{child.stage} crashed ({_message(run)}); starting it again")
                 self._running.append(replace(self._start(child.stage), relaunches=child.relaunches + 1))
             else:
                 results.append(self._result(child, run))
-                self._relay(f"{child.stage}: {results[-1].outcome.value}")
+                self._log(f"{child.stage}: {results[-1].outcome.value}")
         return results
 
-    def _is_relaunched(self, child: Child, run: FlowRun | None) -> bool:
+    def _is_relaunched(self, child: StageRun, run: FlowRun | None) -> bool:
         """Whether a stage is started anew: it crashed, not too often, and not since somebody cancelled it."""
         if not _crashed(run) or child.relaunches >= self._launch.max_relaunches:
             return False
-        return run is None or not self._children.was_cancelled(run.id)
+        return run is None or not self._stage_runs.was_cancelled(run.id)
 
     def _tell_if_nobody_takes(self, run: FlowRun) -> None:
         """Say once a pool that nothing there will run before somebody starts a worker."""
         pool = run.work_pool_name
         if run.state is None or run.state.name != LATE or pool is None or pool in self._pools_told_of:
             return
-        if self._children.is_without_workers(pool):
+        if self._stage_runs.is_without_workers(pool):
             self._pools_told_of.add(pool)
-            self._relay(
+            self._log(
                 f"{run.name} waits: no worker of the pool {pool} is online (python -m infra.worker --pool {pool})"
             )
 
-    def _result(self, child: Child, run: FlowRun | None) -> StageResult:
+    def _result(self, child: StageRun, run: FlowRun | None) -> StageResult:
         seconds = 0.0 if run is None else run.total_run_time.total_seconds()
         if run is None or run.state is None or not run.state.is_completed():
             error = f"Stage {child.stage!r}: {_message(run)}"

@@ -46,7 +46,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Silence:
+class MissingEvent:
     """Nothing for `window` seconds after an event of a run: neither what is expected nor an end.
 
     related: labels of another resource that the run's events must name.
@@ -124,7 +124,7 @@ def zombie_automation(window: float) -> AutomationCore:
     return _crash_runs(
         ZOMBIES,
         "A run whose worker's machine is gone would be Running for ever",
-        Silence(after=HEARTBEAT, expected=HEARTBEAT, window=window),
+        MissingEvent(after=HEARTBEAT, expected=HEARTBEAT, window=window),
         message=f"no sign of life for {window:g} s",
     )
 
@@ -137,7 +137,7 @@ def unstarted_automation(window: float) -> AutomationCore:
     return _crash_runs(
         UNSTARTED,
         "A run whose worker died before it started a process would be Pending for ever",
-        Silence(
+        MissingEvent(
             after=PENDING,
             expected=RUNNING,
             window=window,
@@ -147,7 +147,7 @@ def unstarted_automation(window: float) -> AutomationCore:
     )
 
 
-def _crash_runs(name: str, description: str, silence: Silence, *, message: str) -> AutomationCore:
+def _crash_runs(name: str, description: str, silence: MissingEvent, *, message: str) -> AutomationCore:
     return AutomationCore(
         name=name,
         description=description,

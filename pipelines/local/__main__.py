@@ -14,7 +14,7 @@ from dvc.exceptions import DvcException
 
 from pipelines.dag import DEFAULT_TARGETS, read_dag
 from pipelines.local import prefect_server
-from pipelines.processes.exclusive_project import WorkspaceBusyError, exclusive_workspace, owner_mark
+from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
 from pipelines.processes.signals import exit_cleanly_on_signals
 
 
@@ -26,13 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     exit_cleanly_on_signals()
     try:
-        with exclusive_workspace():
+        with exclusive_project():
             stages = read_dag(options.targets)
             if not any(stage.needs_check for stage in stages):
                 print(f"Up to date, nothing to run: {len(stages)} stages.")
                 return 0
             return run_flow(options)
-    except (DvcException, WorkspaceBusyError, prefect_server.PrefectServerError) as error:
+    except (DvcException, ProjectBusyError, prefect_server.PrefectServerError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -43,11 +43,11 @@ def run_flow(options: argparse.Namespace) -> int:
     """Run the flow on the configured Prefect server, or on a temporary one."""
     prefect_server.set_defaults()
     print("Starting the flow ...", flush=True)
-    server = prefect_server.connect(owner=owner_mark("prefect server"))
-    from pipelines.local.flows import reproduce  # noqa: PLC0415 - Prefect is imported after its settings are made
+    server = prefect_server.connect(tag=process_tag("prefect server"))
+    from pipelines.local.flows import reproduce_locally  # noqa: PLC0415 - Prefect is imported after its settings are made
 
     print(f"Watch it at {server.ui_url}", flush=True)
-    state = reproduce(
+    state = reproduce_locally(
         options.targets, options.max_parallel, options.timeout, options.grace, return_state=True
     )
     if server.temporary:

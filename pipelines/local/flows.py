@@ -13,13 +13,13 @@ from prefect.states import Cancelled, Completed, Failed
 from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
 from pipelines.processes.commands import Limits
 from pipelines.processes.exclusive_project import (
-    WorkspaceBusyError,
+    ProjectBusyError,
     dvc_lock_in_plan_order,
-    exclusive_workspace,
-    owner_mark,
+    exclusive_project,
+    process_tag,
 )
 from pipelines.processes.guard import orphan_guard
-from pipelines.processes.signals import StopRequest, stop_on_signals
+from pipelines.processes.signals import StopEvents, stop_on_signals
 from pipelines.processes.stage_runner import StageRunner
 from pipelines.schedule import (
     Outcome,
@@ -37,7 +37,7 @@ HALF_A_MINUTE = 30.0
 @task(task_run_name="{stage.name}", persist_result=False, cache_policy=NO_CACHE)
 def run_stage(stage: StageNode, runner: StageRunner) -> StageResult | State[Any]:
     """Bring one stage up to date, with its output in the task's log."""
-    result = runner.run(stage, relay=get_run_logger().info)
+    result = runner.run(stage, log=get_run_logger().info)
     if result.outcome is Outcome.STOPPED:
         return Cancelled(message=result.error, data=result)
     if result.outcome is Outcome.FAILED:
@@ -45,8 +45,8 @@ def run_stage(stage: StageNode, runner: StageRunner) -> StageResult | State[Any]
     return result
 
 
-@flow(name="reproduce", persist_result=False)
-def reproduce(
+@flow(name="reproduce-locally", persist_result=False)
+def reproduce_locally(
     targets: Sequence[str] = DEFAULT_TARGETS,
     max_parallel: int = 2,
     timeout_seconds: float = ONE_DAY,
@@ -58,12 +58,12 @@ def reproduce(
     """
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
     try:
-        with exclusive_workspace(), stop_on_signals() as stop:
+        with exclusive_project(), stop_on_signals() as stop:
             stages = read_dag(targets)
-            with orphan_guard(owner_mark(""), grace=grace_seconds), dvc_lock_in_plan_order(stages):
+            with orphan_guard(process_tag(""), grace=grace_seconds), dvc_lock_in_plan_order(stages):
                 results = run_stages(stages, max_parallel, StageRunner(limits=limits, stop=stop), stop)
             get_run_logger().info("Stages:\n%s", summary_table(results))
-    except (DvcException, WorkspaceBusyError) as error:
+    except (DvcException, ProjectBusyError) as error:
         failure = str(error)
     else:
         failure = failure_message(results)
@@ -74,7 +74,7 @@ def reproduce(
 
 
 def run_stages(
-    stages: Sequence[StageNode], max_parallel: int, runner: StageRunner, stop: StopRequest
+    stages: Sequence[StageNode], max_parallel: int, runner: StageRunner, stop: StopEvents
 ) -> tuple[StageResult, ...]:
     """Run each stage as soon as its dependencies are done, at most `max_parallel` at a time."""
     schedule = Schedule(stages)

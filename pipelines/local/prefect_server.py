@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Final
 
-from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.commands import TAG_VARIABLE
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
@@ -45,12 +45,12 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def connect(*, owner: str) -> PrefectServer:
+def connect(*, tag: str) -> PrefectServer:
     """Use the configured Prefect server, or start one on a free port that ends with this program.
 
     It is a real `prefect server start` on the database in PREFECT_HOME: its UI can be watched while stages
     run, and a later server shows them again. It has a session of its own, so that signals which a terminal or
-    `kill` sends to the program's group leave it up until the last state is reported. `owner` is its mark, by
+    `kill` sends to the program's group leave it up until the last state is reported. `tag` is its process tag, by
     which a later flow finds and ends it if this program is killed outright.
     Raises PrefectServerError with the server's own words if it does not come up.
     """
@@ -61,7 +61,7 @@ def connect(*, owner: str) -> PrefectServer:
     if settings.api.url:
         return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
     port = free_port()
-    process = start_server(port, environment={**os.environ, OWNER_VARIABLE: owner})
+    process = start_server(port, environment={**os.environ, TAG_VARIABLE: tag})
     # Registered before Prefect's own exit handlers, so run after them: they still send logs and events.
     atexit.register(stop_server, process)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"

@@ -14,14 +14,14 @@ from typing import Final
 import psutil
 
 from pipelines.processes.line_reader import LineReader
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 
-OWNER_VARIABLE: Final = "LZN_STAGE_PROCESS"
+TAG_VARIABLE: Final = "LZN_STAGE_PROCESS"
 TAIL_LINES: Final = 20
 _POLL_SECONDS: Final = 0.1
 _KILL_SECONDS: Final = 5.0
 
-Relay = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class Ending(Enum):
@@ -33,7 +33,7 @@ class Ending(Enum):
 
 
 @dataclass(frozen=True)
-class EndedCommand:
+class CommandResult:
     """returncode: the command's (negative: killed by that signal); tail: the last lines of its output."""
 
     returncode: int
@@ -53,16 +53,16 @@ class Limits:
 def run_streamed(
     command: Sequence[str],
     *,
-    owner: str,
+    tag: str,
     environment: Mapping[str, str],
     limits: Limits,
-    stop: StopRequest,
-    relay: Relay,
-) -> EndedCommand:
+    stop: StopEvents,
+    log: Log,
+) -> CommandResult:
     """Run `command` until it ends, its time is over or a stop is requested, with stderr joined to stdout.
 
     When it returns, every process that the command started has ended, background ones too: they are found by
-    their session and by the `owner` mark in their environment, so that neither a process group of their own
+    their session and by the `tag` tag in their environment, so that neither a process group of their own
     (`set -m`), a new session (`setsid`) nor a double fork hides them. They get SIGTERM first, and SIGKILL
     after the grace period or, if the stop is forced, at once.
 
@@ -72,34 +72,34 @@ def run_streamed(
     start = time.monotonic()
     process = subprocess.Popen(
         command,
-        env={**environment, OWNER_VARIABLE: owner},
+        env={**environment, TAG_VARIABLE: tag},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    with process, LineReader(process.stdout, (tail.append, relay)) as output:
+    with process, LineReader(process.stdout, (tail.append, log)) as output:
         try:
             ending = _supervise(process, output, deadline=start + limits.timeout, stop=stop)
         finally:
             try:
-                _end_session(process, owner, output, grace=limits.grace, stop=stop)
+                _end_session(process, tag, output, grace=limits.grace, stop=stop)
             finally:
-                _kill(process, owner)
+                _kill(process, tag)
         output.drain()
-    return EndedCommand(process.returncode, ending, tuple(tail), time.monotonic() - start)
+    return CommandResult(process.returncode, ending, tuple(tail), time.monotonic() - start)
 
 
-def end_orphans(workspace: str, *, own: str | None, grace: float) -> int:
-    """End processes whose mark starts with `workspace` but not with `own`, if any; return how many there were.
+def end_orphans(prefix: str, *, own: str | None, grace: float) -> int:
+    """End processes whose tag starts with `workspace` but not with `own`, if any; return how many there were.
 
     They were left by a flow that was killed outright (SIGKILL, out of memory) and could not end them itself.
     """
     orphans = [
         process
         for process in psutil.process_iter()
-        if (mark := _owner(process)).startswith(workspace) and (own is None or not mark.startswith(own))
+        if (tag := _tag_of(process)).startswith(prefix) and (own is None or not tag.startswith(own))
     ]
     for process in orphans:
         _signal(process, signal.SIGTERM)
@@ -110,10 +110,10 @@ def end_orphans(workspace: str, *, own: str | None, grace: float) -> int:
 
 
 def _supervise(
-    process: "subprocess.Popen[bytes]", output: LineReader, *, deadline: float, stop: StopRequest
+    process: "subprocess.Popen[bytes]", output: LineReader, *, deadline: float, stop: StopEvents
 ) -> Ending:
     while process.poll() is None:
-        output.relay(_POLL_SECONDS)
+        output.read(_POLL_SECONDS)
         if stop.requested.is_set():
             return Ending.STOPPED
         if time.monotonic() > deadline:
@@ -122,37 +122,37 @@ def _supervise(
 
 
 def _end_session(
-    process: "subprocess.Popen[bytes]", owner: str, output: LineReader, *, grace: float, stop: StopRequest
+    process: "subprocess.Popen[bytes]", tag: str, output: LineReader, *, grace: float, stop: StopEvents
 ) -> None:
     """Ask all that belongs to the command to end; its output is still read, or a full pipe would block it."""
     deadline = time.monotonic() + grace
     told: set[psutil.Process] = set()
     while time.monotonic() < deadline and not stop.forced.is_set():
-        members = _members(process, owner)
+        members = _members(process, tag)
         if not members:
             return
         for member in members - told:
             if member.pid != process.pid:
                 _signal(member, signal.SIGTERM)
         told |= members
-        output.relay(_POLL_SECONDS)
+        output.read(_POLL_SECONDS)
 
 
-def _kill(process: "subprocess.Popen[bytes]", owner: str) -> None:
+def _kill(process: "subprocess.Popen[bytes]", tag: str) -> None:
     """SIGKILL until nothing is left; a process stuck in the kernel is given up after a few seconds."""
     deadline = time.monotonic() + _KILL_SECONDS
-    while (members := _members(process, owner)) and time.monotonic() < deadline:
+    while (members := _members(process, tag)) and time.monotonic() < deadline:
         for member in members:
             _signal(member, signal.SIGKILL)
         time.sleep(_POLL_SECONDS / 2)
 
 
-def _members(process: "subprocess.Popen[bytes]", owner: str) -> set[psutil.Process]:
+def _members(process: "subprocess.Popen[bytes]", tag: str) -> set[psutil.Process]:
     process.poll()  # reaps the command, whose zombie would count as alive
     return {
         member
         for member in psutil.process_iter()
-        if _session(member.pid) == process.pid or _owner(member) == owner
+        if _session(member.pid) == process.pid or _tag_of(member) == tag
         if not _is_zombie(member)
     }
 
@@ -164,13 +164,13 @@ def _session(pid: int) -> int | None:
         return None
 
 
-def _owner(process: psutil.Process) -> str:
-    """The owner mark in a process's environment; empty for other people's, kernel and vanished processes."""
+def _tag_of(process: psutil.Process) -> str:
+    """The tag in a process's environment; empty for other people's, kernel and vanished processes."""
     try:
-        mark: str = process.environ().get(OWNER_VARIABLE, "")
+        tag: str = process.environ().get(TAG_VARIABLE, "")
     except (psutil.Error, OSError):
         return ""
-    return mark
+    return tag
 
 
 def _is_zombie(process: psutil.Process) -> bool:

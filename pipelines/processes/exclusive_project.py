@@ -15,16 +15,16 @@ from pipelines.processes.commands import end_orphans
 _ORPHAN_GRACE_SECONDS = 30.0
 
 
-class WorkspaceBusyError(RuntimeError):
+class ProjectBusyError(RuntimeError):
     """Another flow runs in this workspace."""
 
 
 @contextmanager
-def exclusive_workspace() -> Iterator[None]:
+def exclusive_project() -> Iterator[None]:
     """Hold the workspace for one flow, after ending what a flow that was killed outright left running.
 
     The lock vanishes with its process, however that dies; a process that holds it may take it again.
-    Raises WorkspaceBusyError if another flow holds it, DvcException outside of a DVC repository.
+    Raises ProjectBusyError if another flow holds it, DvcException outside of a DVC repository.
     """
     root = Path(Repo.find_root())
     path = root / Repo.DVC_DIR / "tmp" / "flow.lock"
@@ -33,18 +33,18 @@ def exclusive_workspace() -> Iterator[None]:
         lock = FileLock(path, timeout=0, is_singleton=True).acquire()
     except Timeout as error:
         message = f"another flow is running in {root}; wait for it to end or stop it"
-        raise WorkspaceBusyError(message) from error
+        raise ProjectBusyError(message) from error
     with lock:
-        end_orphans(workspace_mark(), own=owner_mark(""), grace=_ORPHAN_GRACE_SECONDS)
+        end_orphans(project_tag(), own=process_tag(""), grace=_ORPHAN_GRACE_SECONDS)
         yield
 
 
-def owner_mark(name: str) -> str:
+def process_tag(name: str) -> str:
     """The mark of a process that this flow starts in this workspace."""
-    return f"{workspace_mark()}{os.getpid()}::{name}"
+    return f"{project_tag()}{os.getpid()}::{name}"
 
 
-def workspace_mark() -> str:
+def project_tag() -> str:
     """What the marks of all flows' processes in this workspace start with."""
     return f"{Repo.find_root()}::"
 

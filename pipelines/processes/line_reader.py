@@ -35,7 +35,7 @@ class LineReader:
     ) -> None:
         self._selector.close()
 
-    def relay(self, seconds: float) -> bool:
+    def read(self, seconds: float) -> bool:
         """Wait at most `seconds` for output and hand it on; say whether there was any."""
         if not self._open:
             time.sleep(seconds)
@@ -49,7 +49,7 @@ class LineReader:
 
     def drain(self) -> None:
         """Hand on what is already in the pipe, and a last line that has no end."""
-        while self.relay(0.0):
+        while self.read(0.0):
             pass
         last, self._partial = self._partial, ""
         self._emit([last])

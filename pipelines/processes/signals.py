@@ -12,7 +12,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NOTICE = b"\nStopping the stages; they may save their work first. Press Ctrl-C again to kill them.\n"
 
 
-class StopRequest:
+class StopEvents:
     """Whether to stop (`requested`), and whether to do so without waiting (`forced`).
 
     Threads that run stages read it; only a signal handler or the owner sets it.
@@ -35,13 +35,13 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
+def stop_on_signals() -> Iterator[StopEvents]:
     """Catch SIGINT, SIGTERM and SIGHUP while the body runs; afterwards their former handler gets the signal.
 
     Signals that are ignored (a job started with `&` or nohup) stay ignored. Outside of the main thread, where
     Python allows no handlers, no signal is caught.
     """
-    stop = StopRequest()
+    stop = StopEvents()
     former = _install(stop) if threading.current_thread() is threading.main_thread() else {}
     try:
         yield stop
@@ -66,6 +66,6 @@ def _exit(signal_number: int, frame: FrameType | None) -> None:
     sys.exit(128 + signal_number)
 
 
-def _install(stop: StopRequest) -> dict[signal.Signals, signal.Handlers]:
+def _install(stop: StopEvents) -> dict[signal.Signals, signal.Handlers]:
     caught = [number for number in STOP_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     return {number: signal.signal(number, stop.handle_signal) for number in caught}  # type: ignore[misc]

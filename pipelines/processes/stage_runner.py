@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines.dag import StageNode
-from pipelines.processes.commands import EndedCommand, Ending, Limits, Relay, run_streamed
-from pipelines.processes.exclusive_project import owner_mark
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.commands import CommandResult, Ending, Limits, Log, run_streamed
+from pipelines.processes.exclusive_project import process_tag
+from pipelines.processes.signals import StopEvents
 from pipelines.schedule import Outcome, StageResult
 
 
@@ -17,32 +17,32 @@ class StageRunner:
     """Runs stages of the workspace in the current folder; safe to use from several threads at once."""
 
     def __init__(
-        self, *, limits: Limits, stop: StopRequest, environment: Mapping[str, str] = os.environ
+        self, *, limits: Limits, stop: StopEvents, environment: Mapping[str, str] = os.environ
     ) -> None:
         self._limits = limits
         self._stop = stop
         self._environment = environment
 
-    def run(self, stage: StageNode, relay: Relay) -> StageResult:
+    def run(self, stage: StageNode, log: Log) -> StageResult:
         """Let DVC bring one stage up to date, its dependencies being so already.
 
-        `relay` gets DVC's and the stage's output, line by line. Failure is a result, not an exception.
+        `log` gets DVC's and the stage's output, line by line. Failure is a result, not an exception.
         """
         if not stage.needs_check:
-            relay("up to date")
+            log("up to date")
             return StageResult(name=stage.name, outcome=Outcome.UP_TO_DATE)
         start = time.monotonic()
         ended = run_streamed(
             dvc_command(stage.name),
-            owner=owner_mark(stage.name),
+            tag=process_tag(stage.name),
             environment=stage_environment(self._environment),
             limits=self._limits,
             stop=self._stop,
-            relay=relay,
+            log=log,
         )
         return self._result(stage.name, ended, time.monotonic() - start)
 
-    def _result(self, name: str, ended: EndedCommand, seconds: float) -> StageResult:
+    def _result(self, name: str, ended: CommandResult, seconds: float) -> StageResult:
         if ended.returncode == 0:
             return StageResult(name=name, outcome=Outcome.DONE, seconds=seconds)
         if ended.ending is Ending.STOPPED:

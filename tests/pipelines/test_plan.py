@@ -7,7 +7,7 @@ import pytest
 from lzn_testing import PROJECT
 
 from pipelines.check import read_params
-from pipelines.plan import estimate_cost, plan_of
+from pipelines.plan import estimate_cost, format_plan
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_data_that_the_paper_does_not_have_have_no_cost() -> None:
 
 
 def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
-    plan = plan_of(Path("sizes/paper.yaml"))
+    plan = format_plan(Path("sizes/paper.yaml"))
     lines = plan.splitlines()
     rows = {line.split()[1]: int(line.split()[0]) for line in lines if line[:3].strip().isdigit()}
     assert rows == {

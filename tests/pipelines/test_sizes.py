@@ -7,7 +7,7 @@ from dvc.utils.hydra import apply_overrides
 from lzn_testing import PROJECT
 
 from lzn.base.sections import read_yaml
-from pipelines.sizes import EditedParamsError, UnknownSizeError, put_in_place, size_in_force
+from pipelines.sizes import EditedParamsError, UnknownSizeError, current_size, switch_size
 
 FILES = [PROJECT / "params.yaml", *sorted((PROJECT / "sizes").glob("*.yaml"))]
 
@@ -28,18 +28,18 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_size_is_put_in_place_and_the_committed_one_comes_back_byte_for_byte(project: Path) -> None:
     committed = (project / "params.yaml").read_bytes()
-    assert put_in_place("fashion", project)
-    assert size_in_force(project) == "fashion"
+    assert switch_size("fashion", project)
+    assert current_size(project) == "fashion"
     assert (project / "params.yaml").read_bytes() == (project / "sizes/fashion.yaml").read_bytes()
-    assert put_in_place("paper", project)
-    assert put_in_place("digits", project)
+    assert switch_size("paper", project)
+    assert switch_size("digits", project)
     assert (project / "params.yaml").read_bytes() == committed
 
 
 def test_the_size_in_force_is_left_as_it_is_with_its_edits(project: Path) -> None:
     with (project / "params.yaml").open("a") as file:
         file.write("# an edit\n")
-    assert not put_in_place("digits", project)
+    assert not switch_size("digits", project)
     assert (project / "params.yaml").read_text().endswith("# an edit\n")
 
 
@@ -47,13 +47,13 @@ def test_edits_that_would_be_lost_are_refused(project: Path) -> None:
     with (project / "params.yaml").open("a") as file:
         file.write("# an edit\n")
     with pytest.raises(EditedParamsError, match="commit them"):
-        put_in_place("fashion", project)
+        switch_size("fashion", project)
     assert (project / "params.yaml").read_text().endswith("# an edit\n")
 
 
 def test_an_unknown_size_is_refused_with_those_that_there_are(project: Path) -> None:
     with pytest.raises(UnknownSizeError, match="digits, fashion, paper"):
-        put_in_place("poster", project)
+        switch_size("poster", project)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

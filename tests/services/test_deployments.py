@@ -20,8 +20,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from ruamel.yaml import YAML
 
 from infra.processes import is_alive
-from pipelines.cluster.children import Children
 from pipelines.cluster.server_setup import UNSTARTED, ZOMBIES
+from pipelines.cluster.stage_runs import StageRuns
 from pipelines.local.prefect_server import HOST, free_port
 from pipelines.resources import Resources
 
@@ -179,10 +179,15 @@ def test_a_pool_of_another_type_is_not_replaced(api: PrefectApi, environment, tm
 
 def test_missing_gpus_and_workers_are_found_before_a_stage_waits(api: PrefectApi):
     with SyncPrefectClient(api.url, auth_string=AUTH_STRING) as client:
-        children = Children(client, relay=print)
-        assert [children.lacking(Resources(pool="gpu", gpus=gpus)) == "" for gpus in (4, 5)] == [True, False]
-        assert "5 GPUs, and the cluster's limit gpus" in children.lacking(Resources(pool="gpu", gpus=5))
-        assert children.is_without_workers("gpu")
+        stage_runs = StageRuns(client, log=print)
+        assert [stage_runs.missing_resources(Resources(pool="gpu", gpus=gpus)) == "" for gpus in (4, 5)] == [
+            True,
+            False,
+        ]
+        assert "5 GPUs, and the cluster's limit gpus" in stage_runs.missing_resources(
+            Resources(pool="gpu", gpus=5)
+        )
+        assert stage_runs.is_without_workers("gpu")
 
 
 # Runs whose processes die

@@ -17,8 +17,8 @@ LEASE_SECONDS = 60.0
 HOLDER = f"""
 import time
 from pathlib import Path
-from pipelines.cluster.worker.gpu_limit import gpus_of_the_cluster
-with gpus_of_the_cluster(1, lease_seconds={LEASE_SECONDS}):
+from pipelines.cluster.worker.gpu_limit import cluster_gpu_slots
+with cluster_gpu_slots(1, lease_seconds={LEASE_SECONDS}):
     Path("held").touch()
     while not Path("stop").exists():
         time.sleep(0.1)

@@ -10,8 +10,8 @@ from dvc_data.hashfile.tree import Tree
 
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError, remote_errors
-from pipelines.processes.commands import Relay
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.commands import Log
+from pipelines.processes.signals import StopEvents
 
 _Result = TypeVar("_Result")
 _CHUNK_BYTES = 2**20
@@ -64,7 +64,7 @@ def push_outputs(repo: Repo, stage: Any) -> None:
                 )
 
 
-def withdraw_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsError) -> None:
+def delete_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsError) -> None:
     """Let stages whose outputs are damaged in the remote count as not made, and remove the damaged objects.
 
     With them goes the list of an output's files, by which DVC tells that all of them are there.
@@ -78,12 +78,10 @@ def withdraw_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsEr
             if (oid in error.objects or oid.endswith(".dir")) and remote.fs.exists(path):
                 remote.fs.remove(path)
     for name in error.stages:
-        resolution.forget(name)
+        resolution.delete_entry(name)
 
 
-def patiently(
-    operation: Callable[[], _Result], *, patience: float, stop: StopRequest, relay: Relay
-) -> _Result:
+def retry_remote(operation: Callable[[], _Result], *, patience: float, stop: StopEvents, log: Log) -> _Result:
     """Do something with the remote, again and again for `patience` seconds while the remote cannot be used.
 
     Raises the last RemoteError; at once if the remote refuses the credentials.
@@ -96,7 +94,7 @@ def patiently(
         except RemoteError as error:
             if error.is_refusal or stop.requested.is_set() or time.monotonic() + pause > deadline:
                 raise
-            relay(f"{error}; trying again in {pause:g} s")
+            log(f"{error}; trying again in {pause:g} s")
             stop.requested.wait(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 

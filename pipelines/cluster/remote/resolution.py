@@ -83,7 +83,7 @@ class Resolution:
                 if out.hash_info.isdir:
                     self._tree(out)
         except DamagedListError:
-            self.run_cache.withdraw(key)
+            self.run_cache.delete(key)
             return False
         self._entries[name] = entry
         self._keys[name] = key
@@ -110,9 +110,9 @@ class Resolution:
                 dependency.save()  # a file of the commit
         return key_of(stage)
 
-    def forget(self, name: str) -> None:
+    def delete_entry(self, name: str) -> None:
         """Withdraw the entry of a stage that was found, so that the stage is made again."""
-        self.run_cache.withdraw(self._keys.pop(name))
+        self.run_cache.delete(self._keys.pop(name))
         del self._entries[name]
 
     def inputs(self, name: str) -> tuple[tuple[str, Any], ...]:

@@ -64,7 +64,7 @@ class RunCache:
             self._odb.fs.makedirs(self._folder(key), exist_ok=True)
             self._odb.fs.pipe_file(path, dumps_yaml(dict(entry)).encode())
 
-    def withdraw(self, key: str) -> None:
+    def delete(self, key: str) -> None:
         """Forget all entries of a key, so that its stage runs again."""
         with remote_errors():
             for path in self._files(key):

@@ -24,7 +24,7 @@ class CommitError(RuntimeError):
 
 
 @contextmanager
-def checked_out(commit: str, settings: ClusterSettings) -> Iterator[Path]:
+def temporary_checkout(commit: str, settings: ClusterSettings) -> Iterator[Path]:
     """A fresh checkout of a commit, removed afterwards; what a killed process left is removed by the next.
 
     Raises CommitError if the repository cannot be reached or has no such commit.
@@ -36,8 +36,8 @@ def checked_out(commit: str, settings: ClusterSettings) -> Iterator[Path]:
     with FileLock(folder.with_suffix(".lock")):
         try:
             _check_out(commit, folder, settings)
-            set_up_dvc(folder, settings)
-            link_state(folder, settings)
+            configure_dvc(folder, settings)
+            link_state_folders(folder, settings)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -45,17 +45,17 @@ def checked_out(commit: str, settings: ClusterSettings) -> Iterator[Path]:
 
 
 @contextmanager
-def kept_checkout(commit: str, name: str, settings: ClusterSettings) -> Iterator[Path]:
+def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> Iterator[Path]:
     """The checkout that is kept under a name, brought to a commit, for one process at a time; others wait.
 
-    Raises CommitError as `checked_out` does.
+    Raises CommitError as `temporary_checkout` does.
     """
     folder = settings.work / "collected" / name
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         _check_out(commit, folder, settings)
-        set_up_dvc(folder, settings)
-        link_state(folder, settings)
+        configure_dvc(folder, settings)
+        link_state_folders(folder, settings)
         yield folder
 
 
@@ -74,7 +74,7 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
     raise CommitError(f"{where} has no branch, tag or commit {revision}; was it pushed?")
 
 
-def without_lock(folder: Path) -> None:
+def exclude_dvc_lock(folder: Path) -> None:
     """Take dvc.lock out of a checkout, without git counting it as a change: it costs DVC seconds at each writing.
 
     Where stages are only looked up, or one of them is run, it is not needed.
@@ -82,7 +82,7 @@ def without_lock(folder: Path) -> None:
     _git(folder, "sparse-checkout", "set", "--no-cone", "/*", "!/dvc.lock")
 
 
-def set_up_dvc(folder: Path, settings: ClusterSettings) -> None:
+def configure_dvc(folder: Path, settings: ClusterSettings) -> None:
     """Point DVC in a checkout to the machine's cache and to the cluster's remote, in its untracked configuration.
 
     Downloads are verified: DVC by default trusts a remote's objects.
@@ -96,7 +96,7 @@ def set_up_dvc(folder: Path, settings: ClusterSettings) -> None:
         config["remote"] = {REMOTE_NAME: remote}
 
 
-def link_state(folder: Path, settings: ClusterSettings) -> None:
+def link_state_folders(folder: Path, settings: ClusterSettings) -> None:
     """Let the checkout's checkpoints and other state be those of the machine, or of all machines."""
     (folder / ".git" / "info" / "exclude").write_text("".join(f"/{name}\n" for name in STATE_FOLDERS))
     for name in STATE_FOLDERS:

@@ -12,7 +12,7 @@ LEASE_SECONDS: Final = 300.0
 """After so long the slots of a holder that was killed come free; a living one renews its lease before."""
 
 
-def gpus_of_the_cluster(count: int, *, lease_seconds: float = LEASE_SECONDS) -> AbstractContextManager[None]:
+def cluster_gpu_slots(count: int, *, lease_seconds: float = LEASE_SECONDS) -> AbstractContextManager[None]:
     """Hold slots while the body runs; wait for them, so that no more stages start than there are GPUs.
 
     A holder whose lease cannot be renewed, since the server is away or has lost it, goes on: that is no reason to end a

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 _POLL_SECONDS: Final = 0.5
@@ -59,7 +59,7 @@ def available_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ..
 
 @contextmanager
 def leased_gpus(
-    count: int, folder: Path, available: Sequence[str], *, stop: StopRequest | None = None
+    count: int, folder: Path, available: Sequence[str], *, stop: StopEvents | None = None
 ) -> Iterator[GpuLease]:
     """Hold `count` of the `available` GPUs while the body runs; wait until so many are free together.
 
@@ -75,13 +75,13 @@ def leased_gpus(
             lease = GpuLease((), ())
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            lease = _wait_for_turn(count, folder, available, stop or StopRequest())
+            lease = _wait_for_turn(count, folder, available, stop or StopEvents())
             for descriptor in lease.descriptors:
                 held.callback(os.close, descriptor)
         yield lease
 
 
-def _wait_for_turn(count: int, folder: Path, available: Sequence[str], stop: StopRequest) -> GpuLease:
+def _wait_for_turn(count: int, folder: Path, available: Sequence[str], stop: StopEvents) -> GpuLease:
     """One request at a time, of those for the same GPUs, looks for free ones; the others wait for the turn."""
     same = hashlib.sha256("\n".join(sorted(available)).encode()).hexdigest()[:16]
     while (turn := _lock(folder / f"turn-{same}.lock")) is None:
@@ -121,7 +121,7 @@ def _lock(file: Path) -> int | None:
     return descriptor
 
 
-def _wait(stop: StopRequest) -> None:
+def _wait(stop: StopEvents) -> None:
     if stop.requested.is_set():
         raise GpuWaitStoppedError("stopped while waiting for GPUs")
     time.sleep(_POLL_SECONDS)

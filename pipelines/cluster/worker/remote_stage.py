@@ -17,24 +17,24 @@ from dvc.utils.serialize import load_yaml
 
 from pipelines.cluster.remote.files import (
     DamagedOutputsError,
+    delete_damaged,
     fetch_outputs,
-    patiently,
     push_outputs,
-    withdraw_damaged,
+    retry_remote,
 )
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import Entry, key_of_entry
-from pipelines.cluster.worker.checkouts import checked_out, tracking_environment, without_lock
+from pipelines.cluster.worker.checkouts import exclude_dvc_lock, temporary_checkout, tracking_environment
 from pipelines.cluster.worker.gpus import available_gpus, leased_gpus
 from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.dag import StageNode, dependencies_in
-from pipelines.processes.commands import Limits, Relay
-from pipelines.processes.exclusive_project import owner_mark
+from pipelines.processes.commands import Limits, Log
+from pipelines.processes.exclusive_project import process_tag
 from pipelines.processes.guard import orphan_guard
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 from pipelines.processes.stage_runner import StageRunner
 from pipelines.schedule import Outcome, StageResult
-from pipelines.sizes import put_in_place
+from pipelines.sizes import switch_size
 from stages.tracking import send_leftovers
 
 REMOTE_PATIENCE_SECONDS = 900.0
@@ -45,7 +45,7 @@ _MLFLOW_PAUSE_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 1.0
 
 
-class RefusedError(RuntimeError):
+class MissingInputsError(RuntimeError):
     """The stage was not run, since that would mean to run others too; the message names them."""
 
 
@@ -64,32 +64,36 @@ class RemoteStage:
 
 
 def run_remote_stage(
-    wanted: RemoteStage, settings: ClusterSettings, *, limits: Limits, stop: StopRequest, relay: Relay
+    wanted: RemoteStage, settings: ClusterSettings, *, limits: Limits, stop: StopEvents, log: Log
 ) -> StageResult:
     """Bring one stage's outputs into the remote: not again if they are there, and never those of another stage.
 
     Raises:
-        RefusedError: what the stage depends on was not made, or is damaged in the remote; it is then withdrawn, so
+        MissingInputsError: an input was not made, or is damaged in the remote; it is then withdrawn, so
             that the flow makes it again.
         RemoteError, CommitError, GpuError: the remote, the repository or the GPUs cannot be had.
         StoppedError: a stop was requested while it waited.
     """
     start = time.monotonic()
-    with_patience = functools.partial(patiently, patience=REMOTE_PATIENCE_SECONDS, stop=stop, relay=relay)
-    with checked_out(wanted.commit, settings) as folder, contextlib.chdir(folder), Repo(os.curdir) as repo:
-        put_in_place(wanted.size)
-        without_lock(folder)
+    with_patience = functools.partial(retry_remote, patience=REMOTE_PATIENCE_SECONDS, stop=stop, log=log)
+    with (
+        temporary_checkout(wanted.commit, settings) as folder,
+        contextlib.chdir(folder),
+        Repo(os.curdir) as repo,
+    ):
+        switch_size(wanted.size)
+        exclude_dvc_lock(folder)
         resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
         with_patience(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)
-        with _alone(settings.shared_state / "locks" / f"{key}.lock", stop, relay) as lock:
+        with _alone(settings.shared_state / "locks" / f"{key}.lock", stop, log) as lock:
             if with_patience(lambda: resolution.find(wanted.name)):
                 return StageResult(wanted.name, Outcome.UP_TO_DATE)
             with_patience(lambda: _fetch_inputs(repo, resolution, wanted.name))
-            result = _execute(wanted, settings, limits=limits, stop=stop, relay=relay, lock=lock)
+            result = _execute(wanted, settings, limits=limits, stop=stop, log=log, lock=lock)
             is_made = result.outcome is Outcome.DONE
             patience = MLFLOW_PATIENCE_SECONDS if is_made else 0.0  # one that failed is told of at once
-            _send_what_mlflow_missed(settings, stop, relay, patience=patience)
+            _send_what_mlflow_missed(settings, stop, log, patience=patience)
             if is_made:
                 stage = resolution.stage(wanted.name)
                 entry = _new_entry(stage, key)
@@ -100,7 +104,7 @@ def run_remote_stage(
 def _require_inputs(resolution: Resolution, name: str) -> None:
     missing = resolution.find_all(resolution.upstream(name))
     if missing:
-        raise RefusedError(
+        raise MissingInputsError(
             f"{name} is not run: it depends on {', '.join(missing)}, which the remote does not have. "
             "The flow `reproduce` runs what is missing, in order."
         )
@@ -110,8 +114,8 @@ def _fetch_inputs(repo: Repo, resolution: Resolution, name: str) -> None:
     try:
         fetch_outputs(repo, resolution.inputs(name))
     except DamagedOutputsError as error:
-        withdraw_damaged(repo, resolution, error)
-        raise RefusedError(
+        delete_damaged(repo, resolution, error)
+        raise MissingInputsError(
             f"{name} is not run: {error}. These were withdrawn; the flow `reproduce` makes them again."
         ) from error
 
@@ -121,8 +125,8 @@ def _execute(
     settings: ClusterSettings,
     *,
     limits: Limits,
-    stop: StopRequest,
-    relay: Relay,
+    stop: StopEvents,
+    log: Log,
     lock: int,
 ) -> StageResult:
     node = StageNode.unchecked(wanted.name)
@@ -130,12 +134,12 @@ def _execute(
     with leased_gpus(wanted.gpus, gpu_folder, available_gpus(), stop=stop) as gpus:
         environment = {**os.environ, **tracking_environment(settings), **gpus.environment}
         runner = StageRunner(limits=limits, stop=stop, environment=environment)
-        with orphan_guard(owner_mark(""), grace=limits.grace, keep_open=(lock, *gpus.descriptors)):
-            return runner.run(node, relay)
+        with orphan_guard(process_tag(""), grace=limits.grace, keep_open=(lock, *gpus.descriptors)):
+            return runner.run(node, log)
 
 
 def _send_what_mlflow_missed(
-    settings: ClusterSettings, stop: StopRequest, relay: Relay, *, patience: float
+    settings: ClusterSettings, stop: StopEvents, log: Log, *, patience: float
 ) -> None:
     """Send records that MLflow did not take while the stage ran; the next stage on a machine may be days away."""
     if tracking_environment(settings):
@@ -144,7 +148,7 @@ def _send_what_mlflow_missed(
     deadline = time.monotonic() + patience
     while waiting := send_leftovers(outbox):
         if time.monotonic() > deadline or stop.requested.wait(_MLFLOW_PAUSE_SECONDS):
-            relay(f"MLflow does not answer; records of {waiting} runs wait in {outbox} for the next stage")
+            log(f"MLflow does not answer; records of {waiting} runs wait in {outbox} for the next stage")
             return
 
 
@@ -169,7 +173,7 @@ def _publish(repo: Repo, resolution: Resolution, stage: Any, key: str, entry: En
 
 
 @contextmanager
-def _alone(file: Path, stop: StopRequest, relay: Relay) -> Iterator[int]:
+def _alone(file: Path, stop: StopEvents, log: Log) -> Iterator[int]:
     """Hold the lock of a stage with its inputs, among all machines that share the folder; yield its descriptor.
 
     It is free when this process and those that inherited the descriptor have ended, however they died. The file
@@ -181,7 +185,7 @@ def _alone(file: Path, stop: StopRequest, relay: Relay) -> Iterator[int]:
         waited = False
         while not _try_lock(descriptor):
             if not waited:
-                relay("another worker runs this stage; waiting for it")
+                log("another worker runs this stage; waiting for it")
                 waited = True
             if stop.requested.wait(_LOCK_POLL_SECONDS):
                 raise StoppedError("stopped while another worker ran this stage")

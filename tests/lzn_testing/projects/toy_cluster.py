@@ -10,7 +10,7 @@ from dvc.utils.serialize import dumps_yaml
 from pipelines.cluster.worker.remote_stage import RemoteStage, run_remote_stage
 from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.processes.commands import Limits
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 from pipelines.schedule import StageResult
 
 SIZE = "toy"
@@ -104,8 +104,8 @@ class ToyCluster:
             RemoteStage(self.head, SIZE, stage),
             self.machine(machine),
             limits=Limits(timeout=60, grace=5),
-            stop=StopRequest(),
-            relay=lambda line: None,
+            stop=StopEvents(),
+            log=lambda line: None,
         )
 
     @property

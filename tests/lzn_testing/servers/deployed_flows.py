@@ -36,10 +36,10 @@ def hold(folder: str) -> State[Any]:
     with stop_on_signals() as stop, orphan_guard(f"{folder}::", grace=1.0):
         ended = run_streamed(
             [sys.executable, "-uc", TREE],
-            owner=f"{folder}::stage",
+            tag=f"{folder}::stage",
             environment=os.environ,
             limits=Limits(timeout=600.0, grace=2.0),
             stop=stop,
-            relay=write_pid,
+            log=write_pid,
         )
         return Cancelled() if ended.ending is Ending.STOPPED else Completed()

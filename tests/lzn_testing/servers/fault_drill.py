@@ -32,7 +32,7 @@ from lzn_testing.projects.drill_project import (
 )
 from lzn_testing.servers.prefect_api import PrefectApi
 from lzn_testing.servers.stack_folders import started_stack
-from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.commands import TAG_VARIABLE
 
 MAX_STARTS = 3
 _HEAD = "| fault, in the middle of a training | what happens | the flow ends | after |\n|---|---|---|---|\n"
@@ -196,7 +196,7 @@ class Drill:
         return [
             process
             for process in psutil.process_iter()
-            if str(work or self.work) in environment_variable(process, OWNER_VARIABLE)
+            if str(work or self.work) in environment_variable(process, TAG_VARIABLE)
         ]
 
     def training(self) -> psutil.Process:

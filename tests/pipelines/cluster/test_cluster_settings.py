@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from lzn_testing.projects.toy_cluster import ToyCluster
 
-from pipelines.cluster.worker.checkouts import CommitError, checked_out, resolve_commit, without_lock
+from pipelines.cluster.worker.checkouts import (
+    CommitError,
+    exclude_dvc_lock,
+    resolve_commit,
+    temporary_checkout,
+)
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError, without_credentials
 
 
@@ -69,8 +74,8 @@ def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secret
 def test_a_checkout_without_dvc_lock_counts_as_unchanged(tmp_path: Path) -> None:
     cluster = ToyCluster.make(tmp_path)
     (cluster.project / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
-    with checked_out(cluster.commit(), cluster.machine()) as folder:
-        without_lock(folder)
+    with temporary_checkout(cluster.commit(), cluster.machine()) as folder:
+        exclude_dvc_lock(folder)
         assert (folder / "dvc.yaml").exists()
         assert not (folder / "dvc.lock").exists()
         status = subprocess.run(

@@ -9,9 +9,9 @@ from prefect import Flow
 from prefect.flows import load_flow_from_entrypoint
 from ruamel.yaml import YAML
 
-from pipelines.cluster.children import DEPLOYMENT
 from pipelines.cluster.deploy import DESCRIPTIONS, PROJECT, ZOMBIE_SECONDS, main, parse_arguments, pools_of
 from pipelines.cluster.server_setup import Pool, SetupError
+from pipelines.cluster.stage_runs import DEPLOYMENT
 from pipelines.resources import Resources
 
 FILE: dict[str, Any] = YAML(typ="safe").load(PROJECT / "prefect.yaml")

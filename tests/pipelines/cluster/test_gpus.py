@@ -12,7 +12,7 @@ import pytest
 from lzn_testing import PROJECT
 
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError, available_gpus, leased_gpus
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 
 FOUR = ("0", "1", "2", "3")
 # Prints the GPUs it has, and holds them until its input ends.
@@ -73,7 +73,7 @@ def test_gpus_of_a_killed_process_come_free(tmp_path: Path):
 def test_a_process_that_inherits_the_descriptors_holds_the_lease(tmp_path: Path):
     with leased_gpus(1, tmp_path, ["0"]) as lease:
         heir = subprocess.Popen(["sleep", "600"], pass_fds=lease.descriptors)
-    stop = StopRequest()
+    stop = StopEvents()
     stop.requested.set()
 
     with heir:

@@ -15,8 +15,8 @@ from lzn_testing.projects.toy_cluster import STAGES, ToyCluster
 from pipelines.cluster.collector import collect, main
 from pipelines.cluster.remote.files import DamagedOutputsError
 from pipelines.cluster.remote.resolution import Resolution
-from pipelines.cluster.worker.checkouts import kept_checkout
-from pipelines.cluster.worker.remote_stage import RefusedError
+from pipelines.cluster.worker.checkouts import persistent_checkout
+from pipelines.cluster.worker.remote_stage import MissingInputsError
 from pipelines.dag import dependencies_in
 from pipelines.schedule import Outcome
 
@@ -33,7 +33,7 @@ def run_all(cluster: ToyCluster, machines: tuple[str, ...] = ("machine",)) -> No
 
 def collect_into(cluster: ToyCluster, machine: str) -> Path:
     with (
-        kept_checkout(cluster.head, "toy", cluster.machine(machine)) as folder,
+        persistent_checkout(cluster.head, "toy", cluster.machine(machine)) as folder,
         contextlib.chdir(folder),
         Repo(os.curdir) as repo,
     ):
@@ -54,7 +54,7 @@ def dvc(folder: Path, *arguments: str) -> str:
 
 def test_a_stage_whose_inputs_were_not_made_is_refused_and_nothing_runs(cluster: ToyCluster) -> None:
     cluster.run("prepare")
-    with pytest.raises(RefusedError, match=r"join is not run: it depends on left, right, which"):
+    with pytest.raises(MissingInputsError, match=r"join is not run: it depends on left, right, which"):
         cluster.run("join")
     assert cluster.executed == ["prepare"]
 
@@ -140,10 +140,10 @@ def test_a_damaged_object_is_not_used_and_its_stage_alone_is_made_again(
     else:
         damaged.unlink()
     with pytest.raises(
-        RefusedError, match=r"left is not run: lost or damaged in the remote: .* \(of prepare\)"
+        MissingInputsError, match=r"left is not run: lost or damaged in the remote: .* \(of prepare\)"
     ):
         cluster.run("left", "other")
-    with pytest.raises(RefusedError, match="depends on prepare"):
+    with pytest.raises(MissingInputsError, match="depends on prepare"):
         cluster.run("left", "other")
     assert cluster.run("prepare", "third").outcome is Outcome.DONE
     assert cluster.run("left", "other").outcome is Outcome.DONE
@@ -155,7 +155,7 @@ def test_a_damaged_list_of_files_counts_as_not_made(cluster: ToyCluster) -> None
     (listing,) = (cluster.remote / "files").rglob("*.dir")
     listing.chmod(0o644)
     listing.write_text(listing.read_text().replace('"relpath": "a"', '"relpath": "c"'))
-    with pytest.raises(RefusedError, match="depends on prepare"):
+    with pytest.raises(MissingInputsError, match="depends on prepare"):
         cluster.run("left", "other")
 
 

@@ -12,14 +12,14 @@ import psutil
 import pytest
 
 from pipelines.processes.commands import (
-    OWNER_VARIABLE,
-    EndedCommand,
+    TAG_VARIABLE,
+    CommandResult,
     Ending,
     Limits,
     end_orphans,
     run_streamed,
 )
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 
 # Long enough for a busy machine to start a Python process, short enough to wait for in a test.
 GRACE = 1.0
@@ -32,15 +32,15 @@ def run(
     lines: list[str],
     timeout: float = 60.0,
     grace: float = GRACE,
-    stop: StopRequest | None = None,
-) -> EndedCommand:
+    stop: StopEvents | None = None,
+) -> CommandResult:
     return run_streamed(
         [sys.executable, "-uc", textwrap.dedent(code)],
-        owner=f"test::{id(lines)}",
+        tag=f"test::{id(lines)}",
         environment=os.environ,
         limits=Limits(timeout=timeout, grace=grace),
-        stop=stop or StopRequest(),
-        relay=lines.append,
+        stop=stop or StopEvents(),
+        log=lines.append,
     )
 
 
@@ -48,7 +48,7 @@ def alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def stop_when(lines: list[str], last: str, stop: StopRequest, *, forced: bool = False) -> threading.Thread:
+def stop_when(lines: list[str], last: str, stop: StopEvents, *, forced: bool = False) -> threading.Thread:
     """Request a stop from another thread as soon as `last` has been printed."""
 
     def watch() -> None:
@@ -92,11 +92,11 @@ def test_lines_arrive_while_the_command_runs():
     arrivals: list[float] = []
     run_streamed(
         [sys.executable, "-uc", "import time; print('a'); time.sleep(0.5); print('b')"],
-        owner="test::arrivals",
+        tag="test::arrivals",
         environment=os.environ,
         limits=Limits(timeout=60.0, grace=GRACE),
-        stop=StopRequest(),
-        relay=lambda line: arrivals.append(time.monotonic()),
+        stop=StopEvents(),
+        log=lambda line: arrivals.append(time.monotonic()),
     )
 
     assert arrivals[1] - arrivals[0] > 0.3  # half a second less what the first line may have waited
@@ -132,7 +132,7 @@ def test_a_timeout_ends_the_whole_tree():
 
 def test_a_stop_lets_children_save_their_work_first(tmp_path: Path):
     lines: list[str] = []
-    stop = StopRequest()
+    stop = StopEvents()
     child = f"""
         import signal, sys, time
         def save(number, frame):
@@ -154,7 +154,7 @@ def test_a_stop_lets_children_save_their_work_first(tmp_path: Path):
 
 def test_a_forced_stop_waits_for_nobody():
     lines: list[str] = []
-    stop = StopRequest()
+    stop = StopEvents()
     stop_when(lines, "up", stop, forced=True)
     start = time.monotonic()
 
@@ -175,7 +175,7 @@ def test_a_command_that_ends_well_leaves_no_process_in_the_background():
 
 def test_orphans_of_another_flow_are_ended_and_ones_own_processes_are_not():
     def start(mark: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, OWNER_VARIABLE: mark}
+        environment = {**os.environ, TAG_VARIABLE: mark}
         return subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True)
 
     orphan, mine, elsewhere = start("/w::1::train"), start("/w::2::train"), start("/other::1::train")
@@ -200,11 +200,11 @@ def test_a_relay_that_breaks_does_not_leave_the_command_running():
     with pytest.raises(ConnectionError):
         run_streamed(
             [sys.executable, "-uc", "import os, time; print(os.getpid()); time.sleep(600)"],
-            owner="test::broken",
+            tag="test::broken",
             environment=os.environ,
             limits=Limits(timeout=LONG, grace=GRACE),
-            stop=StopRequest(),
-            relay=broken,
+            stop=StopEvents(),
+            log=broken,
         )
 
     assert not alive(pids[0])

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.dag import read_dag
-from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.commands import TAG_VARIABLE
 from pipelines.processes.exclusive_project import (
-    WorkspaceBusyError,
+    ProjectBusyError,
     dvc_lock_in_plan_order,
-    exclusive_workspace,
+    exclusive_project,
     ordered_keys,
-    workspace_mark,
+    project_tag,
 )
 
 HOLDER = """
 import sys
-from pipelines.processes.exclusive_project import exclusive_workspace
-with exclusive_workspace():
+from pipelines.processes.exclusive_project import exclusive_project
+with exclusive_project():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -42,22 +42,22 @@ def test_a_second_flow_in_the_same_workspace_is_refused_and_a_later_one_is_not(t
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
 
-        with pytest.raises(WorkspaceBusyError, match=str(root)), exclusive_workspace():
+        with pytest.raises(ProjectBusyError, match=str(root)), exclusive_project():
             pass
         holder.kill()
 
-    with exclusive_workspace():
+    with exclusive_project():
         pass
 
 
 def test_a_flow_ends_what_a_killed_flow_left_running(toy_repository, monkeypatch):
     monkeypatch.chdir(toy_repository())
-    mark = f"{workspace_mark()}1::train@rf"
+    mark = f"{project_tag()}1::train@rf"
     orphan = subprocess.Popen(
-        ["sleep", "600"], env={**os.environ, OWNER_VARIABLE: mark}, start_new_session=True
+        ["sleep", "600"], env={**os.environ, TAG_VARIABLE: mark}, start_new_session=True
     )
 
-    with exclusive_workspace():
+    with exclusive_project():
         assert not psutil.pid_exists(orphan.pid)
 
 

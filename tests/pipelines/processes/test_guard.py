@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock, Timeout
 from lzn_testing import PROJECT
 
-from pipelines.processes.commands import OWNER_VARIABLE
+from pipelines.processes.commands import TAG_VARIABLE
 from pipelines.processes.guard import GuardError, orphan_guard
 
 PATIENCE = 60.0
@@ -95,7 +95,7 @@ def test_the_guard_itself_is_not_ended_by_signals_meant_for_the_flow(tmp_path: P
 
 def test_a_body_that_ends_leaves_no_guard_and_ends_nothing(tmp_path: Path):
     mark = f"{tmp_path}::"
-    environment = {**os.environ, OWNER_VARIABLE: f"{mark}train"}
+    environment = {**os.environ, TAG_VARIABLE: f"{mark}train"}
     with subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True) as sleeper:
         with orphan_guard(mark, grace=1.0):
             assert len(guards_of(mark)) == 1

@@ -7,14 +7,14 @@ import pytest
 
 from pipelines.dag import StageNode, read_dag
 from pipelines.processes.commands import TAIL_LINES, Limits
-from pipelines.processes.signals import StopRequest
+from pipelines.processes.signals import StopEvents
 from pipelines.processes.stage_runner import StageRunner, stage_environment
 from pipelines.schedule import Outcome
 
 
 @pytest.fixture
 def runner() -> StageRunner:
-    return StageRunner(limits=Limits(timeout=60.0, grace=5.0), stop=StopRequest())
+    return StageRunner(limits=Limits(timeout=60.0, grace=5.0), stop=StopEvents())
 
 
 def stages_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, StageNode]:
@@ -27,7 +27,7 @@ def test_python_in_a_stage_is_this_interpreter_even_if_path_has_none(toy_reposit
     root = toy_repository(which=(command, [], ["python.txt"]))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
-    result = runner.run(stages_of(root, monkeypatch)["which"], relay=lambda line: None)
+    result = runner.run(stages_of(root, monkeypatch)["which"], log=lambda line: None)
 
     assert result.outcome is Outcome.DONE
     executable, prefix = (root / "python.txt").read_text().split()
@@ -38,7 +38,7 @@ def test_a_failed_stage_says_so_in_its_own_words(toy_repository, runner, monkeyp
     root = toy_repository(train=("echo step 7; echo 'the loss is not finite' >&2; exit 3", [], ["weights"]))
     lines: list[str] = []
 
-    result = runner.run(stages_of(root, monkeypatch)["train"], relay=lines.append)
+    result = runner.run(stages_of(root, monkeypatch)["train"], log=lines.append)
 
     assert result.outcome is Outcome.FAILED
     assert result.error.startswith("Stage 'train' failed with exit code ")
@@ -50,9 +50,9 @@ def test_a_failed_stage_says_so_in_its_own_words(toy_repository, runner, monkeyp
 def test_a_stage_over_its_time_fails_and_dvc_releases_its_locks(toy_repository, monkeypatch):
     root = toy_repository(slow=("sleep 600 && echo > slow.txt", [], ["slow.txt"]))
     stage = stages_of(root, monkeypatch)["slow"]
-    runner = StageRunner(limits=Limits(timeout=2.5, grace=60.0), stop=StopRequest())
+    runner = StageRunner(limits=Limits(timeout=2.5, grace=60.0), stop=StopEvents())
 
-    result = runner.run(stage, relay=lambda line: None)
+    result = runner.run(stage, log=lambda line: None)
 
     assert result.outcome is Outcome.FAILED
     assert "was ended after its timeout of 2.5 s" in result.error
@@ -65,7 +65,7 @@ def test_only_the_named_stage_runs(toy_repository, runner, monkeypatch):
         second=("cat first.txt > second.txt", ["first.txt"], ["second.txt"]),
     )
 
-    result = runner.run(stages_of(root, monkeypatch)["second"], relay=lambda line: None)
+    result = runner.run(stages_of(root, monkeypatch)["second"], log=lambda line: None)
 
     assert result.outcome is Outcome.FAILED  # it refuses; it does not run what it needs
     assert "first.txt" in result.error
@@ -76,7 +76,7 @@ def test_a_stage_that_needs_no_check_costs_no_process(runner):
     stage = StageNode("train@rf", frozenset(), False, None, "")
     lines: list[str] = []
 
-    result = runner.run(stage, relay=lines.append)
+    result = runner.run(stage, log=lines.append)
 
     assert (result.outcome, result.seconds, lines) == (Outcome.UP_TO_DATE, 0.0, ["up to date"])
 
