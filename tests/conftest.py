@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from lzn_testing.projects.made_once import open_shared_folder, remove_shared_folder
 
 LONGEST = (
     "tests/services/test_faults_of_processes.py",
@@ -31,6 +32,18 @@ LEFT_OUT = {
 }
 """Markers of tests that `make test` leaves out, and the command that runs them."""
 _left_out: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the processes of this test run share."""
+    if not hasattr(config, "workerinput"):
+        open_shared_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if not hasattr(config, "workerinput"):
+        remove_shared_folder()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -62,7 +75,9 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many tests were left out and how to run them."""
     if _left_out:
-        counted = [f"{_left_out[marker]} {marker}: {LEFT_OUT[marker]}" for marker in LEFT_OUT if _left_out[marker]]
+        counted = [
+            f"{_left_out[marker]} {marker}: {LEFT_OUT[marker]}" for marker in LEFT_OUT if _left_out[marker]
+        ]
         terminalreporter.write_line(f"left out: {'; '.join(counted)}")
 
 

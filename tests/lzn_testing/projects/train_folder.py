@@ -1,8 +1,7 @@
 """A folder with a small data set, in which a small training is started, watched and disturbed."""
 
-import functools
+import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from lzn_testing.projects.made_once import made_once
 from lzn_testing.projects.stage_folder import StageFolder
 from lzn_testing.servers.mlflow_runs import only_run
 
@@ -50,10 +50,8 @@ class TrainFolder(StageFolder):
 
     def __init__(self, folder: Path, *, num_steps: int, seeds: Sequence[int] = (0,)) -> None:
         super().__init__(folder, PARAMS.format(num_steps=num_steps, seeds=list(seeds)))
-        for name, content in _prepared_files().items():
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+        prepared = made_once("train_folder", _prepare) / "prepared"
+        shutil.copytree(prepared / "outputs", folder / "outputs")
 
     def start_training(self, **settings: str) -> "subprocess.Popen[str]":
         return self.start("train", "rf", **settings)
@@ -81,14 +79,8 @@ class TrainFolder(StageFolder):
         return status
 
 
-@functools.cache
-def _prepared_files() -> dict[str, bytes]:
-    """The data set by file name: preparing it takes seconds, too long for every folder."""
-    with tempfile.TemporaryDirectory() as parent:
-        folder = StageFolder(Path(parent) / "prepared", PARAMS.format(num_steps=1, seeds=[0]))
-        folder.run("prepare", "digits")
-        files = [file for file in (folder.folder / "outputs").rglob("*") if file.is_file()]
-        return {file.relative_to(folder.folder).as_posix(): file.read_bytes() for file in files}
+def _prepare(folder: Path) -> None:
+    StageFolder(folder / "prepared", PARAMS.format(num_steps=1, seeds=[0])).run("prepare", "digits")
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,13 @@
 """A project folder with one run of every kind, with networks that train in seconds."""
 
 import contextlib
-import functools
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from lzn_testing.projects.made_once import made_once
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -80,11 +80,7 @@ class TrainedProject:
     @staticmethod
     def make(folder: Path) -> "TrainedProject":
         """Write the project with its data set and without runs."""
-        folder.mkdir(exist_ok=True)
-        write_params(folder)
-        for name, content in _prepared_files().items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
+        shutil.copytree(made_once("trained_project", _prepare), folder, dirs_exist_ok=True)
         return TrainedProject(folder)
 
     def seed_folder(self, run: str, seed: int = 0) -> Path:
@@ -126,12 +122,8 @@ def write_params(folder: Path) -> None:
     yaml.dump(PARAMS, folder / "params.yaml")
 
 
-@functools.cache
-def _prepared_files() -> dict[str, bytes]:
-    """Return the files of the prepared data set by name; the real stage makes them once."""
-    with tempfile.TemporaryDirectory() as parent, contextlib.chdir(parent):
-        write_params(Path(parent))
+def _prepare(folder: Path) -> None:
+    write_params(folder)
+    with contextlib.chdir(folder):
         params = ParamsFile.read(Path("params.yaml"))
         prepare(StageCall(params, "digits", OutputPaths(SIZE), torch.device("cpu")))
-        files = [file for file in Path("outputs").rglob("*") if file.is_file()]
-        return {file.as_posix(): file.read_bytes() for file in files}

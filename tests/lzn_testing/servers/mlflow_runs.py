@@ -1,11 +1,10 @@
 """A real MLflow server that tests can kill, and functions that read runs from MLflow."""
 
-import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from lzn_testing.processes.waiting import wait_until
+from lzn_testing.projects.made_once import made_once
 from lzn_testing.servers.ports import free_port
 from stages.tracking.server import connect
 
@@ -68,16 +68,12 @@ class MlflowServer:
 
 def new_database(folder: Path) -> str:
     """Make an empty MLflow database in ``folder``. Return its URI."""
-    (folder / "mlflow.db").write_bytes(_empty_database())
+    shutil.copy(made_once("mlflow", _migrate) / "mlflow.db", folder)
     return f"sqlite:///{folder}/mlflow.db"
 
 
-@functools.cache
-def _empty_database() -> bytes:
-    """Return an empty database. It is cached, since MLflow's migrations take 3 s."""
-    with tempfile.TemporaryDirectory() as folder:
-        connect(f"sqlite:///{folder}/mlflow.db")
-        return (Path(folder) / "mlflow.db").read_bytes()
+def _migrate(folder: Path) -> None:
+    connect(f"sqlite:///{folder}/mlflow.db")
 
 
 def runs_of(uri: str, experiment: str) -> list[Run]:
