@@ -1,3 +1,6 @@
+"""Each stage of dvc.yaml depends on the code that it imports, and writes to the folder of its name."""
+
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +11,7 @@ from ruamel.yaml import YAML
 
 from stages.runtime.provenance import METHOD, import_closure
 
+closure = functools.cache(import_closure)
 STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage)
     for name, stage in YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"].items()
@@ -32,7 +36,7 @@ def is_in(file: Path, folders: list[str] | tuple[str, ...]) -> bool:
 
 def needed_code(name: str) -> set[Path]:
     """Files that decide what a stage writes and that it must name itself."""
-    files = import_closure(f"stages.{MODULES[name]}")
+    files = closure(f"stages.{MODULES[name]}")
     reads_trained = any(dep in READS_TRAINED for dep in STAGES[name]["deps"])
     return {
         file
@@ -78,7 +82,7 @@ def test_a_stage_runs_the_module_of_its_name_and_writes_into_the_folder_of_its_n
 def test_no_stage_imports_another() -> None:
     modules = {Path("stages") / f"{module}.py" for module in MODULES.values()}
     for module in MODULES.values():
-        assert import_closure(f"stages.{module}") & modules == {Path("stages") / f"{module}.py"}
+        assert closure(f"stages.{module}") & modules == {Path("stages") / f"{module}.py"}
 
 
 @pytest.mark.parametrize("name", sorted(STAGES.keys() - {"results"}))

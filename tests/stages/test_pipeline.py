@@ -1,4 +1,4 @@
-"""The whole DVC pipeline at a few steps, in a copy of the project; later tests build on what the first one ran."""
+"""The whole DVC pipeline with few training steps, in a copy of the project. The tests use the outputs of one repro."""
 
 import html
 import json
@@ -14,14 +14,14 @@ from benchmarks.small_project import copy_project, read_params, run_in, shrink_p
 
 DVC = ["python", "-m", "dvc"]
 REPRO_SECONDS = 1700.0
-"""That nothing hangs: it takes five minutes on two idle cores, three times that beside other tests."""
+"""The limit for a pipeline that hangs: it takes five minutes on two idle cores, and fifteen beside other tests."""
 
-pytestmark = pytest.mark.timeout(REPRO_SECONDS + 100)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(REPRO_SECONDS + 100)]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which `dvc repro` has run."""
+    """Copy the project and run `dvc repro` in it."""
     folder = copy_project(tmp_path_factory.mktemp("project"))
     shrink_params(folder, num_steps=3)
     result = run_in(folder, [*DVC, "repro"], timeout=REPRO_SECONDS)
@@ -29,14 +29,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def planned(project: Path) -> set[str]:
-    """Stages that `dvc repro` would run now."""
+def outdated_stages(project: Path) -> set[str]:
+    """Return the stages that `dvc repro` would run now."""
     result = run_in(project, [*DVC, "status", "--json", "dvc.yaml"])
     assert result.returncode == 0, result.stderr
     return {name.removeprefix("dvc.yaml:") for name in json.loads(result.stdout)}
 
 
-def test_every_table_of_the_paper_is_filled_or_says_why_not(project: Path) -> None:
+def test_every_cell_of_every_table_has_a_number_or_a_reason(project: Path) -> None:
     tables = json.loads((project / "outputs/digits/tables/tables.json").read_text())
     figures = {"figure17", "figure20", "figure24", "figure25", "tsne"}
     assert set(tables) == {
@@ -66,7 +66,7 @@ def test_the_report_is_one_page_with_every_table(project: Path) -> None:
     assert 'src="http' not in page
 
 
-def test_the_paper_numbers_in_the_tables_are_the_paper_s(project: Path) -> None:
+def test_the_tables_have_the_numbers_of_the_paper(project: Path) -> None:
     tables = json.loads((project / "outputs/digits/tables/tables.json").read_text())
     row = next(row for row in tables["table1"]["rows"] if row["label"] == "RF+LZN, CIFAR10")
     assert row["source"] == "paper"
@@ -76,7 +76,7 @@ def test_the_paper_numbers_in_the_tables_are_the_paper_s(project: Path) -> None:
     assert row["cells"]["redrawn_batch"]["value"] == 49
 
 
-def test_no_distance_of_this_size_is_called_fid(project: Path) -> None:
+def test_distances_with_other_features_than_inceptions_are_not_called_fid(project: Path) -> None:
     metrics = json.loads((project / "outputs/digits/metrics/measure/rf.json").read_text())
     assert set(metrics) == {"fd_digits", "mmd_digits", "precision", "recall", "reconstruction"}
 
@@ -99,8 +99,8 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
 
 
-def made_alone(stage: str, project: Path, place: Path) -> Path:
-    """What a stage makes where it finds nothing but what it names, as on a worker."""
+def run_alone(stage: str, project: Path, place: Path) -> Path:
+    """Run a stage in a folder that has only its dependencies, as on a worker. Return the folder of its outputs."""
     alone = copy_project(place)
     shutil.copy(project / "params.yaml", alone)
     for dependency in load_yaml(str(project / "dvc.lock"))["stages"][f"{stage}@digits"]["deps"]:
@@ -115,32 +115,33 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*.*")}
 
 
-def test_the_tables_are_made_of_nothing_but_what_they_name(project: Path, tmp_path: Path) -> None:
-    assert contents(made_alone("tables", project, tmp_path)) == contents(project / "outputs/digits/tables")
+def test_the_stage_tables_needs_only_its_dependencies(project: Path, tmp_path: Path) -> None:
+    assert contents(run_alone("tables", project, tmp_path)) == contents(project / "outputs/digits/tables")
 
 
-def test_the_report_s_pictures_are_made_of_nothing_but_what_it_names(project: Path, tmp_path: Path) -> None:
-    """The page itself also tells what MLflow knows."""
+def test_the_stage_report_needs_only_its_dependencies(project: Path, tmp_path: Path) -> None:
+    """The pictures are compared, not the text: the page also shows facts from MLflow."""
     alone, whole = (
-        contents(made_alone("report", project, tmp_path)),
+        contents(run_alone("report", project, tmp_path)),
         contents(project / "outputs/digits/report"),
     )
     shown, wanted = (re.findall(b'"data:image[^"]+', made.pop("index.html")) for made in (alone, whole))
-    assert len(wanted) > len(whole) / 2  # figures are there twice, and grids are in the page alone
+    assert len(wanted) > len(whole) / 2  # figures are in the page twice, and grids only in the page
     assert shown == wanted
     assert alone == whole
 
 
 def test_a_second_repro_has_nothing_to_do(project: Path) -> None:
-    assert planned(project) == set()
+    assert outdated_stages(project) == set()
 
 
-@pytest.mark.slow  # a second and a third repro
-def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project: Path) -> None:
+def test_a_changed_parameter_of_a_run_runs_its_training_and_the_stages_that_depend_on_it(
+    project: Path,
+) -> None:
     params = read_params(project)
     params["runs"]["rf_conditional"]["training"]["num_steps"] = 4
     write_params(project, params)
-    assert planned(project) == {"train@rf_conditional"}
+    assert outdated_stages(project) == {"train@rf_conditional"}
     result = run_in(project, [*DVC, "repro"])
     assert result.returncode == 0, result.stderr[-3000:]
     ran = {line.split("'")[1] for line in result.stdout.splitlines() if line.startswith("Running stage")}
@@ -148,7 +149,7 @@ def test_a_run_s_parameter_concerns_that_run_and_what_depends_on_it_only(project
     assert ran == of_the_run | {"tables@digits", "report@digits", "results@digits"}
 
 
-def test_an_error_in_the_parameters_names_the_key_and_what_is_allowed(project: Path) -> None:
+def test_an_error_in_the_parameters_names_the_key_and_the_allowed_keys(project: Path) -> None:
     params = read_params(project)
     params["networks"]["unet_8"]["unet"]["dropot"] = 0.1
     write_params(project, params)

@@ -57,17 +57,20 @@ def test_a_resumed_run_gets_the_same_batches_as_an_uninterrupted_one(views: Samp
     assert load(numbered_set(), views=views, first_step=7) == []
 
 
-@pytest.mark.parametrize("views", [None, NoisyCopies()], ids=["images", "views"])
-@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize(
+    ("num_workers", "views"),
+    [(0, None), (0, NoisyCopies()), (1, NoisyCopies())],
+    ids=["images", "views", "workers"],
+)
 def test_training_processes_load_their_own_rows_of_the_same_batches(
     views: SampleViews | None, num_workers: int
 ) -> None:
     whole = load(numbered_set(), views=views)
     parts = [
-        load(numbered_set(), views=views, num_workers=num_workers, processes=Processes(rank, 3))
-        for rank in range(3)
+        load(numbered_set(), views=views, num_workers=num_workers, processes=Processes(rank, 2))
+        for rank in range(2)
     ]
-    assert [len(part[0].images) for part in parts] == [1, 2, 2]
+    assert [len(part[0].images) for part in parts] == [2, 3]
     for batch, *shares in zip(whole, *parts, strict=True):
         assert torch.equal(torch.cat([share.images for share in shares]), batch.images)
         assert torch.equal(torch.cat([share.labels for share in shares]), batch.labels)
@@ -145,7 +148,7 @@ def photos() -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("num_workers", "views"), [(0, None), (0, SimCLRViews(size=12, blur_kernel=5)), (2, SimCLRCrops(size=12))]
+    ("num_workers", "views"), [(0, None), (0, SimCLRViews(size=12, blur_kernel=5)), (1, SimCLRCrops(size=12))]
 )
 def test_images_on_disk_and_in_memory_give_the_same_batches(
     tmp_path: Path, photos: NDArray[np.uint8], views: SampleViews | None, num_workers: int

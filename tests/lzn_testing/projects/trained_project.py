@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lzn_testing.projects.made_once import made_once
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -16,6 +15,7 @@ from lzn.data.prepared import read_split
 from lzn.inference.loaded_run import LoadedRun, open_seed
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
+from lzn_testing.projects.made_once import made_once
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall
