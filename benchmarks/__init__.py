@@ -1,6 +1,10 @@
-"""Performance as ratios measured in one run; commands, never tests. Results lie beside them as JSON.
+"""Benchmarks: times and memory of our code, relative to reference code that is measured in the same run.
 
-Each topic is a command, `python -m benchmarks.<topic>`, that prints its table and writes ``<topic>.json``:
-``latents``, ``alignment``, ``steps``, ``sampling`` and ``accuracy``. ``python -m benchmarks.table`` makes one table of
-what all of them found. ``python -m benchmarks.run_times`` says how long the runs of a size train.
+- Topics: ``latents``, ``alignment``, ``steps``, ``sampling``, ``accuracy``, and ``orchestration`` with real servers.
+  Each is a command, `python -m benchmarks.<topic>`, that prints a table and writes ``<topic>.json``.
+- Reference code: ``literal`` is the flow as its formulas are written, ``plain`` a training step with it, ``products``
+  the matrix products that the flow needs.
+- Shared by topics: ``measuring`` (seconds, peak memory), ``comparison``, ``reports``, ``machine``. ``small_project``
+  makes a copy of the project with small trainings.
+- ``table`` prints the table of all findings; ``run_times`` estimates the training times of a size.
 """

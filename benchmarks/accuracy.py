@@ -1,11 +1,11 @@
-"""Error of latents, and of their gradients, against the number of solver steps; no times.
+"""Measure the errors of latents and of their gradients against the number of solver steps, without times.
 
 python -m benchmarks.accuracy [--steps 5 10 20]
 
-Computed in float32 as in training. The truth is what Euler's method converges to in float64: 250, 500 and 1000 steps,
-extrapolated (Richardson). How far 500 steps are from it, the truth that is often used, stands beside it, and errors
-against that one are in the JSON. A solver that ends before ``tau = 1``, as DPM-Solver does at ``1 - g``, is no better
-than about ``g``.
+Errors are those of float32, as in training. The truth is the limit of Euler's method in float64, by Richardson
+extrapolation from 250, 500 and 1000 steps. The error of 500 Euler steps, a common reference, is printed too, and errors
+relative to that reference are in the JSON. A solver that ends before ``tau = 1``, as DPM-Solver at ``1 - g``, has an
+error of at least about ``g``.
 """
 
 import argparse
@@ -50,25 +50,25 @@ class Latents:
     gradient: Tensor
 
     def error(self, truth: "Latents") -> dict[str, float]:
-        """Relative errors, in the norm over all elements."""
+        """Return the relative errors, in the norm over all elements."""
         return {
             "value": float((self.points - truth.points).norm() / truth.points.norm()),
             "gradient": float((self.gradient - truth.gradient).norm() / truth.gradient.norm()),
         }
 
     def plus(self, other: "Latents", factor: float) -> "Latents":
-        """``self + factor (self - other)``."""
+        """Return ``self + factor (self - other)``."""
         points = self.points + factor * (self.points - other.points)
         return Latents(points, self.gradient + factor * (self.gradient - other.gradient))
 
 
 def unit_anchors() -> Tensor:
-    """Standard normal."""
+    """Draw standard normal anchors (n, q)."""
     return torch.randn(NUM_ANCHORS, LATENT_DIM, generator=torch.Generator().manual_seed(0))
 
 
 def clustered_anchors() -> Tensor:
-    """Ten centres of norm about 14, and around each a spread of 0.3."""
+    """Draw anchors (n, q) around ten centres of norm about 14, with a standard deviation of 0.3."""
     generator = torch.Generator().manual_seed(0)
     centres = torch.randn(10, LATENT_DIM, generator=generator)
     spread = 0.3 * torch.randn(NUM_ANCHORS, LATENT_DIM, generator=generator)
@@ -77,12 +77,12 @@ def clustered_anchors() -> Tensor:
 
 @torch.no_grad()
 def trained_anchors() -> Tensor | None:
-    """Training images of digits as the trained encoder of the run ``rf_lzn`` sees them, or None before it has run."""
-    workspace = OutputPaths("digits")
-    folder = ROOT / workspace.seed_folder("train", "rf_lzn", 0)
+    """Encode training images of digits by the run ``rf_lzn``; return None if it is not trained."""
+    outputs = OutputPaths("digits")
+    folder = ROOT / outputs.seed_folder("train", "rf_lzn", 0)
     if not folder.exists():
         return None
-    images = read_split(ROOT / workspace.folder("prepare", "digits"), "train").images[:NUM_ANCHORS]
+    images = read_split(ROOT / outputs.folder("prepare", "digits"), "train").images[:NUM_ANCHORS]
     anchors: Tensor = read_trained(folder).model.encoder(dequantise(images))
     return anchors
 
@@ -95,7 +95,7 @@ PROBLEMS: dict[str, Callable[[], Tensor | None]] = {
 
 
 def solve(anchors: Tensor, solver: Solver, dtype: torch.dtype) -> Latents:
-    """Latents with fixed noise, and the gradient of a fixed linear function."""
+    """Compute latents with fixed noise, and the gradient of a fixed linear function."""
     generator = torch.Generator().manual_seed(1)
     noise, function = torch.randn(2, *anchors.shape, generator=generator, dtype=torch.float64)
     anchors = anchors.to(dtype).requires_grad_()
@@ -105,13 +105,13 @@ def solve(anchors: Tensor, solver: Solver, dtype: torch.dtype) -> Latents:
 
 
 def measure_problem(problem: str, steps: Sequence[int]) -> dict[str, Any] | None:
-    """Errors on one of `PROBLEMS`; None where there are no anchors."""
+    """Measure the errors on one of `PROBLEMS`; return None if it has no anchors."""
     anchors = PROBLEMS[problem]()
     return None if anchors is None else {"problem": problem, **measure_errors(anchors, steps)}
 
 
 def measure_errors(anchors: Tensor, steps: Sequence[int]) -> dict[str, Any]:
-    """Errors of all solvers at all numbers of steps, and of 500 Euler steps in float64."""
+    """Measure the errors of all solvers at all numbers of steps, and of 500 Euler steps in float64."""
     coarse, middle, fine = (
         solve(anchors, Euler(num_steps=r, g=1e-4), torch.float64) for r in (250, 500, 1000)
     )
@@ -132,12 +132,12 @@ def measure_errors(anchors: Tensor, steps: Sequence[int]) -> dict[str, Any]:
 
 
 def measure(steps: Sequence[int]) -> list[dict[str, Any]]:
-    """A row a problem, each printed as soon as it is there."""
+    """Measure each problem, and print its rows at once."""
     rows = []
     for problem in PROBLEMS:
         row = in_own_process(measure_problem, problem, steps)
         if row is None:
-            print(f"{problem}: not there before `make repro`")
+            print(f"{problem}: left out; `make repro` trains the run that it needs")
             continue
         rows.append(row)
         _print(row, steps)
@@ -145,7 +145,7 @@ def measure(steps: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Errors at the paper's number of steps."""
+    """Summarise the errors at the paper's number of steps."""
     return [
         Finding(
             f"{row['problem']}, {name}, {PAPER_STEPS} steps: relative error of latents / of gradients",
@@ -159,7 +159,7 @@ def findings(rows: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
 
 def draw(rows: Sequence[Mapping[str, Any]], *, file: Path) -> None:
-    """Error against number of steps, a column a problem; latents above, gradients below."""
+    """Plot errors against the number of steps: a column for each problem, latents above, gradients below."""
     mpl.use("Agg")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.2 * len(rows), 5.2), layout="constrained")

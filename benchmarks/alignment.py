@@ -1,9 +1,9 @@
-"""Time and memory of case study 2's alignment of two views, forward plus backward, against the literal version.
+"""Compare time and memory of aligning two views (case study 2), forward plus backward, with the literal version.
 
 python -m benchmarks.alignment [--sizes 256 1024]
 
-Latents of the first views' anchors flow towards the second views' anchors (Eq. 5, with logarithm). The literal
-version's steps all cost the same; where there are many samples it does some of them, and the time is multiplied.
+Latents of the first views' anchors flow towards the second views' anchors (Eq. 5, with logarithm). All steps of the
+literal version cost the same; with many samples only some are measured, and their time is multiplied.
 """
 
 import argparse
@@ -25,12 +25,12 @@ SOLVER = Euler(num_steps=20, g=1e-4)
 NUM_SKIPPED_STEPS = 4
 SIZES = (256, 1024)
 LARGEST_WHOLE = 256
-"""With more samples, `FEW_STEPS` of the literal version's steps are done."""
+"""With more samples, only `FEW_STEPS` steps of the literal version are measured."""
 FEW_STEPS = 5
 
 
 def ours(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
-    """The library's alignment loss."""
+    """Compute the alignment loss by the library."""
     latents = compute_latents(view_1, noise, alpha=ALPHA, solver=SOLVER)
     targets = torch.arange(len(latents))
     return alignment_loss(
@@ -39,17 +39,17 @@ def ours(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
 
 
 def literal(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
-    """The formula as it is written."""
+    """Compute the alignment loss by the formula as it is written."""
     return _literal(view_1, view_2, noise, num_steps=SOLVER.num_steps, num_skipped_steps=NUM_SKIPPED_STEPS)
 
 
 def literal_in_part(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
-    """The first `FEW_STEPS` steps of either flow."""
+    """Compute the first `FEW_STEPS` steps of both flows by the formula as it is written."""
     return _literal(view_1, view_2, noise, num_steps=FEW_STEPS, num_skipped_steps=1)
 
 
 def cost_of_alignment(version: Callable[[Tensor, Tensor, Tensor], Tensor], num_samples: int) -> Cost:
-    """Of two views whose anchors are unit Gaussian and a half of their norm apart, forward plus backward, float32."""
+    """Measure forward plus backward in float32; unit Gaussian anchors, second views half their norm away."""
     generator = torch.Generator().manual_seed(0)
     view_1, change, noise = torch.randn(3, num_samples, LATENT_DIM, generator=generator)
     view_2 = (view_1 + 0.5 * change).requires_grad_()
@@ -61,7 +61,7 @@ def cost_of_alignment(version: Callable[[Tensor, Tensor, Tensor], Tensor], num_s
 
 
 def compare(num_samples: int) -> Comparison:
-    """Both versions."""
+    """Measure both versions."""
     our_cost = in_own_process(cost_of_alignment, ours, num_samples)
     if num_samples <= LARGEST_WHOLE:
         literal_cost = in_own_process(cost_of_alignment, literal, num_samples)
@@ -72,7 +72,7 @@ def compare(num_samples: int) -> Comparison:
 
 
 def findings(comparisons: Sequence[Comparison]) -> list[Finding]:
-    """What it comes to."""
+    """Summarise the comparisons."""
     return [
         Finding.large(f"{each.name}: times faster than literal", each.times_faster)
         for each in comparisons
@@ -104,9 +104,9 @@ def _literal(
 ) -> Tensor:
     latents = literal_latents(view_1, noise, alpha=ALPHA, solver=SOLVER, num_steps=num_steps)
     targets = torch.arange(len(latents))
-    arrival = literal_flow(latents, view_2, targets=targets, solver=SOLVER, num_steps=num_steps)
-    assert arrival.target_log_probability is not None
-    return literal_alignment(arrival.target_log_probability, num_skipped_steps=num_skipped_steps, log=True)
+    result = literal_flow(latents, view_2, targets=targets, solver=SOLVER, num_steps=num_steps)
+    assert result.target_log_probability is not None
+    return literal_alignment(result.target_log_probability, num_skipped_steps=num_skipped_steps, log=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ours beside the literal version, and beside the bare matrix products: one line of a table."""
+"""Compare our code with the literal version and with the matrix products alone: one line of a table."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,12 +17,12 @@ class Comparison:
     """Costs of one computation.
 
     Attributes:
-        what: is computed.
-        num_rows: samples.
-        ours: the library's.
-        literal: that of the formulas as they are written, where it fits.
-        products: how many matrix products it needs, where they were counted.
-        products_alone: what they cost alone.
+        what: name of the computation.
+        num_rows: number of samples.
+        ours: cost of the library's code.
+        literal: cost of the formulas as they are written; None where they need too much memory.
+        products: number of matrix products that the computation needs; None where they were not counted.
+        products_alone: cost of these products alone.
     """
 
     what: str
@@ -34,31 +34,31 @@ class Comparison:
 
     @property
     def name(self) -> str:
-        """What, and of how many samples."""
+        """The computation and its number of samples."""
         return f"{self.what}, n = {self.num_rows}"
 
     @property
     def times_faster(self) -> float | None:
-        """Than the literal version."""
+        """Seconds of the literal version divided by ours."""
         return None if self.literal is None else self.literal.seconds / self.ours.seconds
 
     @property
     def share_of_memory(self) -> float | None:
-        """Our extra peak memory, of the literal version's."""
+        """Our extra peak memory divided by the literal version's."""
         return None if self.literal is None else self.ours.extra_bytes / self.literal.extra_bytes
 
     @property
     def times_products(self) -> float | None:
-        """Our time, in those of the products alone."""
+        """Our seconds divided by those of the products alone."""
         return None if self.products_alone is None else self.ours.seconds / self.products_alone.seconds
 
     @property
     def bytes_a_row(self) -> float:
-        """Our extra peak memory for each sample."""
+        """Our extra peak memory divided by the number of samples."""
         return self.ours.extra_bytes / self.num_rows
 
     def as_row(self) -> dict[str, Any]:
-        """Costs and ratios as plain values."""
+        """Return costs and ratios as values that JSON can hold."""
         ratios = {
             "times_faster": self.times_faster,
             "share_of_memory": self.share_of_memory,
@@ -68,7 +68,7 @@ class Comparison:
         return {**asdict(self), **ratios}
 
     def print(self) -> None:
-        """One line."""
+        """Print one line of the table."""
         cells = (
             self.name,
             _seconds(self.literal),
@@ -84,7 +84,7 @@ class Comparison:
 
 
 def print_header() -> None:
-    """The line above those of `Comparison.print`."""
+    """Print the header of the lines of `Comparison.print`."""
     print_row(_HEADER, widths=_WIDTHS)
 
 

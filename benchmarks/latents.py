@@ -1,8 +1,8 @@
-"""Time and memory of latent computation, and of the label flow, forward plus backward, against the literal versions.
+"""Compare time and memory of latent computation and of the label flow, forward plus backward, with literal versions.
 
 python -m benchmarks.latents [--sizes 256 1024]
 
-The time is also set beside that of the matrix products which the flow needs, done alone.
+The time is also compared with that of the necessary matrix products alone.
 """
 
 import argparse
@@ -27,25 +27,25 @@ EULER_NAME = "latents, Euler 20"
 
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 LARGEST_LITERAL = 1024
-"""Beyond, the literal version needs many gigabytes and minutes."""
+"""For larger n the literal version needs many gigabytes and minutes."""
 DPM_SIZE = 512
 LABEL_FLOW_SIZE = 2000
 
 
 def literal(anchors: Tensor, noise: Tensor, solver: PaperSolver) -> Tensor:
-    """The formula as it is written."""
+    """Compute latents by the formula as it is written."""
     return literal_latents(anchors, noise, solver=solver)
 
 
 def ours(anchors: Tensor, noise: Tensor, solver: PaperSolver) -> Tensor:
-    """What the library does."""
+    """Compute latents by the library."""
     return compute_latents(anchors, noise, solver=solver)
 
 
 def cost_of_latents(
     version: Callable[[Tensor, Tensor, PaperSolver], Tensor], solver: PaperSolver, num_anchors: int
 ) -> Cost:
-    """Of unit Gaussian anchors, forward plus backward, float32."""
+    """Measure latents of unit Gaussian anchors, forward plus backward, in float32."""
     anchors, noise = _unit_problem(num_anchors)
     anchors.requires_grad_()
     return cost_of(
@@ -55,19 +55,19 @@ def cost_of_latents(
 
 
 def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> FlowResult:
-    """The label flow as it is written."""
+    """Compute the label flow by the formula as it is written."""
     return literal_flow(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
 
 
 def our_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> FlowResult:
-    """The library's label flow."""
+    """Compute the label flow by the library."""
     return flow_to_anchors(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
 
 
 def cost_of_label_flow(
     version: Callable[[Tensor, Tensor, Tensor, Tensor], FlowResult], num_latents: int
 ) -> Cost:
-    """From latents to class anchors, with targets and class frequencies, forward plus backward, float32."""
+    """Measure the flow to class anchors, with targets and class frequencies, forward plus backward, in float32."""
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(num_latents, LATENT_DIM, generator=generator).requires_grad_()
     anchors = torch.randn(NUM_CLASSES, LATENT_DIM, generator=generator).requires_grad_()
@@ -75,21 +75,21 @@ def cost_of_label_flow(
     weights = torch.full((NUM_CLASSES,), 1.0 / NUM_CLASSES)
 
     def compute(rows: slice) -> None:
-        arrival = version(latents[rows], anchors, targets[rows], weights)
-        assert arrival.target_log_probability is not None
-        backward(arrival.target_log_probability.exp().mean())
+        result = version(latents[rows], anchors, targets[rows], weights)
+        assert result.target_log_probability is not None
+        backward(result.target_log_probability.exp().mean())
 
     return cost_of(lambda: compute(slice(None)), warm_up=lambda: compute(slice(8)))
 
 
 def needed_products(num_anchors: int) -> Products:
-    """Those of `cost_of_latents` by `EULER`."""
+    """Count the products that `cost_of_latents` needs with `EULER`."""
     levels = noise_levels(EULER, towards_anchors=False)
     return products_of_latents(levels, count_straight_steps(*_unit_problem(num_anchors), levels))
 
 
 def measure(sizes: Sequence[int]) -> list[Comparison]:
-    """All comparisons, each printed as soon as it is there."""
+    """Make all comparisons, and print each at once."""
     print_header()
     comparisons = []
     for size in sizes:
@@ -111,7 +111,7 @@ def measure(sizes: Sequence[int]) -> list[Comparison]:
 
 
 def findings(comparisons: Sequence[Comparison]) -> list[Finding]:
-    """What it comes to."""
+    """Summarise the comparisons."""
     found = []
     for each in comparisons:
         main = each.what == EULER_NAME and each.num_rows == LARGEST_LITERAL
@@ -161,7 +161,7 @@ def _compare_label_flow() -> Comparison:
 
 
 def _over_products(comparisons: Sequence[Comparison]) -> list[Finding]:
-    """Our times in those of the bare products."""
+    """Summarise our times relative to the products alone."""
     times = {each.num_rows: each.times_products for each in comparisons if each.times_products is not None}
     if not times:
         return []
@@ -171,7 +171,7 @@ def _over_products(comparisons: Sequence[Comparison]) -> list[Finding]:
 
 
 def _growth(comparisons: Sequence[Comparison]) -> list[Finding]:
-    """Linear memory: what a row needs does not grow with their number."""
+    """Compare the memory of a row at the largest and the smallest number of rows: memory is linear in n."""
     if len(comparisons) < 2:
         return []
     first, last = comparisons[0], comparisons[-1]

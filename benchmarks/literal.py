@@ -1,8 +1,8 @@
 """The flow as its formulas are written: a tensor of (m, n, q) differences in every step.
 
-Each step is checkpointed, so that only the trajectory is kept and a step's tensors are made again in the backward
-pass (A.3): the way of the released implementation, as far as it matters for time and memory. Letters are those of
-`lzn.flow`: ``n`` anchors, ``m`` states, ``q`` latent dimension, ``r`` steps, noise level ``tau = 1 - t``.
+Each step is checkpointed: only the trajectory is kept, and the tensors of a step are recomputed in the backward pass
+(A.3). In time and memory this corresponds to the released implementation. Letters are those of `lzn.flow`: ``n``
+anchors, ``m`` states, ``q`` latent dimension, ``r`` steps, noise level ``tau = 1 - t``.
 """
 
 import math
@@ -22,7 +22,7 @@ PaperSolver = Euler | DPMSolver
 def literal_latents(
     anchors: Tensor, noise: Tensor, *, solver: PaperSolver, alpha: float = 1.0, num_steps: int | None = None
 ) -> Tensor:
-    """Latents (n, q) of anchors (n, q) with noise (n, q) (Eq. 1); only the first ``num_steps`` steps, if given."""
+    """Compute latents (n, q) of anchors (n, q) with noise (n, q) (Eq. 1), or only the first ``num_steps`` steps."""
     state = (1.0 - solver.g) * anchors + solver.g * alpha * noise
 
     def velocity(state: Tensor, tau: float) -> Tensor:
@@ -42,7 +42,7 @@ def literal_flow(
     weights: Tensor | None = None,
     num_steps: int | None = None,
 ) -> FlowResult:
-    """Latents (m, q) flow towards anchors (n, q): `lzn.flow.flow_to_anchors`; only ``num_steps`` steps, if given."""
+    """Integrate latents (m, q) towards anchors (n, q), as `lzn.flow.flow_to_anchors`, or only ``num_steps`` steps."""
     log_weights = None if weights is None else (weights / weights.sum()).log().to(latents.dtype)
     log_probabilities: list[Tensor] = []
 
@@ -57,7 +57,7 @@ def literal_flow(
 
 
 def literal_alignment(log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:
-    """Minus the mean of the largest probability of the target after the skipped steps, from (r, m) (Eq. 2 and 5)."""
+    """Return minus the mean of the largest target probability after the skipped steps, from (r, m) (Eq. 2 and 5)."""
     best = log_probability[num_skipped_steps:].max(dim=0).values
     return -(best if log else best.exp()).mean()
 
@@ -74,7 +74,7 @@ def _checkpointed(
 def _velocity(
     state: Tensor, anchors: Tensor, log_weights: Tensor | None, targets: Tensor | None, tau: float
 ) -> tuple[Tensor, Tensor]:
-    """V(s, t) of section 2.2.1, (m, q), and log p of the targets (m,), or of nothing (0,)."""
+    """Compute V(s, t) of section 2.2.1, (m, q), and log p of the targets, (m,), or (0,) without targets."""
     differences = state[:, None, :] - (1.0 - tau) * anchors[None, :, :]  # m n q
     logits = -differences.square().sum(dim=2) / (2 * tau**2)  # m n
     if log_weights is not None:
@@ -86,7 +86,7 @@ def _velocity(
 
 
 def noise_levels(solver: PaperSolver, *, towards_anchors: bool) -> list[float]:
-    """Noise levels: Euler's from g to 1 or from 1 to 0, DPM-Solver's between g and 1 - g."""
+    """Return the noise levels: from g to 1 or from 1 to 0 for Euler, between g and 1 - g for DPM-Solver."""
     match solver:
         case Euler():
             first, last = (1.0, 0.0) if towards_anchors else (solver.g, 1.0)
@@ -114,7 +114,7 @@ def _euler(state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
 
 
 def _dpm(state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
-    """Multistep DPM-Solver++ of order 3 on D = s + tau V, as it is published (Lu et al. 2022, arXiv:2211.01095)."""
+    """Integrate D = s + tau V by multistep DPM-Solver++ of order 3 (Lu et al. 2022, arXiv:2211.01095)."""
     means: list[Tensor] = []
     num_steps = len(levels) - 1
     lams = [math.log(1.0 / tau - 1.0) for tau in levels]
@@ -129,7 +129,7 @@ def _dpm(state: Tensor, levels: list[float], velocity: Velocity) -> Tensor:
 
 
 def _correction(means: list[Tensor], lams: list[float]) -> Tensor:
-    """What one or two earlier D add to a step, from the log-SNRs of all D and of the step's end."""
+    """Return the contribution of one or two earlier D to a step, from the log-SNRs of all D and of the step's end."""
     if len(means) == 1:
         return torch.zeros_like(means[0])
     h = lams[-1] - lams[-2]

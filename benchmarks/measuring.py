@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a computation, each measured in a process of its own."""
+"""Measure the seconds and the peak memory of a computation, each in its own process."""
 
 import multiprocessing
 import time
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 NUM_THREADS = 2
-"""Of an operation, in every measurement."""
+"""Threads of an operation in each measurement."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -20,12 +20,12 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a computation costs.
+    """The cost of a computation.
 
     Attributes:
-        seconds: of the fastest repetition.
-        extra_bytes: by how much the process's peak memory exceeded what it held before the first repetition.
-        num_repetitions: how often it was done.
+        seconds: time of the fastest repetition.
+        extra_bytes: peak memory of the process minus its memory before the first repetition.
+        num_repetitions: number of repetitions.
     """
 
     seconds: float
@@ -36,9 +36,9 @@ class Cost:
 def in_own_process(
     function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
 ) -> Result:
-    """The result of ``function``, called in a fresh process with `NUM_THREADS` threads.
+    """Call ``function`` in a new process with `NUM_THREADS` threads. Return its result.
 
-    Function, arguments and result are pickled, so the function must be one of a module.
+    Function, arguments and result are pickled, so the function must be defined at the top level of a module.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, initializer=_set_threads) as process:
@@ -56,13 +56,13 @@ def cost_of(
     max_seconds: float = 3.0,
     max_repetitions: int = 20,
 ) -> Cost:
-    """Repeat ``compute`` until either limit is reached; at least once.
+    """Repeat ``compute`` at least once, until one of the limits is reached. Return its cost.
 
     Args:
-        compute: what is measured.
-        warm_up: the same with little data, done before: it loads libraries and starts threads.
+        compute: the computation to measure.
+        warm_up: the same with little data. It runs first, to load libraries and start threads.
         max_seconds: no repetition starts after this time.
-        max_repetitions: largest number of them.
+        max_repetitions: largest number of repetitions.
     """
     warm_up()
     held = _reset_peak_memory()
@@ -74,7 +74,7 @@ def cost_of(
 
 
 def backward(loss: Tensor) -> None:
-    """Gradients of a scalar."""
+    """Compute the gradients of a scalar."""
     loss.backward()  # type: ignore[no-untyped-call]
 
 
@@ -85,7 +85,7 @@ def _time(compute: Callable[[], object]) -> float:
 
 
 def _reset_peak_memory() -> int:
-    """Forget the process's peak of memory so far; bytes that it holds now (Linux: proc(5), ``clear_refs``)."""
+    """Reset the process's peak memory (Linux: proc(5), ``clear_refs``). Return the bytes in use now."""
     Path("/proc/self/clear_refs").write_text("5")
     return _read_memory("VmRSS")
 
@@ -94,4 +94,4 @@ def _read_memory(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status does not say {name}")
+    raise RuntimeError(f"/proc/self/status has no line {name}")

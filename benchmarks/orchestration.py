@@ -1,10 +1,10 @@
-"""What orchestration costs: the digits DAG at a few steps by `dvc repro`, and by the distributed flow on real servers.
+"""Measure the cost of orchestration: the digits DAG, with short trainings, by `dvc repro` and by the flow.
 
 python -m benchmarks.orchestration [--workers 1 2] [--targets measure classify]
 
-Stages take a second or two there, so that what is measured is what is around them. The flow's time contains what plain
-`dvc repro` does not do: each stage in a checkout of its own, its outputs in S3, all of them collected. The outputs of
-all stages but `report` (times and links are in it) must have the same hashes, or this fails.
+The flow, on real servers, does more than `dvc repro`: it runs each stage in its own checkout, pushes its outputs to S3,
+and collects all outputs. The command fails if the hashes of outputs differ, except those of `report`, which contains
+times and links.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from dvc.utils.serialize import load_yaml
 
 from benchmarks.reports import Finding, Report
-from benchmarks.small_project import copy_project, run_in, shrink_params
+from benchmarks.small_project import commit_all, copy_project, run_in, shrink_params
 from infra.stack import Stack
 from pipelines.dag import read_dependencies
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def measure(folder: Path, workers: Sequence[int], targets: Sequence[str]) -> list[dict[str, float]]:
-    """Seconds of `dvc repro`, then of the flow with each number of workers, each from nothing."""
+    """Measure `dvc repro`, then the flow with each number of workers; nothing is cached at the start of each."""
     project = _repository(folder / "project")
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
@@ -73,7 +73,7 @@ def measure(folder: Path, workers: Sequence[int], targets: Sequence[str]) -> lis
 
 
 def hashes(project: Path) -> dict[str, list[str]]:
-    """Hashes of each stage's outputs, by the stage's name, as dvc.lock records them."""
+    """Return the hashes of each stage's outputs in dvc.lock, by the stage's name."""
     stages = load_yaml(str(project / "dvc.lock"))["stages"]
     return {name: [out["md5"] for out in stage["outs"]] for name, stage in stages.items()}
 
@@ -100,7 +100,7 @@ def _measure_flow(
 
 
 def _run_flow(stack: Stack, targets: Sequence[str]) -> None:
-    """Run `reproduce` from its submission to its completion."""
+    """Start `reproduce`, and wait until it is completed."""
     wanted = json.dumps(list(targets))
     command = ["prefect", "deployment", "run", "reproduce/reproduce", "--param", f"targets={wanted}"]
     command += ["--watch", "--watch-interval", "1"]
@@ -114,12 +114,11 @@ def _run_flow(stack: Stack, targets: Sequence[str]) -> None:
 
 
 def _repository(folder: Path) -> Path:
+    """Make a git repository with the reduced project."""
     folder.mkdir()
     copy_project(folder)
     shrink_params(folder, num_steps=3)
-    who = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@example.org"]
-    for command in (["add", "--all"], ["commit", "--quiet", "--message", "a few steps"]):
-        subprocess.run(["git", *who, *command], cwd=folder, check=True)
+    commit_all(folder, "a few steps")
     return folder
 
 

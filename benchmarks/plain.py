@@ -1,8 +1,8 @@
-"""A training step as one would write it down: literal latents, and nothing done for speed.
+"""A plain training step, with literal latents and without optimisations.
 
-The same networks, solver, losses and clipping as in `lzn.training`; but the flow as its formulas are written, Adam
-with its defaults, averages parameter by parameter, losses read in every step, tensors in the default memory format,
-and no loading ahead.
+Networks, solver, losses and clipping are those of `lzn.training`. The flow is computed as its formulas are written,
+Adam has its defaults, averages are updated parameter by parameter, losses are read in each step, tensors have the
+default memory format, and no batch is loaded ahead.
 """
 
 import time
@@ -27,17 +27,17 @@ class LossOf(Protocol):
     """The loss of a model on a batch."""
 
     def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """A scalar, of images (b, c, h, w) in [-1, 1] and labels (b,)."""
+        """Return the loss, a scalar, of images (b, c, h, w) in [-1, 1] and labels (b,)."""
 
 
 @dataclass(frozen=True)
 class PlainGeneration:
-    """Rectified flow with latents (algorithm 2)."""
+    """Loss of rectified flow with latents (algorithm 2)."""
 
     run: GenerationRun
 
     def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The rectified flow loss."""
+        """Return the rectified flow loss."""
         assert self.run.latent is not None
         anchors = model.encoder(images)
         noise = torch.randn(anchors.shape, generator=generator)
@@ -47,12 +47,12 @@ class PlainGeneration:
 
 @dataclass(frozen=True)
 class PlainJoint:
-    """Alignment of latents with their labels' anchors, and conditional rectified flow (algorithm 6)."""
+    """Loss of the alignment with label anchors and of conditional rectified flow (algorithm 6)."""
 
     run: JointRun
 
     def __call__(self, model: Any, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Both losses together."""
+        """Return the weighted sum of both losses."""
         run = self.run
         anchors = model.encoder(images)
         noise = torch.randn(anchors.shape, generator=generator)
@@ -61,10 +61,10 @@ class PlainJoint:
         assert not isinstance(solver, Adams)
         points = model.label_anchors.points
         one_hot = functional.one_hot(labels, len(points)).float()
-        arrival = literal_flow(latents, points, targets=labels, weights=one_hot.mean(dim=0), solver=solver)
-        assert arrival.target_log_probability is not None
+        result = literal_flow(latents, points, targets=labels, weights=one_hot.mean(dim=0), solver=solver)
+        assert result.target_log_probability is not None
         alignment = literal_alignment(
-            arrival.target_log_probability, num_skipped_steps=run.alignment.num_skipped_steps, log=False
+            result.target_log_probability, num_skipped_steps=run.alignment.num_skipped_steps, log=False
         )
         alignment.item()
         rectified_flow = _rectified_flow(model.decoder, images, latents, one_hot, generator)
@@ -72,7 +72,11 @@ class PlainJoint:
 
 
 def seconds_of_plain_steps(run: GenerationRun | JointRun, data: ImageSet, *, num_steps: int) -> list[float]:
-    """Train for a few steps; the seconds of each."""
+    """Train for ``num_steps`` steps. Return the seconds of each.
+
+    Raises:
+        RuntimeError: a loss is not finite.
+    """
     model = run.build_model(num_classes=10).train()
     compute_loss: LossOf = PlainGeneration(run) if isinstance(run, GenerationRun) else PlainJoint(run)
     training = run.training
@@ -103,7 +107,7 @@ def seconds_of_plain_steps(run: GenerationRun | JointRun, data: ImageSet, *, num
 
 
 def _latents(anchors: Tensor, noise: Tensor, sampler: LatentSampler) -> Tensor:
-    assert not isinstance(sampler.solver, Adams)  # there is no literal version of it: it is not in the paper
+    assert not isinstance(sampler.solver, Adams)  # not in the paper, so there is no literal version
     return literal_latents(anchors, noise, alpha=sampler.alpha, solver=sampler.solver)
 
 

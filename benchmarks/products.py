@@ -1,6 +1,6 @@
-"""The matrix products that latent computation cannot do without, counted, and timed alone.
+"""Count and time the matrix products that latent computation needs.
 
-A product is one of an (n, q) with a (q, n) matrix, or of an (n, n) with an (n, q) one: ``2 n^2 q`` operations.
+A product multiplies matrices (n, q) and (q, n), or (n, n) and (n, q): ``2 n^2 q`` operations.
 """
 
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from benchmarks.measuring import Cost, cost_of
 ROWS_PER_BLOCK = 256
 EARLY_NOISE_LEVEL = 0.3
 SURE_GAP = 64.0
-"""An assignment is one-hot where all other anchors are less probable by the factor exp(-64)."""
+"""An assignment is one-hot if each other anchor is less probable by a factor of at least exp(64)."""
 
 
 @dataclass(frozen=True)
 class Products:
-    """How many products, forward plus backward, by the precision that they need.
+    """Numbers of products and steps, forward plus backward, by the required precision.
 
     Attributes:
-        start: in float32, to see how long assignments are one-hot.
-        early: evaluated steps in float64: 2 products forward, 5 backward each.
-        late: evaluated steps in float32: likewise.
+        start: products in float32 that find the steps with one-hot assignments.
+        early: evaluated steps in float64, each with 2 products forward and 5 backward.
+        late: evaluated steps in float32, with the same products.
     """
 
     start: int
@@ -32,22 +32,22 @@ class Products:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Number of all products."""
         return self.start + 7 * (self.early + self.late)
 
 
 def products_of_latents(levels: list[float], num_straight_steps: int) -> Products:
-    """The products of latents (n, q) among as many anchors, forward plus backward.
+    """Count the products of latents (n, q) among n anchors, forward plus backward.
 
-    - The straight start finds, with two products (distances between anchors, tilt), over how many of the first steps
-      each state moves straight away from its anchor. Those steps need nothing more.
+    - The straight start finds the number of first steps in which each state moves straight away from its anchor, with
+      two products (distances between anchors, tilt). These steps need no others.
     - Each other step is evaluated at its first level: ``s a^T`` and ``p a`` forward; ``s a^T``, ``p^T g``, ``g a^T``,
-      ``l a`` and ``l^T s`` backward, where ``g`` is the gradient of ``D`` and ``l`` that of the logits. It is done
-      in float64 where ``tau < 0.3``, and in float32 from there on.
+      ``l a`` and ``l^T s`` backward, where ``g`` is the gradient of ``D`` and ``l`` the gradient of the logits. The
+      precision is float64 for ``tau < 0.3``, and float32 otherwise.
 
     Args:
-        levels: noise levels of the solver's grid, its last one included.
-        num_straight_steps: see `count_straight_steps`.
+        levels: noise levels of the solver's grid, including the last one.
+        num_straight_steps: result of `count_straight_steps`.
     """
     evaluated = levels[num_straight_steps:-1]
     early = sum(tau < EARLY_NOISE_LEVEL for tau in evaluated)
@@ -55,9 +55,9 @@ def products_of_latents(levels: list[float], num_straight_steps: int) -> Product
 
 
 def count_straight_steps(anchors: Tensor, noise: Tensor, levels: list[float]) -> int:
-    """Over how many of the first steps all states belong to their own anchor, and so move straight.
+    """Count the first steps in which each state is assigned to its own anchor only, and therefore moves straight.
 
-    On its straight line a state is ``s = t a + tau eps``, and another anchor ``b`` is less probable by ``exp(-gap)``
+    On its straight line a state is ``s = t a + tau eps``, and another anchor ``b`` is less probable by ``exp(gap)``
     with ``gap = t^2 |a - b|^2 / (2 tau^2) + t <a - b, eps> / tau``.
     """
     anchors, noise = anchors.detach().double(), noise.double()
@@ -78,7 +78,7 @@ def count_straight_steps(anchors: Tensor, noise: Tensor, levels: list[float]) ->
 
 
 def time_products(num_anchors: int, latent_dim: int, products: Products) -> Cost:
-    """The same products alone, in the same blocks of rows, written into tensors that are there already."""
+    """Measure the products alone, in the same blocks of rows, with results in preallocated tensors."""
     operands = [_Operands.random(num_anchors, latent_dim, dtype) for dtype in (torch.float64, torch.float32)]
 
     def compute() -> None:
@@ -128,9 +128,9 @@ class _Operands:
             for _ in range(2):  # forward, and again backward
                 self._logits(state)
             self._logits(grad)
-            for _ in range(2):  # p a, and l a
+            for _ in range(2):  # p a and l a
                 torch.mm(block, self.anchors, out=result)
-            for rows_of_block in (grad, state):  # p^T g, and l^T s
+            for rows_of_block in (grad, state):  # p^T g and l^T s
                 torch.mm(block.T, rows_of_block, out=self.result)
 
     def _logits(self, rows: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""What a topic found: rows of numbers and the findings that sum them up, printed and written as JSON."""
+"""The result of a topic: rows of numbers and their summary, printed and written as JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ class Finding:
     """One line of the table of all topics.
 
     Attributes:
-        what: was measured, with its size.
-        measured: the figure, with its unit.
-        goal: what it should be, in the same unit; empty where there is no goal.
-        reached: None where there is no goal.
+        what: the quantity and the size of the problem.
+        measured: the value, with its unit.
+        goal: the goal, in the same unit; empty if there is none.
+        reached: whether the goal is reached; None if there is none.
     """
 
     what: str
@@ -30,14 +30,14 @@ class Finding:
 
     @staticmethod
     def large(what: str, value: float, goal: float | None = None, *, form: str = "{:.3g}") -> "Finding":
-        """A figure of which more is better."""
+        """Make a finding whose goal is a lower bound."""
         if goal is None:
             return Finding(what, form.format(value))
         return Finding(what, form.format(value), f"≥ {form.format(goal)}", value >= goal)
 
     @staticmethod
     def small(what: str, value: float, goal: float | None = None, *, form: str = "{:.3g}") -> "Finding":
-        """A figure of which less is better."""
+        """Make a finding whose goal is an upper bound."""
         if goal is None:
             return Finding(what, form.format(value))
         return Finding(what, form.format(value), f"≤ {form.format(goal)}", value <= goal)
@@ -45,13 +45,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """A topic's result.
+    """The result of a topic.
 
     Attributes:
-        topic: one of `TOPICS`.
-        title: what was measured, and how.
-        rows: measurements, as plain values.
-        findings: what they come to.
+        topic: name of the JSON file.
+        title: the quantity and how it was measured.
+        rows: measurements, as values that JSON can hold.
+        findings: summary of the rows.
     """
 
     topic: str
@@ -60,7 +60,7 @@ class Report:
     findings: Sequence[Finding]
 
     def publish(self, folder: Path = FOLDER) -> None:
-        """Print the findings, and write all as ``<topic>.json`` with a description of the machine."""
+        """Print the findings, and write the report with a description of the machine as ``<topic>.json``."""
         for finding in self.findings:
             verdict = {True: "reached", False: "NOT REACHED", None: ""}[finding.reached]
             goal = f"   (goal {finding.goal}: {verdict})" if finding.goal else ""
@@ -71,7 +71,7 @@ class Report:
 
 
 def print_row(cells: Sequence[str], *, widths: Sequence[int]) -> None:
-    """A line of a table: the first cell to the left, numbers to the right; at once, since measuring takes long."""
+    """Print a line of a table, its first cell left-aligned, the others right-aligned, and flush the output."""
     first, *others = zip(cells, widths, strict=True)
     line = first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in others)
     print(line.rstrip(), flush=True)

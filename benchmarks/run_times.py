@@ -1,7 +1,8 @@
-"""How long the runs of a size train on this machine: the time of a step, measured, times their number.
+"""Estimate how long the runs of a size train on this machine: the measured time of a step times their number.
 
-make repro SIZE=fashion
-python -m benchmarks.run_times sizes/fashion.yaml [--runs rf joint]
+python -m benchmarks.run_times sizes/fashion.yaml [--runs fashion_rf fashion_joint]
+
+The data of these runs must be prepared: `python -m pipelines.sizes fashion && dvc repro prepare@fashion`.
 """
 
 import argparse
@@ -21,11 +22,11 @@ from stages.runtime.outputs import OutputPaths
 
 NUM_STEPS = 24
 NUM_LEFT_OUT = 6
-"""The first steps, which are slower."""
+"""First steps, which are slower and are not measured."""
 
 
 def seconds_a_step(params: Params, name: str) -> float:
-    """Median over the steps of a training that is cut short."""
+    """Return the median over the steps of a training of `NUM_STEPS` steps."""
     run: Any = params.runs[name]
     folder = OutputPaths(params.size).folder("prepare", run.data)
     times: list[float] = []
@@ -43,7 +44,7 @@ def seconds_a_step(params: Params, name: str) -> float:
 
 
 def main() -> None:
-    """Print a line a run."""
+    """Print a line for each run."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run_times", description=__doc__.partition("\n")[0]
     )

@@ -1,8 +1,8 @@
-"""Sampling with the digits U-Net, and its inverse: images a second and network evaluations; RK45 beside SciPy's.
+"""Measure images per second and network evaluations of sampling and its inverse, and compare RK45 with SciPy's.
 
 python -m benchmarks.sampling [--num-images 100]
 
-Weights are those of the digits pipeline's run ``rf`` where it has been run, else untrained ones.
+The network is the U-Net of the digits run ``rf``, with trained weights if the pipeline has trained it.
 """
 
 import argparse
@@ -41,23 +41,23 @@ _WIDTHS = (36, 12, 14)
 
 @dataclass(frozen=True)
 class Sampling:
-    """Seconds of the fastest repetition, and evaluations of the network, each for the whole batch."""
+    """Seconds of the fastest repetition and evaluations of the network, each for the whole batch."""
 
     seconds: float
     num_evaluations: int
 
 
 Solve = Callable[[Velocity, Tensor, float, float], int]
-"""Solves the image ODE from one time to another; the number of evaluations."""
+"""Integrates the image ODE from one time to another. Returns the number of evaluations."""
 
 
 def ours(sampler: Sampler, velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> int:
-    """The library's solvers."""
+    """Integrate by the library's solvers."""
     return sampler.integrate(velocity, x, t_start=t_start, t_end=t_end).num_evaluations
 
 
 def scipy_rk45(velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> int:
-    """SciPy's, on the batch as one vector, with a trip through NumPy at each evaluation."""
+    """Integrate by SciPy's RK45, with the batch as one vector, converted to and from NumPy in each evaluation."""
 
     def right_hand_side(t: float, y: NDArray[np.float64]) -> NDArray[np.float64]:
         state = torch.from_numpy(y).to(x.dtype).view_as(x)
@@ -71,7 +71,7 @@ def scipy_rk45(velocity: Velocity, x: Tensor, t_start: float, t_end: float) -> i
 
 @torch.no_grad()
 def measure_one(solve: Solve, direction: str, num_images: int, *, trained: Path | None) -> Sampling:
-    """Seconds and evaluations of one solver in one direction, with the weights of a trained run or untrained."""
+    """Measure one solver in one direction, with the weights in the folder ``trained``, or untrained ones."""
     velocity, shape = _digits_velocity(trained)
     x = torch.randn(num_images, *shape, generator=torch.Generator().manual_seed(0))
     t_start, t_end = DIRECTIONS[direction]
@@ -86,7 +86,7 @@ def measure_one(solve: Solve, direction: str, num_images: int, *, trained: Path 
 
 
 def measure(num_images: int, *, trained: Path | None) -> list[dict[str, Any]]:
-    """A row for each solver and direction, printed as soon as it is there."""
+    """Measure each solver in each direction, and print each row at once."""
     solvers: dict[str, Solve] = {name: partial(ours, sampler) for name, sampler in SAMPLERS.items()}
     solvers[SCIPY] = scipy_rk45
     print_row(("", "images/s", "evaluations"), widths=_WIDTHS)
@@ -103,7 +103,7 @@ def measure(num_images: int, *, trained: Path | None) -> list[dict[str, Any]]:
 
 
 def findings(rows: Sequence[dict[str, Any]]) -> list[Finding]:
-    """What it comes to."""
+    """Summarise the rows."""
     found = []
     for direction in DIRECTIONS:
         of = {row["solver"]: row for row in rows if row["direction"] == direction}
@@ -133,7 +133,7 @@ def main() -> None:
 
 
 def _digits_velocity(trained: Path | None) -> tuple[Velocity, tuple[int, int, int]]:
-    """The velocity of the run ``rf``, and the shape of an image."""
+    """Return the velocity of the run ``rf`` and the shape of an image."""
     run: Any = read_params(ROOT / "params.yaml").runs["rf"]
     model = run.build_model(num_classes=10).eval() if trained is None else read_trained(trained).model
     shape = (run.unet.image_channels, run.unet.image_size, run.unet.image_size)

@@ -1,4 +1,4 @@
-"""A copy of the project in a temporary folder, at a size of a few steps, as a fresh clone would be."""
+"""Copy the project into another folder, and reduce its trainings to a few steps."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def copy_project(destination: Path) -> Path:
-    """Every file that git tracks or would track, in a new git repository."""
+    """Copy all files that git tracks or would track into a new git repository. Return ``destination``."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, capture_output=True, check=True, text=True,
@@ -27,10 +27,17 @@ def copy_project(destination: Path) -> Path:
     return destination
 
 
-def shrink_params(project: Path, *, num_steps: int) -> None:
-    """Trainings of a few steps, Euler sampling in two, few images to reconstruct, coarse probes, zones of one run.
+def commit_all(project: Path, message: str) -> None:
+    """Commit all files of a copy."""
+    author = ["-c", "user.name=lzn", "-c", "user.email=lzn@example.org"]
+    for command in (["add", "--all"], ["commit", "--quiet", "--message", message]):
+        subprocess.run(["git", *author, *command], cwd=project, check=True)
 
-    Two of the runs have two seeds; the run for u = 5 is left out, and another stands for it.
+
+def shrink_params(project: Path, *, num_steps: int) -> None:
+    """Reduce params.yaml: short trainings, Euler sampling in two steps, few images, quick probes, zones of one run.
+
+    Two runs have two seeds. The run with u = 5 is removed, and ``joint`` takes its place in the tables.
     """
     params = read_params(project)
     families = params["families"]
@@ -66,13 +73,13 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
 
 
 def read_params(project: Path) -> dict[str, Any]:
-    """The copy's parameters, without aliases."""
+    """Read the parameters of a copy."""
     content: dict[str, Any] = YAML(typ="safe").load(project / "params.yaml")
     return content
 
 
 def write_params(project: Path, params: Mapping[str, Any]) -> None:
-    """Replace the copy's parameters."""
+    """Replace the parameters of a copy."""
     yaml = YAML()
     yaml.representer.ignore_aliases = lambda data: True
     yaml.dump(dict(params), project / "params.yaml")
@@ -81,7 +88,7 @@ def write_params(project: Path, params: Mapping[str, Any]) -> None:
 def run_in(
     project: Path, command: Sequence[str], *, timeout: float = 840
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with this interpreter's programs on the PATH and nothing of the user's MLflow settings."""
+    """Run a command with this interpreter's programs on the PATH, without the user's settings of MLflow and DVC."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "DVC_"))
     }

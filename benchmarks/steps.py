@@ -1,9 +1,9 @@
-"""Whole training steps, by `lzn.training.train` and by a plain version with literal latents: seconds a step.
+"""Compare the seconds of a training step of `lzn.training.train` with a plain version that has literal latents.
 
 python -m benchmarks.steps [--cases digits_128 cifar10_8]
 
-Networks and hyperparameters are those of the sizes' parameter files; images are noise of their shapes, and networks
-are untrained, so that anchors lie close together: no flow starts straight, which costs our version most.
+Networks and hyperparameters are those of the sizes' parameter files; images are noise of the same shapes. The networks
+are untrained, so their anchors are close together and no flow has a straight start: the slowest case for our version.
 """
 
 import argparse
@@ -32,15 +32,15 @@ CIFAR10 = "cifar10_8"
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained, and for how many steps; the first of them, which is slower, is left out.
+    """A run and its numbers of steps; the first step, which is slower, is not measured.
 
     Attributes:
-        params: parameter file, seen from the project's root.
-        run: its run.
-        batch_size: samples a step.
-        num_steps: of our version.
-        num_plain_steps: of the plain version.
-        times_faster: the goal.
+        params: parameter file, relative to the project's root.
+        run: name of the run.
+        batch_size: samples of a step.
+        num_steps: steps of our version.
+        num_plain_steps: steps of the plain version.
+        times_faster: goal for the ratio of their seconds.
     """
 
     params: str
@@ -51,7 +51,7 @@ class Case:
     times_faster: float | None = None
 
     def read_run(self) -> GenerationRun | JointRun:
-        """The run's configuration, with this batch size."""
+        """Read the run's configuration, with this number of steps and this batch size."""
         run = read_params(ROOT / self.params).runs[self.run]
         assert isinstance(run, GenerationRun | JointRun)
         training = replace(
@@ -71,19 +71,19 @@ CASES = {
     "fashion_joint_128": Case(FASHION, "fashion_joint", 128, 17, 3),
     CIFAR10: Case(PAPER, "cifar10_rf_lzn", 8, 3, 2),
 }
-"""CIFAR10's batch is tiny: a step of the paper's batch of 2000 takes two cores half an hour."""
+"""CIFAR10's batch is small: a step with the paper's batch of 2000 takes half an hour on two cores."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Our steps: median of their seconds, and the median share of a step spent before its losses are computed."""
+    """Our steps: median seconds, and median share of a step before the computation of its losses."""
 
     seconds: float
     share_waiting: float
 
 
 class _Watch:
-    """When each step begins to compute its losses, and when it ends."""
+    """Records when each step begins to compute its losses, and when it ends."""
 
     def __init__(self, compute_losses: Any) -> None:
         self._compute_losses = compute_losses
@@ -91,20 +91,22 @@ class _Watch:
         self.ended: list[float] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The training step."""
+        """Compute the losses."""
         self.begun.append(time.perf_counter())
         return self._compute_losses(*args, **kwargs)
 
     def end(self, step: int) -> None:
-        """Called before the first step, and after each."""
+        """Record the end of a step; also called before the first step."""
         self.ended.append(time.perf_counter())
 
 
 def our_speed(case: Case) -> Speed:
-    """Train for a few steps.
+    """Train for a few steps, and measure them.
 
-    From the end of a step to the next one's computation of losses, all waiting for data takes place, and a little
-    else: an upper bound.
+    The time from the end of a step to the next computation of losses is an upper bound of the waiting time for data.
+
+    Raises:
+        RuntimeError: a loss is not finite.
     """
     run = case.read_run()
     watch = _Watch(run.build_step())
@@ -125,13 +127,13 @@ def our_speed(case: Case) -> Speed:
 
 
 def plain_seconds(case: Case) -> float:
-    """Median seconds of the plain version's steps."""
+    """Return the median seconds of the plain version's steps."""
     run = case.read_run()
     return median(seconds_of_plain_steps(run, noise_images(run), num_steps=case.num_plain_steps)[1:])
 
 
 def noise_images(run: GenerationRun | JointRun) -> ImageSet:
-    """Noise of the run's image shape, enough for a few batches."""
+    """Make random images of the run's shape, enough for two batches."""
     num_images = max(2048, 2 * run.training.batch_size)
     random = np.random.default_rng(0)
     shape = (num_images, run.unet.image_channels, run.unet.image_size, run.unet.image_size)
@@ -139,7 +141,7 @@ def noise_images(run: GenerationRun | JointRun) -> ImageSet:
 
 
 def measure(names: Sequence[str]) -> list[dict[str, Any]]:
-    """A row a case, printed as soon as it is there."""
+    """Measure each case, and print its row at once."""
     print_row(("", "batch", "plain", "ours", "faster", "waiting for data <"), widths=_WIDTHS)
     rows = []
     for name in names:
@@ -160,7 +162,7 @@ def measure(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def findings(rows: Sequence[dict[str, Any]]) -> list[Finding]:
-    """What it comes to."""
+    """Summarise the rows."""
     found = [
         Finding.large(
             f"{_name(row)}, batch {row['batch_size']}: step, times faster than plain",
@@ -186,11 +188,13 @@ def main() -> None:
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    return f"{row['case'].partition('_')[0]} {row['run'].removeprefix('cifar10_')}"
+    """Return the data set and the run without the data set's prefix."""
+    data = row["case"].partition("_")[0]
+    return f"{data} {row['run'].removeprefix(f'{data}_')}"
 
 
 def _label_flow_share(row: dict[str, Any]) -> Finding:
-    """The label flow's share of a step of CIFAR10's network, whose time is taken to be linear in the batch."""
+    """Return the label flow's share of a step of CIFAR10's network, whose time is assumed to be linear in the batch."""
     label_flow = in_own_process(cost_of_label_flow, our_labels, LABEL_FLOW_SIZE).seconds
     step = row["seconds"] / row["batch_size"] * LABEL_FLOW_SIZE
     what = (

@@ -1,4 +1,4 @@
-"""The table in benchmarks/README.md: all that the benchmarks found, from the JSON files.
+"""Print the table in benchmarks/README.md: the findings of all benchmarks, from the JSON files.
 
 python -m benchmarks.table
 """
@@ -14,7 +14,7 @@ VERDICTS = {True: "yes", False: "**no**", None: ""}
 
 
 def table(folder: Path = FOLDER) -> str:
-    """Markdown: a line a finding, topic by topic, and below it the machines; topics without a file are left out."""
+    """Return the findings in Markdown, by topic, with the machines below; topics without a file are left out."""
     reports = [json.loads(file.read_text()) for file in _files(folder)]
     lines = ["| | measured | goal | reached |", "|---|---|---|---|"]
     for report in reports:
