@@ -1,1 +1,16 @@
-"""Where and when DVC's stages run: the same DAG as `dvc repro`, as Prefect flows."""
+"""Run the stages of dvc.yaml as Prefect flows: the same DAG as `dvc repro`, in parallel or on a cluster.
+
+What is run, in the order of reading:
+
+- `sizes`: params.yaml is the current size; other sizes are in sizes/
+- `check`: validates a whole parameter file; `command` offers it as `lzn check`
+- `dag`, `schedule`: the stages with their dependencies, and the order in which they start
+- `dry`, `plan`: the commands and the estimated cost of a size, without running it
+- `resources`: the work pool and GPUs of each stage
+
+How it is run:
+
+- `processes`: one stage as a child process
+- `local`: the flow on one machine, which uses `processes`
+- `cluster`: the flow on many machines, with a DVC remote for all files
+"""

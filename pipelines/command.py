@@ -1,4 +1,4 @@
-"""The command ``lzn check``, which `lzn.cli` finds through the entry-point group ``lzn.commands``."""
+"""The command ``lzn check``; `lzn.cli` finds it through the entry-point group ``lzn.commands``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ def check(
     ],
     as_json: options.AsJson = False,
 ) -> None:
-    """Check parameter files, so that a mistake shows before the hours of training.
+    """Check parameter files, so that mistakes are found before hours of training.
 
     Example: `lzn check params.yaml`
     """

@@ -1,4 +1,4 @@
-"""DVC's graph of stages, as DVC itself reads it, in a form that can be scheduled."""
+"""DVC's graph of stages, read with DVC's own code, in a form that `pipelines.schedule` can order."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -19,10 +19,12 @@ DEFAULT_TARGETS = ("dvc.yaml",)
 class StageNode:
     """One stage of the DAG.
 
-    name: DVC's address of the stage from the current folder (`train@rf`).
-    dependencies: addresses of the stages whose outputs it reads.
-    needs_check: False where DVC's status says that neither the stage nor anything above it has changed.
-    lock_file, lock_key: where its hashes are recorded; None and "" for a `.dvc` file, which holds its own.
+    Attributes:
+        name: DVC's address of the stage from the current folder (`train@rf`).
+        dependencies: addresses of the stages whose outputs it reads.
+        needs_check: False if, by DVC's status, neither the stage nor a stage that it depends on has changed.
+        lock_file: the dvc.lock with its hashes; None for a `.dvc` file, which contains its own.
+        lock_key: its key in `lock_file`; empty for a `.dvc` file.
     """
 
     name: str
@@ -33,15 +35,17 @@ class StageNode:
 
     @staticmethod
     def unchecked(name: str, dependencies: frozenset[str] = frozenset()) -> "StageNode":
-        """A stage of which nothing is known but its place in the DAG."""
+        """Return a stage whose status is unknown."""
         return StageNode(name, dependencies, needs_check=True, lock_file=None, lock_key="")
 
 
 def read_dag(targets: Sequence[str] = DEFAULT_TARGETS) -> tuple[StageNode, ...]:
-    """Read the stages that `dvc repro TARGETS` would visit, in the order in which it would visit them.
+    """Read the stages that `dvc repro TARGETS` visits, in its order.
 
-    Targets are what `dvc repro` takes: a `dvc.yaml`, a stage, a family (`train` for all of `train@...`).
-    Raises DvcException where DVC would: no repository, no such target, an invalid dvc.yaml.
+    Targets are as for `dvc repro`: a `dvc.yaml`, a stage, a family (`train` for all of `train@...`).
+
+    Raises:
+        DvcException: no repository, no such target, or an invalid dvc.yaml.
     """
     with Repo(os.curdir) as repo:
         graph = get_active_graph(repo.index.graph)
@@ -51,23 +55,26 @@ def read_dag(targets: Sequence[str] = DEFAULT_TARGETS) -> tuple[StageNode, ...]:
 
 
 def read_dependencies(targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
-    """Read the stages that `dvc repro TARGETS` would visit, in that order, each with those whose outputs it reads.
+    """Read the stages that `dvc repro TARGETS` visits, in its order, each with the stages whose outputs it reads.
 
-    Unlike `read_dag` this looks at no file but dvc.yaml and params.yaml. Raises DvcException as that does.
+    Unlike `read_dag`, this reads only dvc.yaml and params.yaml.
+
+    Raises:
+        DvcException: as `read_dag`.
     """
     with Repo(os.curdir) as repo:
         return dependencies_in(repo, targets)
 
 
 def dependencies_in(repo: Repo, targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
-    """`read_dependencies` in an open repository, whose stages, once read, stay read."""
+    """Do the same as `read_dependencies` in an open repository, which reads its stages once."""
     graph = get_active_graph(repo.index.graph)
     planned = plan_repro(graph, collect_stages(repo, targets))
     return {stage.addressing: _dependencies(stage, graph) for stage in planned}
 
 
 def cached_dependencies_in(repo: Repo, targets: Sequence[str] = DEFAULT_TARGETS) -> dict[str, frozenset[str]]:
-    """As `dependencies_in`, without the stages that another machine cannot restore: those with an uncached output."""
+    """Do the same as `dependencies_in`, without stages with an uncached output: another machine cannot restore them."""
     cached = {stage.addressing for stage in repo.index.stages if all(out.use_cache for out in stage.outs)}
     return {
         name: needed & cached for name, needed in dependencies_in(repo, targets).items() if name in cached
@@ -79,7 +86,7 @@ def _dependencies(stage: Any, graph: "DiGraph[Any]") -> frozenset[str]:
 
 
 def _nodes(planned: "Sequence[Any]", graph: "DiGraph[Any]", changed: set[str]) -> Iterable[StageNode]:
-    """Yield nodes, dependencies first, so that a change is handed down to everything below it."""
+    """Yield nodes, dependencies first, so that a change reaches all stages that depend on it."""
     unsettled = set(changed)
     for stage in planned:
         dependencies = _dependencies(stage, graph)

@@ -1,4 +1,4 @@
-"""What a machine must have to run a stage: where a cluster sends it. Nothing of it reaches the stage's results."""
+"""The work pool and GPUs of a stage on a cluster. They do not influence the results of the stage."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -14,8 +14,8 @@ class Resources(Section):
     """Where a stage runs.
 
     Attributes:
-        pool: the work pool, whose workers run on machines of its kind.
-        gpus: GPUs of one machine that the stage has for itself while it runs.
+        pool: the Prefect work pool.
+        gpus: how many GPUs of one machine the stage has exclusively while it runs.
     """
 
     pool: Literal["cpu", "gpu"]
@@ -31,16 +31,16 @@ class Resources(Section):
 
 
 def resources_of(params_content: Mapping[str, Any], stage_name: str) -> Resources:
-    """A stage's resources in the content of a parameter file: its own, else those of its family, else the default.
+    """Return a stage's resources from the section ``resources`` of a parameter file.
 
-    ``stage_name`` is DVC's: ``train@rf``.
+    The keys are tried in this order: the stage (``train@rf``), its family (``train``), ``default``.
 
     Raises:
-        ParamsError: there is none of the three, or it is wrong.
+        ParamsError: none of the keys exists, or its value is wrong.
     """
     section = params_content.get("resources")
     if not isinstance(section, Mapping):
-        raise ParamsError("resources is missing, or no mapping of stages")
+        raise ParamsError("resources is missing or is not a mapping of stages")
     name = stage_name.rpartition(":")[2]
     for key in (name, name.partition("@")[0], DEFAULT):
         if key in section:

@@ -1,4 +1,4 @@
-"""The order in which the stages of a DAG may start, and what became of each."""
+"""The order in which the stages of a DAG start, and the result of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pipelines.dag import StageNode
 
 
 class Outcome(Enum):
-    """What became of a stage in one run of the flow."""
+    """How a stage ended in one run of a flow."""
 
     DONE = "done"
     UP_TO_DATE = "up to date"
@@ -25,7 +25,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class StageResult:
-    """name: the stage's address; seconds: wall time; error: why it did not end well, else empty."""
+    """The result of a stage.
+
+    Attributes:
+        name: DVC's address of the stage.
+        outcome: how it ended.
+        seconds: the wall time.
+        error: the error message; empty if there is none.
+    """
 
     name: str
     outcome: Outcome
@@ -34,7 +41,7 @@ class StageResult:
 
 
 class StageFailedError(RuntimeError):
-    """A stage failed; the message is its own error."""
+    """A stage failed. The message is its error."""
 
     def __init__(self, result: StageResult) -> None:
         super().__init__(result.error)
@@ -42,10 +49,10 @@ class StageFailedError(RuntimeError):
 
 
 class Schedule:
-    """Hands out stages whose dependencies are done; a failed stage's dependents are never handed out.
+    """Return stages whose dependencies are done, one by one. Dependents of a failed stage are never returned.
 
-    Among stages that are ready, the one with the longest chain of stages behind it comes first (then DVC's
-    order): that keeps the end of a run from being one long chain on a single worker.
+    Of the ready stages, the one with the longest chain of dependents comes first, then DVC's order. This avoids
+    a long chain of stages on a single worker at the end.
     """
 
     def __init__(self, stages: Sequence[StageNode]) -> None:
@@ -57,7 +64,7 @@ class Schedule:
         self._results: dict[str, StageResult] = {}
 
     def next_stage(self) -> StageNode | None:
-        """Return a stage to start now, or None if every other stage waits for a running or a failed one."""
+        """Return a stage to start now. Return None if all others wait for a running stage or depend on a failed one."""
         self._ready += self._sorter.get_ready()
         if not self._ready:
             return None
@@ -67,20 +74,20 @@ class Schedule:
         return self._stages[name]
 
     def finish(self, result: StageResult) -> None:
-        """Record how a stage that was handed out ended."""
+        """Record the result of a stage that `next_stage` returned."""
         self._results[result.name] = result
         if result.outcome.releases_dependents:
             self._sorter.done(result.name)
 
     def results(self) -> tuple[StageResult, ...]:
-        """Every stage's result in DVC's order; stages that never finished are reported as not run."""
+        """Return the results of all stages in DVC's order. A stage without a result counts as not run."""
         return tuple(
             self._results.get(name, StageResult(name=name, outcome=Outcome.NOT_RUN)) for name in self._stages
         )
 
 
 def chain_lengths(stages: Sequence[StageNode]) -> Mapping[str, int]:
-    """Number of stages on the longest chain that starts at each stage and follows its dependents."""
+    """Return, for each stage, the number of stages on the longest chain that starts at it and follows dependents."""
     lengths = {stage.name: 1 for stage in stages}
     for stage in reversed(stages):  # dependents come after their dependencies
         for dependency in stage.dependencies:
@@ -89,7 +96,7 @@ def chain_lengths(stages: Sequence[StageNode]) -> Mapping[str, int]:
 
 
 def summary_table(results: Sequence[StageResult]) -> str:
-    """One line a stage: address, outcome, seconds where it ran."""
+    """Return one line per stage: address, outcome, and seconds if it ran."""
     width = max((len(result.name) for result in results), default=0)
     return "\n".join(
         f"{result.name:<{width}}  {result.outcome.value}"
@@ -99,10 +106,10 @@ def summary_table(results: Sequence[StageResult]) -> str:
 
 
 def failure_message(results: Sequence[StageResult]) -> str:
-    """The failed stages' own errors and the stages not run because of them; empty if none failed."""
+    """Return the errors of the failed stages and the names of stages that did not run; empty if none failed."""
     failed = [result for result in results if result.outcome is Outcome.FAILED]
     if not failed:
         return ""
     skipped = [result.name for result in results if result.outcome is Outcome.NOT_RUN]
-    not_run = [f"Not run, since they depend on it: {', '.join(skipped)}."] if skipped else []
+    not_run = [f"Not run, because a stage before them failed: {', '.join(skipped)}."] if skipped else []
     return "\n".join([result.error for result in failed] + not_run)

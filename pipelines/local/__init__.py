@@ -1,1 +1,6 @@
-"""The DAG as a Prefect flow on one machine: python -m pipelines.local."""
+"""Run the pipeline on one machine as a Prefect flow: `python -m pipelines.local` (`make flow`).
+
+- `__main__`: the command line; starts the flow only if a stage may have changed
+- `prefect_server`: the configured Prefect server, or a temporary one
+- `flows`: the flow `reproduce-locally`, which runs stages with `pipelines.processes`
+"""

@@ -2,7 +2,7 @@
 
     python -m pipelines.local [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS]
 
-Exit code: 0 if everything is up to date, 1 if a stage failed, 128 + n if signal n stopped it.
+Exit code: 0 if everything is up to date, 1 after an error, 128 + n if signal n stopped it.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from pipelines.processes.signals import exit_cleanly_on_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the flow from the command line; return its exit code.
+    """Run the flow from the command line. Return the exit code.
 
-    Prefect's server takes seconds to start; where DVC says that there is nothing to do, it is not needed.
+    If DVC reports no change, Prefect's server, which takes seconds to start, is not started.
     """
     options = parse_arguments(arguments)
     exit_cleanly_on_signals()
@@ -44,7 +44,7 @@ def run_flow(options: argparse.Namespace) -> int:
     prefect_server.set_defaults()
     print("Starting the flow ...", flush=True)
     server = prefect_server.connect(tag=process_tag("prefect server"))
-    from pipelines.local.flows import reproduce_locally  # noqa: PLC0415 - Prefect is imported after its settings are made
+    from pipelines.local.flows import reproduce_locally  # noqa: PLC0415 - after set_defaults
 
     print(f"Watch it at {server.ui_url}", flush=True)
     state = reproduce_locally(
@@ -56,15 +56,20 @@ def run_flow(options: argparse.Namespace) -> int:
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line; numbers that make no sense end the program with a usage message."""
+    """Read the command line. Invalid numbers end the program with a usage message."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.local", description=__doc__)
     parser.add_argument("--targets", nargs="+", default=list(DEFAULT_TARGETS), help="as for `dvc repro`")
-    parser.add_argument("--max-parallel", type=int, default=2, help="stages at a time (default: 2)")
-    parser.add_argument("--timeout", type=float, default=86400.0, help="seconds a stage (default: a day)")
-    parser.add_argument("--grace", type=float, default=30.0, help="seconds to save work before a kill (30)")
+    parser.add_argument("--max-parallel", type=int, default=2, help="stages that run at a time (default: 2)")
+    parser.add_argument("--timeout", type=float, default=86400.0, help="seconds per stage (default: a day)")
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=30.0,
+        help="seconds for a stage to save its work before it is killed (default: 30)",
+    )
     options = parser.parse_args(arguments)
     if options.max_parallel < 1 or options.timeout <= 0 or options.grace < 0:
-        parser.error("--max-parallel must be at least 1, --timeout above 0 and --grace not negative")
+        parser.error("--max-parallel must be at least 1, --timeout positive and --grace not negative")
     return options
 
 

@@ -1,4 +1,4 @@
-"""The DAG of `dvc repro` as a Prefect flow: one task a stage, independent stages in parallel."""
+"""The stages of `dvc repro` as a Prefect flow: one task per stage, independent stages in parallel."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,12 +12,8 @@ from prefect.states import Cancelled, Completed, Failed
 
 from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
 from pipelines.processes.commands import Limits
-from pipelines.processes.exclusive_project import (
-    ProjectBusyError,
-    dvc_lock_in_plan_order,
-    exclusive_project,
-    process_tag,
-)
+from pipelines.processes.dvc_lock import dvc_lock_in_plan_order
+from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
 from pipelines.processes.guard import orphan_guard
 from pipelines.processes.signals import StopEvents, stop_on_signals
 from pipelines.processes.stage_runner import StageRunner
@@ -36,7 +32,7 @@ HALF_A_MINUTE = 30.0
 
 @task(task_run_name="{stage.name}", persist_result=False, cache_policy=NO_CACHE)
 def run_stage(stage: StageNode, runner: StageRunner) -> StageResult | State[Any]:
-    """Bring one stage up to date, with its output in the task's log."""
+    """Bring one stage up to date, and log its output."""
     result = runner.run(stage, log=get_run_logger().info)
     if result.outcome is Outcome.STOPPED:
         return Cancelled(message=result.error, data=result)
@@ -52,9 +48,13 @@ def reproduce_locally(
     timeout_seconds: float = ONE_DAY,
     grace_seconds: float = HALF_A_MINUTE,
 ) -> State[Any]:
-    """Bring `targets` and all that they need up to date; fails with the errors of the stages that failed.
+    """Bring `targets` and their dependencies up to date. If stages fail, the flow fails with their errors.
 
-    timeout_seconds: for each stage. grace_seconds: what a stage gets to save its work before it is killed.
+    Args:
+        targets: as for `dvc repro`.
+        max_parallel: how many stages run at a time.
+        timeout_seconds: time limit of each stage.
+        grace_seconds: time for a stage to save its work before it is killed.
     """
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
     try:
@@ -76,7 +76,7 @@ def reproduce_locally(
 def run_stages(
     stages: Sequence[StageNode], max_parallel: int, runner: StageRunner, stop: StopEvents
 ) -> tuple[StageResult, ...]:
-    """Run each stage as soon as its dependencies are done, at most `max_parallel` at a time."""
+    """Run each stage after its dependencies, at most `max_parallel` at a time. Return all results."""
     schedule = Schedule(stages)
     running: dict[PrefectFuture[Any], StageNode] = {}
     while True:
@@ -91,7 +91,7 @@ def run_stages(
 
 
 def stage_result(stage: StageNode, future: PrefectFuture[Any]) -> StageResult:
-    """Read the result of a finished task; one that broke before it had a result counts as failed."""
+    """Return the result of a finished task. A task that ended without a result counts as failed."""
     future.wait()
     result = future.state.result(raise_on_failure=False)
     if isinstance(result, StageFailedError):

@@ -1,4 +1,4 @@
-"""A Prefect server for the time of one command, where none is configured."""
+"""The configured Prefect server, or a temporary one that ends with the program."""
 
 import atexit
 import http.client
@@ -26,33 +26,39 @@ HOST: Final = "127.0.0.1"
 
 @dataclass(frozen=True)
 class PrefectServer:
-    """ui_url: where a browser sees the runs; temporary: whether the server ends with this program."""
+    """A running server.
+
+    Attributes:
+        ui_url: address of its UI.
+        temporary: whether it ends with this program.
+    """
 
     ui_url: str
     temporary: bool
 
 
 class PrefectServerError(RuntimeError):
-    """The temporary server did not come up."""
+    """The temporary server did not start."""
 
 
 def set_defaults() -> None:
-    """Turn off Prefect's telemetry and stored results, unless the environment says otherwise.
+    """Turn off Prefect's telemetry and stored results, unless the environment sets them.
 
-    Prefect reads the environment when it is imported: call this before.
+    Call this before Prefect is imported, which reads the environment.
     """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
 
 
 def connect(*, tag: str) -> PrefectServer:
-    """Use the configured Prefect server, or start one on a free port that ends with this program.
+    """Return the configured Prefect server, or start a temporary one on a free port.
 
-    It is a real `prefect server start` on the database in PREFECT_HOME: its UI can be watched while stages
-    run, and a later server shows them again. It has a session of its own, so that signals which a terminal or
-    `kill` sends to the program's group leave it up until the last state is reported. `tag` is its process tag, by
-    which a later flow finds and ends it if this program is killed outright.
-    Raises PrefectServerError with the server's own words if it does not come up.
+    The temporary server is `prefect server start` on the database in PREFECT_HOME, so a later server shows its runs
+    too. It has its own session: signals to the program's process group do not end it before the last state is
+    reported. A later flow ends processes with the process tag `tag` if this program is killed.
+
+    Raises:
+        PrefectServerError: the server does not start; the message has its output.
     """
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - after set_defaults
     from prefect.settings import get_current_settings  # noqa: PLC0415
@@ -62,7 +68,7 @@ def connect(*, tag: str) -> PrefectServer:
         return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
     port = free_port()
     process = start_server(port, environment={**os.environ, TAG_VARIABLE: tag})
-    # Registered before Prefect's own exit handlers, so run after them: they still send logs and events.
+    # Registered before Prefect's exit handlers, so it runs after them: they still send logs and events.
     atexit.register(stop_server, process)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
     refresh_global_settings_context()
@@ -70,9 +76,10 @@ def connect(*, tag: str) -> PrefectServer:
 
 
 def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Start `prefect server start` on this machine only and wait until it answers.
+    """Run `prefect server start` for this machine only, and wait until it is healthy.
 
-    Raises PrefectServerError with the server's own words if it does not.
+    Raises:
+        PrefectServerError: it is not; the message has the server's output.
     """
     address = ["--host", HOST, "--port", str(port)]
     quiet = ["--no-scheduler", "--no-late-runs", "--log-level", "warning"]
@@ -94,7 +101,7 @@ def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Po
 
 
 def stop_server(process: "subprocess.Popen[bytes]") -> None:
-    """End a server: it may write what it has received, but not take longer than ten seconds."""
+    """Send SIGTERM to a server, and SIGKILL after ten seconds."""
     process.terminate()
     try:
         process.wait(_STOP_SECONDS)
@@ -104,7 +111,7 @@ def stop_server(process: "subprocess.Popen[bytes]") -> None:
 
 
 def free_port() -> int:
-    """A port of this machine on which nothing listens."""
+    """Return a port of this machine that is not in use."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -117,7 +124,7 @@ def _wait_until_healthy(process: "subprocess.Popen[bytes]", port: int, log: IO[b
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
             output = log.read().decode(errors="replace")
-            raise PrefectServerError(f"the temporary Prefect server did not come up; it said:\n{output}")
+            raise PrefectServerError(f"the temporary Prefect server did not start; its output:\n{output}")
         time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""Run a command in a session of its own, hand on its output line by line, leave no process of it behind."""
+"""Run a command in its own session, log its output line by line, and end all processes that it started."""
 
 import contextlib
 import os
@@ -17,11 +17,13 @@ from pipelines.processes.line_reader import LineReader
 from pipelines.processes.signals import StopEvents
 
 TAG_VARIABLE: Final = "LZN_STAGE_PROCESS"
+"""Environment variable with the process tag, which child processes inherit."""
 TAIL_LINES: Final = 20
 _POLL_SECONDS: Final = 0.1
 _KILL_SECONDS: Final = 5.0
 
 Log = Callable[[str], None]
+"""A function that logs one line."""
 
 
 class Ending(Enum):
@@ -34,7 +36,14 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class CommandResult:
-    """returncode: the command's (negative: killed by that signal); tail: the last lines of its output."""
+    """The result of a command.
+
+    Attributes:
+        returncode: the exit code; -n if signal n killed the command.
+        ending: why the command ended.
+        tail: the last lines of its output.
+        seconds: the wall time.
+    """
 
     returncode: int
     ending: Ending
@@ -44,7 +53,12 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout: seconds a command may take; grace: seconds that its processes have to end after SIGTERM."""
+    """Time limits of a command.
+
+    Attributes:
+        timeout: seconds that the command may run.
+        grace: seconds between SIGTERM and SIGKILL.
+    """
 
     timeout: float
     grace: float
@@ -59,15 +73,14 @@ def run_streamed(
     stop: StopEvents,
     log: Log,
 ) -> CommandResult:
-    """Run `command` until it ends, its time is over or a stop is requested, with stderr joined to stdout.
+    """Run `command` until it ends, reaches its timeout or a stop is requested. Its stderr is merged into stdout.
 
-    When it returns, every process that the command started has ended, background ones too: they are found by
-    their session and by the `tag` tag in their environment, so that neither a process group of their own
-    (`set -m`), a new session (`setsid`) nor a double fork hides them. They get SIGTERM first, and SIGKILL
-    after the grace period or, if the stop is forced, at once.
+    On return, all processes that the command started have ended. They are found by their session and by the
+    process tag in their environment: a new process group (`set -m`), a new session (`setsid`) and a double fork
+    are covered. They get SIGTERM, and SIGKILL after the grace period, or at once if the stop is forced.
 
-    The command itself is spared the SIGTERM: `dvc` then sees its stage fail, releases its locks and never
-    leaves a half-written dvc.lock. If it outlives the grace period it is killed with the rest.
+    The command itself gets no SIGTERM. `dvc` then sees that its stage failed, releases its locks and writes
+    dvc.lock completely. After the grace period it is killed as well.
     """
     start = time.monotonic()
     process = subprocess.Popen(
@@ -92,9 +105,9 @@ def run_streamed(
 
 
 def end_orphans(prefix: str, *, own: str | None, grace: float) -> int:
-    """End processes whose tag starts with `workspace` but not with `own`, if any; return how many there were.
+    """End the processes whose tag starts with `prefix` and not with `own`. Return how many there were.
 
-    They were left by a flow that was killed outright (SIGKILL, out of memory) and could not end them itself.
+    They remain if a flow was killed by SIGKILL, for example when memory ran out.
     """
     orphans = [
         process
@@ -124,22 +137,22 @@ def _supervise(
 def _end_session(
     process: "subprocess.Popen[bytes]", tag: str, output: LineReader, *, grace: float, stop: StopEvents
 ) -> None:
-    """Ask all that belongs to the command to end; its output is still read, or a full pipe would block it."""
+    """Send SIGTERM to the command's other processes and wait. Output is still read: a full pipe would block them."""
     deadline = time.monotonic() + grace
-    told: set[psutil.Process] = set()
+    signalled: set[psutil.Process] = set()
     while time.monotonic() < deadline and not stop.forced.is_set():
         members = _members(process, tag)
         if not members:
             return
-        for member in members - told:
+        for member in members - signalled:
             if member.pid != process.pid:
                 _signal(member, signal.SIGTERM)
-        told |= members
+        signalled |= members
         output.read(_POLL_SECONDS)
 
 
 def _kill(process: "subprocess.Popen[bytes]", tag: str) -> None:
-    """SIGKILL until nothing is left; a process stuck in the kernel is given up after a few seconds."""
+    """Send SIGKILL until no process is left, for 5 s at most: a process may hang in the kernel."""
     deadline = time.monotonic() + _KILL_SECONDS
     while (members := _members(process, tag)) and time.monotonic() < deadline:
         for member in members:
@@ -148,7 +161,7 @@ def _kill(process: "subprocess.Popen[bytes]", tag: str) -> None:
 
 
 def _members(process: "subprocess.Popen[bytes]", tag: str) -> set[psutil.Process]:
-    process.poll()  # reaps the command, whose zombie would count as alive
+    process.poll()  # reaps the command: its zombie would count as alive
     return {
         member
         for member in psutil.process_iter()
@@ -165,12 +178,11 @@ def _session(pid: int) -> int | None:
 
 
 def _tag_of(process: psutil.Process) -> str:
-    """The tag in a process's environment; empty for other people's, kernel and vanished processes."""
+    """Return the process tag. It is empty for processes of other users or the kernel, and for ended ones."""
     try:
-        tag: str = process.environ().get(TAG_VARIABLE, "")
+        return str(process.environ().get(TAG_VARIABLE, ""))
     except (psutil.Error, OSError):
         return ""
-    return tag
 
 
 def _is_zombie(process: psutil.Process) -> bool:
@@ -181,5 +193,5 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 
 def _signal(process: psutil.Process, number: signal.Signals) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):  # it ended by itself
+    with contextlib.suppress(psutil.NoSuchProcess):  # it has ended
         process.send_signal(number)

@@ -1,4 +1,4 @@
-"""A process that outlives a flow which is killed outright, and ends what that flow left running."""
+"""A process that ends the stages of a flow after the flow was killed."""
 
 import contextlib
 import os
@@ -21,25 +21,29 @@ _PAUSE_SECONDS: Final = 0.2
 
 
 class GuardError(RuntimeError):
-    """The guard did not start; without it a flow that is killed would leave its stages running."""
+    """The guard did not start."""
 
 
 @contextmanager
 def orphan_guard(tag_prefix: str, *, grace: float, keep_open: Sequence[int] = ()) -> Iterator[None]:
-    """Watch this process while the body runs; if it is killed, end every process whose mark starts so.
+    """Start a guard of this process. If this process is killed in the block, the guard ends the tagged processes.
 
-    They get SIGTERM, SIGKILL after `grace` seconds, and so on until none is left. A body that ends, by an exception
-    too, has ended its processes itself. The guard inherits the descriptors `keep_open`: locks which must not be
-    free before the orphans are gone. Raises GuardError if it does not start.
+    It sends SIGTERM to processes whose tag starts with `tag_prefix`, SIGKILL after `grace` seconds, and repeats this
+    until none is left. After a block that ends, also by an exception, the guard ends no process. It inherits the
+    descriptors `keep_open`, so that locks are held until the processes have ended.
+
+    Raises:
+        ValueError: the prefix is empty.
+        GuardError: the guard does not start.
     """
     if not tag_prefix:
         raise ValueError("tag_prefix is empty: it would match every process")
     guard = subprocess.Popen(
         [sys.executable, "-m", "pipelines.processes.guard", tag_prefix, str(grace)],
-        cwd="/",  # it holds no folder that someone may want to remove or unmount
+        cwd="/",  # so that no folder is in use that may be removed or unmounted
         env=_environment(),
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,  # not the flow's, nor is stderr: whoever reads that waits for its end
+        stdout=subprocess.PIPE,  # not the flow's stdout: its reader would wait for the guard to end
         stderr=subprocess.DEVNULL,
         pass_fds=keep_open,
         start_new_session=True,
@@ -48,25 +52,25 @@ def orphan_guard(tag_prefix: str, *, grace: float, keep_open: Sequence[int] = ()
         _wait_until_ready(guard)
         yield
     finally:
-        with contextlib.suppress(BrokenPipeError):  # somebody ended the guard
+        with contextlib.suppress(BrokenPipeError):  # the guard was killed
             guard.communicate(_DONE)
 
 
 def watch(tag_prefix: str, *, grace: float) -> None:
-    """Wait for the end of standard input; without a farewell before it, end the processes of the mark."""
+    """Wait for the end of standard input. If no `_DONE` came before it, end the tagged processes."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.write(sys.stdout.fileno(), _READY)
     if os.read(sys.stdin.fileno(), len(_DONE)) == _DONE:
         return
     while end_orphans(tag_prefix, own=None, grace=grace):
-        time.sleep(_PAUSE_SECONDS)  # again, for those that were being started, or need a moment to die
+        time.sleep(_PAUSE_SECONDS)  # repeat for processes that were just starting or are still ending
 
 
 def _wait_until_ready(guard: "subprocess.Popen[bytes]") -> None:
     assert guard.stdout is not None
     if guard.stdout.read(len(_READY)) != _READY:
-        raise GuardError(f"the process that watches over this flow did not start: exit code {guard.wait()}")
+        raise GuardError(f"the guard process of this flow did not start: exit code {guard.wait()}")
 
 
 def _environment() -> dict[str, str]:

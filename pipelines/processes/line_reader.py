@@ -1,4 +1,4 @@
-"""Read a child's pipe line by line without a thread and without blocking."""
+"""Read the pipe of a child process line by line, without a thread and without blocking."""
 
 import codecs
 import os
@@ -14,7 +14,11 @@ _CHUNK_BYTES = 65536
 
 
 class LineReader:
-    """Hands every whole line of a pipe, without its end, to each of `receivers`; empty lines are dropped."""
+    """Pass each complete line of a pipe to all `receivers`, without its line end. Empty lines are dropped.
+
+    Raises:
+        ValueError: there is no pipe.
+    """
 
     def __init__(self, pipe: IO[bytes] | None, receivers: Sequence[Callable[[str], None]]) -> None:
         if pipe is None:
@@ -36,7 +40,7 @@ class LineReader:
         self._selector.close()
 
     def read(self, seconds: float) -> bool:
-        """Wait at most `seconds` for output and hand it on; say whether there was any."""
+        """Wait at most `seconds` for output and pass it on. Return whether there was any."""
         if not self._open:
             time.sleep(seconds)
             return False
@@ -48,15 +52,15 @@ class LineReader:
         return self._open
 
     def drain(self) -> None:
-        """Hand on what is already in the pipe, and a last line that has no end."""
+        """Pass on what is already in the pipe, and a last line without a line end."""
         while self.read(0.0):
             pass
         last, self._partial = self._partial, ""
         self._emit([last])
 
     def _lines(self, text: str) -> list[str]:
-        *whole, self._partial = _LINE_END.split(self._partial + text)
-        return whole
+        *complete, self._partial = _LINE_END.split(self._partial + text)
+        return complete
 
     def _emit(self, lines: Iterable[str]) -> None:
         for line in filter(str.strip, lines):

@@ -1,4 +1,4 @@
-"""Turn the signals that end a program into a request that running stages can follow in their own time."""
+"""Signals that end a program, turned into a request that lets running stages save their work."""
 
 import os
 import signal
@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NOTICE = b"\nStopping the stages; they may save their work first. Press Ctrl-C again to kill them.\n"
+_NOTICE = b"\nStopping the stages after they have saved their work. Press Ctrl-C again to kill them.\n"
 
 
 class StopEvents:
-    """Whether to stop (`requested`), and whether to do so without waiting (`forced`).
+    """Events that threads which run stages check.
 
-    Threads that run stages read it; only a signal handler or the owner sets it.
+    Attributes:
+        requested: the stages should save their work and end.
+        forced: the stages are killed without waiting.
+        signal_number: the first signal that was received.
     """
 
     def __init__(self) -> None:
@@ -24,29 +27,29 @@ class StopEvents:
         self.signal_number: int | None = None
 
     def handle_signal(self, signal_number: int, frame: FrameType | None) -> None:
-        """First signal: request a stop. SIGINT after that: force it."""
+        """Request a stop on the first signal; force it on a later SIGINT."""
         if self.requested.is_set():
             if signal_number == signal.SIGINT:
                 self.forced.set()
             return
         self.signal_number = signal_number
         self.requested.set()
-        os.write(2, _NOTICE)  # logging and print may hold a lock that this handler interrupted
+        os.write(2, _NOTICE)  # not logging or print: the interrupted code may hold their lock
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopEvents]:
-    """Catch SIGINT, SIGTERM and SIGHUP while the body runs; afterwards their former handler gets the signal.
+    """Catch SIGINT, SIGTERM and SIGHUP inside the block. After it, the former handler gets a caught signal.
 
-    Signals that are ignored (a job started with `&` or nohup) stay ignored. Outside of the main thread, where
-    Python allows no handlers, no signal is caught.
+    Ignored signals (of a job started with `&` or nohup) stay ignored. Outside the main thread, where Python
+    allows no handlers, no signal is caught. An error in the block requests a stop too.
     """
     stop = StopEvents()
     former = _install(stop) if threading.current_thread() is threading.main_thread() else {}
     try:
         yield stop
     except BaseException:
-        stop.requested.set()  # nobody will wait for the stages that still run
+        stop.requested.set()  # nothing waits for the stages that still run
         raise
     finally:
         for number, handler in former.items():
@@ -56,7 +59,7 @@ def stop_on_signals() -> Iterator[StopEvents]:
 
 
 def exit_cleanly_on_signals() -> None:
-    """Let SIGTERM and SIGHUP end this program through its exit handlers, which end Prefect's server."""
+    """Let SIGTERM and SIGHUP raise SystemExit, so that cleanup and exit handlers run."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _exit)

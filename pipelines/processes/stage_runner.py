@@ -1,4 +1,4 @@
-"""Execute exactly one DVC stage in this workspace, as a process that can be watched and ended."""
+"""Run one DVC stage of the project in the current folder as a child process."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from pipelines.schedule import Outcome, StageResult
 
 
 class StageRunner:
-    """Runs stages of the workspace in the current folder; safe to use from several threads at once."""
+    """Run stages of the project in the current folder. Several threads may use it at once."""
 
     def __init__(
         self, *, limits: Limits, stop: StopEvents, environment: Mapping[str, str] = os.environ
@@ -24,9 +24,9 @@ class StageRunner:
         self._environment = environment
 
     def run(self, stage: StageNode, log: Log) -> StageResult:
-        """Let DVC bring one stage up to date, its dependencies being so already.
+        """Let DVC bring one stage up to date, whose dependencies are up to date. Return how it ended.
 
-        `log` gets DVC's and the stage's output, line by line. Failure is a result, not an exception.
+        `log` gets the output of DVC and the stage, line by line. A failure is a result, not an exception.
         """
         if not stage.needs_check:
             log("up to date")
@@ -48,7 +48,7 @@ class StageRunner:
         if ended.ending is Ending.STOPPED:
             return StageResult(name=name, outcome=Outcome.STOPPED, seconds=seconds, error="was stopped")
         if ended.ending is Ending.TIMEOUT:
-            reason = f"was ended after its timeout of {self._limits.timeout:g} s"
+            reason = f"was stopped after its timeout of {self._limits.timeout:g} s"
         else:
             reason = f"failed with exit code {ended.returncode}"
         last_lines = "\n".join(f"    {line}" for line in ended.tail)
@@ -57,21 +57,21 @@ class StageRunner:
 
 
 def dvc_command(stage_name: str) -> list[str]:
-    """The command that reproduces this stage and no other.
+    """Return the command that runs this stage and no other.
 
-    DVC frees the repository's lock while a stage's own command runs, so stages overlap; `--wait-for-lock`
-    makes the parts that do hold it (reading dvc.yaml, hashing outputs, writing dvc.lock) queue, not fail.
+    DVC releases the repository's lock while a stage's command runs, so stages run in parallel. With
+    `--wait-for-lock`, the other steps (reading dvc.yaml, hashing outputs, writing dvc.lock) wait for the lock.
     """
     return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage_name]
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """A stage's environment: `python` is this interpreter, output is not held back, DVC starts no daemons."""
+    """Return the environment of a stage: `python` is this interpreter, unbuffered, and DVC starts no daemon."""
     interpreter_folder = str(Path(sys.executable).parent)
     return {
         "PYTHONUNBUFFERED": "1",
         **environment,
         "PATH": os.pathsep.join([interpreter_folder, environment.get("PATH", os.defpath)]),
         "DVC_NO_ANALYTICS": "1",
-        "DVC_DAEMON": "1",  # DVC's own guard against starting its background update check
+        "DVC_DAEMON": "1",  # DVC sets it in its daemons; it prevents the background update check
     }

@@ -1,4 +1,4 @@
-"""The DAG is DVC's own: its names, its edges, its order, its idea of what has changed."""
+"""The DAG has the names, edges, order and changes that DVC reports."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def test_edges_are_the_stages_that_write_what_a_stage_reads(diamond):
     assert dependencies == {"root": set(), "left": {"root"}, "right": {"root"}, "join": {"left", "right"}}
 
 
-def test_dependencies_alone_are_the_same_in_the_same_order(diamond):
+def test_read_dependencies_gives_the_same_in_the_same_order(diamond):
     with_status = {stage.name: stage.dependencies for stage in read_dag()}
 
     assert list(read_dependencies().items()) == list(with_status.items())
@@ -43,7 +43,7 @@ def test_stages_come_in_the_order_in_which_dvc_repro_runs_them(diamond):
         assert names == [stage.name for stage in repo.reproduce()]
 
 
-def test_a_target_brings_what_it_needs_and_nothing_else(diamond):
+def test_a_target_comes_with_its_dependencies_and_no_other_stage(diamond):
     assert [stage.name for stage in read_dag(["left"])] == ["root", "left"]
 
 
@@ -56,7 +56,7 @@ def test_a_family_of_stages_is_a_target(diamond):
     assert {stage.name for stage in read_dag(["one"])} == {"one@a", "one@b"}
 
 
-def test_an_unknown_target_is_dvcs_own_error(diamond):
+def test_an_unknown_target_is_an_error_of_dvc(diamond):
     with pytest.raises(DvcException, match="nonsense"):
         read_dag(["nonsense"])
 
@@ -68,7 +68,7 @@ def test_after_dvc_repro_nothing_needs_a_check(diamond):
     assert not any(stage.needs_check for stage in read_dag())
 
 
-def test_a_change_asks_for_a_check_of_everything_below_it_and_nothing_else(diamond):
+def test_a_change_marks_the_stages_that_depend_on_it_and_no_other(diamond):
     with Repo() as repo:
         repo.reproduce()
     (diamond / "left.txt").unlink()
@@ -76,7 +76,7 @@ def test_a_change_asks_for_a_check_of_everything_below_it_and_nothing_else(diamo
     assert {stage.name for stage in read_dag() if stage.needs_check} == {"left", "join"}
 
 
-def test_a_frozen_stage_does_not_draw_in_its_dependencies_as_in_dvc_repro(diamond):
+def test_a_frozen_stage_comes_without_its_dependencies_as_in_dvc_repro(diamond):
     with Repo() as repo:
         repo.reproduce()
         repo.freeze("left")

@@ -1,4 +1,4 @@
-"""Order, isolation of failures and reports, without processes."""
+"""The order of stages, the isolation of failures, and the summary; without processes."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def test_a_stage_is_ready_only_when_all_its_dependencies_are_done():
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.STOPPED])
-def test_what_depends_on_a_stage_that_did_not_end_well_is_reported_as_not_run(outcome):
+def test_dependents_of_a_failed_or_stopped_stage_are_reported_as_not_run(outcome):
     schedule = Schedule([*DIAMOND, node("aside")])
     assert taken(schedule) == ["root", "aside"]
     finish(schedule, "root")
@@ -71,7 +71,7 @@ def test_the_longest_chain_starts_first():
     assert taken(schedule) == ["a", "short"]
 
 
-def test_a_chain_counts_its_longest_branch():
+def test_the_chain_length_is_that_of_the_longest_branch():
     assert chain_lengths([*DIAMOND, node("last", "join"), node("aside", "root")]) == {
         "root": 4,
         "left": 3,
@@ -82,7 +82,7 @@ def test_a_chain_counts_its_longest_branch():
     }
 
 
-def test_the_failure_message_holds_the_stages_own_error_and_what_was_not_run():
+def test_the_failure_message_has_the_error_of_the_stage_and_the_stages_that_did_not_run():
     schedule = Schedule(DIAMOND)
     taken(schedule)
     finish(schedule, "root", Outcome.FAILED, "Stage 'root' failed: no space left on device")
@@ -91,7 +91,7 @@ def test_the_failure_message_holds_the_stages_own_error_and_what_was_not_run():
 
     assert message.splitlines() == [
         "Stage 'root' failed: no space left on device",
-        "Not run, since they depend on it: left, right, join.",
+        "Not run, because a stage before them failed: left, right, join.",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The flow as a user starts it, against a real Prefect server and real DVC repositories."""
+"""The flow from its command line, with a real Prefect server and real DVC repositories."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_serv
 
 pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories
 
-# Starting Python, Prefect and DVC on a busy machine; reached only if something hangs.
+# Enough to start Python, Prefect and DVC on a busy machine; reached only if a process hangs.
 PATIENCE = 240.0
 
 STAMP = "date +%s.%N >"
@@ -36,7 +36,7 @@ DIAMOND = {
 
 @pytest.fixture(scope="module")
 def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """No Prefect settings but a home of its own; no `dvc` and no `python` of ours on PATH."""
+    """An environment with PREFECT_HOME as its only setting of Prefect, and without our `dvc` and `python` on PATH."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     home = str(tmp_path_factory.mktemp("prefect"))
     return {**own, **DEFAULTS, "PREFECT_HOME": home, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT)}
@@ -44,7 +44,7 @@ def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, s
 
 @pytest.fixture(scope="module")
 def environment(bare_environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The same with a Prefect server, shared by the tests of this file: it takes seconds to start."""
+    """The same with a Prefect server, which the tests of this file share: it takes seconds to start."""
     port = free_port()
     server = start_server(port, environment=bare_environment)
     yield {**bare_environment, "PREFECT_API_URL": f"http://{HOST}:{port}/api"}
@@ -60,7 +60,7 @@ def start_flow(root: Path, environment: Mapping[str, str], *arguments: str) -> "
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # A test run that was started in the background ignores SIGINT, and hands that on.
+        # Tests that were started in the background ignore SIGINT, and child processes inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
     )
 
@@ -77,7 +77,7 @@ def dvc(root: Path, *arguments: str) -> None:
 
 
 def ask_prefect(environment: Mapping[str, str], what: str, **query: object) -> list[dict[str, Any]]:
-    """Ask the server's API what its UI shows."""
+    """Query the server's API, which its UI uses."""
     request = urllib.request.Request(
         f"{environment['PREFECT_API_URL']}/{what}/filter",
         data=json.dumps(query).encode(),
@@ -107,7 +107,7 @@ def test_independent_stages_overlap_in_order_with_the_dvc_lock_of_dvc_repro(toy_
     assert {file.name: file.stat().st_mtime_ns for file in root.iterdir()} == before
 
 
-def test_a_failure_is_reported_in_its_own_words_and_spares_what_does_not_depend_on_it(
+def test_a_failure_is_reported_with_its_output_and_stages_that_do_not_depend_on_it_run(
     toy_repository, environment
 ):
     root = toy_repository(
@@ -124,7 +124,7 @@ def test_a_failure_is_reported_in_its_own_words_and_spares_what_does_not_depend_
     message = output[output.index("Stage 'bad' failed") :]
     assert "step 7" in message
     assert "the loss is not finite" in message
-    assert "Not run, since they depend on it: after, final." in output
+    assert "Not run, because a stage before them failed: after, final." in output
     assert set(load_yaml(str(root / "dvc.lock"))["stages"]) == {"root", "good", "best"}
     _eventually(lambda: _the_ui_shows_the_failure(environment))
     # Neither results nor exceptions are pickled into Prefect's storage.
@@ -132,7 +132,7 @@ def test_a_failure_is_reported_in_its_own_words_and_spares_what_does_not_depend_
 
 
 def _eventually(check: Callable[[], None]) -> None:
-    """Repeat a check until it holds; the server writes what it has received a moment later."""
+    """Repeat a check until it passes: the server writes received events a moment later."""
     deadline = time.monotonic() + 15.0
     while time.monotonic() < deadline:
         try:
@@ -143,7 +143,7 @@ def _eventually(check: Callable[[], None]) -> None:
 
 
 def _the_ui_shows_the_failure(environment: Mapping[str, str]) -> None:
-    """Checks the newest flow run on the server: its state, its tasks' states and their logs."""
+    """Check the newest flow run on the server: its state, the states of its tasks, and their logs."""
     [run] = ask_prefect(environment, "flow_runs", sort="START_TIME_DESC", limit=1)
     assert run["state_name"] == "Failed"
     assert "the loss is not finite" in run["state"]["message"]
@@ -165,7 +165,7 @@ def _the_ui_shows_the_failure(environment: Mapping[str, str]) -> None:
     assert {"step 7", "the loss is not finite"} <= of_tasks
 
 
-# Spawns grandchildren that plain signals to a group would miss, and saves its work on SIGTERM as the training does.
+# It starts grandchildren that a signal to the group does not reach, and saves its work on SIGTERM like the training.
 TREE = """
 import pathlib, signal, subprocess, sys, time
 def save(number, frame):
@@ -173,7 +173,7 @@ def save(number, frame):
     pathlib.Path("checkpoint").write_text("saved")
     sys.exit(3)
 signal.signal(signal.SIGTERM, save)
-sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"  # a line at once
+sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"  # one write per line
 stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + sleeper
 orphaned = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {sleeper!r}], start_new_session=True)"
 children = [subprocess.Popen([sys.executable, "-c", code]) for code in (sleeper, stubborn)]
@@ -186,7 +186,7 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_repository, environment, how):
+def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_resumes(toy_repository, environment, how):
     root = toy_repository(
         train=("python tree.py | tee pids; cp checkpoint weights", [], ["weights"]),
         other=("echo other > other.txt", [], ["other.txt"]),
@@ -196,7 +196,7 @@ def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_r
 
     with start_flow(root, environment, "--grace", "3") as flow:
         output = _output_until("the tree is up", flow)
-        os.killpg(flow.pid, how)  # as a terminal does: to the whole foreground group
+        os.killpg(flow.pid, how)  # like a terminal: to the whole foreground group
         output += flow.communicate()[0]
 
     assert flow.returncode == 128 + how, output
@@ -211,7 +211,7 @@ def test_a_signal_to_the_flow_ends_every_process_and_a_later_repro_goes_on(toy_r
     assert (root / "weights").read_text() == "saved"
 
 
-def test_a_flow_that_is_killed_outright_leaves_no_process_within_seconds(toy_repository, environment):
+def test_a_killed_flow_leaves_no_process_after_seconds(toy_repository, environment):
     root = toy_repository(train=("python tree.py | tee pids; cp checkpoint weights", [], ["weights"]))
     (root / "tree.py").write_text(TREE)
     (root / "pids").touch()
@@ -239,7 +239,7 @@ def _output_until(words: str, flow: "subprocess.Popen[str]") -> str:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended may wait for the init process to take note of it."""
+    """Return whether a process runs. An ended one may be a zombie until the init process reaps it."""
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
@@ -247,14 +247,14 @@ def _processes_in(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
 
 
-def test_an_unknown_target_is_an_error_without_a_flow(toy_repository, environment):
+def test_an_unknown_target_is_an_error_and_no_flow_starts(toy_repository, environment):
     output = run_flow(toy_repository(**DIAMOND), environment, "--targets", "nonsense", code=1)
 
     assert output.startswith("error:")
     assert "nonsense" in output
 
 
-def test_without_a_server_one_is_started_shows_its_address_and_ends_with_the_flow(
+def test_a_temporary_server_is_started_prints_its_address_and_ends_with_the_flow(
     toy_repository, bare_environment
 ):
     root = toy_repository(**DIAMOND)
@@ -277,7 +277,7 @@ def _nothing_listens_on(port: int) -> None:
 
 
 @pytest.mark.parametrize("option", [("--max-parallel", "0"), ("--timeout", "0"), ("--grace", "-1")])
-def test_a_number_that_makes_no_sense_is_refused_at_once(option, capsys):
+def test_an_invalid_number_is_a_usage_error(option, capsys):
     with pytest.raises(SystemExit):
         parse_arguments(option)
 

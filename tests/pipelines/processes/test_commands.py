@@ -1,4 +1,4 @@
-"""Real processes, their children and grandchildren: all output arrives, and nothing survives."""
+"""Real processes, their children and grandchildren: all output arrives, and no process remains."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from pipelines.processes.commands import (
 )
 from pipelines.processes.signals import StopEvents
 
-# Long enough for a busy machine to start a Python process, short enough to wait for in a test.
+# Enough for a busy machine to start a Python process, and short enough for a test.
 GRACE = 1.0
 LONG = 600.0
 
@@ -63,9 +63,8 @@ def stop_when(lines: list[str], last: str, stop: StopEvents, *, forced: bool = F
     return thread
 
 
-# A tree as bad as it gets: a child, one that ignores SIGTERM, one in another session, and one that a double fork
-# orphaned into yet another session. Each writes its process id as one write: the lines of several processes that share
-# a pipe would mix otherwise.
+# Four children: a plain one, one that ignores SIGTERM, one in another session, and one in another session after a
+# double fork. Each prints its process id in a single write, because lines of processes that share a pipe would mix.
 TREE = """
     import os, subprocess, sys, time
     sleeper = "import os, time; os.write(1, f'{os.getpid()}{os.linesep}'.encode()); time.sleep(600)"
@@ -99,10 +98,10 @@ def test_lines_arrive_while_the_command_runs():
         log=lambda line: arrivals.append(time.monotonic()),
     )
 
-    assert arrivals[1] - arrivals[0] > 0.3  # half a second less what the first line may have waited
+    assert arrivals[1] - arrivals[0] > 0.3  # half a second, less the delay of the first line
 
 
-def test_each_state_of_a_progress_bar_is_a_line_and_broken_utf8_does_no_harm():
+def test_each_state_of_a_progress_bar_is_a_line_and_invalid_utf8_is_replaced():
     lines: list[str] = []
 
     run(r"import os; os.write(1, b'10%\r20%\r\n\xff caf\xc3\xa9\n\n')", lines=lines)
@@ -116,7 +115,7 @@ def test_the_tail_holds_the_last_lines_of_a_long_output():
     assert ended.tail == tuple(str(i) for i in range(4980, 5000))
 
 
-def test_the_exit_code_is_the_commands():
+def test_the_exit_code_is_that_of_the_command():
     assert run("raise SystemExit(7)", lines=[]).returncode == 7
 
 
@@ -152,7 +151,7 @@ def test_a_stop_lets_children_save_their_work_first(tmp_path: Path):
     assert (ended.ending, ended.returncode) == (Ending.STOPPED, 3)  # the parent saw its child's exit code
 
 
-def test_a_forced_stop_waits_for_nobody():
+def test_a_forced_stop_does_not_wait():
     lines: list[str] = []
     stop = StopEvents()
     stop_when(lines, "up", stop, forced=True)
@@ -164,7 +163,7 @@ def test_a_forced_stop_waits_for_nobody():
     assert not [pid for pid in lines if pid != "up" and alive(int(pid))]
 
 
-def test_a_command_that_ends_well_leaves_no_process_in_the_background():
+def test_a_command_that_succeeds_leaves_no_process_in_the_background():
     lines: list[str] = []
 
     ended = run(TREE + "    time.sleep(3.0)", lines=lines)
@@ -173,9 +172,9 @@ def test_a_command_that_ends_well_leaves_no_process_in_the_background():
     assert not [pid for pid in map(int, lines) if alive(pid)]
 
 
-def test_orphans_of_another_flow_are_ended_and_ones_own_processes_are_not():
-    def start(mark: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, TAG_VARIABLE: mark}
+def test_orphans_of_another_flow_are_ended_and_own_processes_are_not():
+    def start(tag: str) -> "subprocess.Popen[bytes]":
+        environment = {**os.environ, TAG_VARIABLE: tag}
         return subprocess.Popen(["sleep", "600"], env=environment, start_new_session=True)
 
     orphan, mine, elsewhere = start("/w::1::train"), start("/w::2::train"), start("/other::1::train")
@@ -190,7 +189,7 @@ def test_orphans_of_another_flow_are_ended_and_ones_own_processes_are_not():
             process.wait()
 
 
-def test_a_relay_that_breaks_does_not_leave_the_command_running():
+def test_an_error_in_the_log_function_does_not_leave_the_command_running():
     pids: list[int] = []
 
     def broken(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Signals become a stop request, and reach their former handler in the end."""
+"""Signals become a stop request, and their former handler gets them after the block."""
 
 import signal
 import threading
@@ -18,14 +18,14 @@ class Seen:
 
 @pytest.fixture(autouse=True)
 def _interruptible() -> Iterator[None]:
-    """As from a terminal: a shell that starts its jobs in the background lets them ignore SIGINT."""
+    """Handle SIGINT as in a terminal: a job that a shell starts in the background ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def pressed(*, times: int) -> Seen:
-    """What the body sees at its end when Ctrl-C is pressed in it; the interrupt itself must come after that."""
+    """Return the events at the end of a block with Ctrl-C in it. The interrupt must come after the block."""
     seen: list[Seen] = []
 
     def body() -> None:
@@ -39,7 +39,7 @@ def pressed(*, times: int) -> Seen:
     return seen[0]
 
 
-def test_ctrl_c_requests_a_stop_and_interrupts_only_after_the_body():
+def test_ctrl_c_requests_a_stop_and_interrupts_after_the_block():
     assert pressed(times=1) == Seen(requested=True, forced=False)
 
 
@@ -69,14 +69,14 @@ def test_a_signal_that_is_ignored_stays_ignored():
         signal.signal(signal.SIGHUP, former)
 
 
-def test_an_error_in_the_body_stops_what_still_runs():
+def test_an_error_in_the_block_requests_a_stop():
     with pytest.raises(ZeroDivisionError), stop_on_signals() as stop:
         raise ZeroDivisionError
 
     assert stop.requested.is_set()
 
 
-def test_outside_of_the_main_thread_no_handler_is_touched():
+def test_outside_the_main_thread_no_handler_is_changed():
     before = signal.getsignal(signal.SIGINT)
     inside: list[object] = []
 

@@ -1,4 +1,4 @@
-"""One real DVC stage at a time."""
+"""One real DVC stage."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,9 @@ def stages_of(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, StageNod
     return {stage.name: stage for stage in read_dag()}
 
 
-def test_python_in_a_stage_is_this_interpreter_even_if_path_has_none(toy_repository, runner, monkeypatch):
+def test_python_in_a_stage_is_this_interpreter_even_if_path_has_no_python(
+    toy_repository, runner, monkeypatch
+):
     command = "python -c 'import sys; print(sys.executable, sys.prefix)' > python.txt"
     root = toy_repository(which=(command, [], ["python.txt"]))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
@@ -34,7 +36,7 @@ def test_python_in_a_stage_is_this_interpreter_even_if_path_has_none(toy_reposit
     assert (Path(executable).parent, prefix) == (Path(sys.executable).parent, sys.prefix)
 
 
-def test_a_failed_stage_says_so_in_its_own_words(toy_repository, runner, monkeypatch):
+def test_a_failed_stage_is_reported_with_its_output(toy_repository, runner, monkeypatch):
     root = toy_repository(train=("echo step 7; echo 'the loss is not finite' >&2; exit 3", [], ["weights"]))
     lines: list[str] = []
 
@@ -47,7 +49,7 @@ def test_a_failed_stage_says_so_in_its_own_words(toy_repository, runner, monkeyp
     assert {"step 7", "the loss is not finite"} <= set(lines)
 
 
-def test_a_stage_over_its_time_fails_and_dvc_releases_its_locks(toy_repository, monkeypatch):
+def test_a_stage_over_its_timeout_fails_and_dvc_releases_its_locks(toy_repository, monkeypatch):
     root = toy_repository(slow=("sleep 600 && echo > slow.txt", [], ["slow.txt"]))
     stage = stages_of(root, monkeypatch)["slow"]
     runner = StageRunner(limits=Limits(timeout=2.5, grace=60.0), stop=StopEvents())
@@ -55,7 +57,7 @@ def test_a_stage_over_its_time_fails_and_dvc_releases_its_locks(toy_repository, 
     result = runner.run(stage, log=lambda line: None)
 
     assert result.outcome is Outcome.FAILED
-    assert "was ended after its timeout of 2.5 s" in result.error
+    assert "was stopped after its timeout of 2.5 s" in result.error
     assert "slow" not in (root / ".dvc" / "tmp" / "rwlock").read_text()
 
 
@@ -67,12 +69,12 @@ def test_only_the_named_stage_runs(toy_repository, runner, monkeypatch):
 
     result = runner.run(stages_of(root, monkeypatch)["second"], log=lambda line: None)
 
-    assert result.outcome is Outcome.FAILED  # it refuses; it does not run what it needs
+    assert result.outcome is Outcome.FAILED  # it does not run its dependency
     assert "first.txt" in result.error
     assert not (root / "first.txt").exists()
 
 
-def test_a_stage_that_needs_no_check_costs_no_process(runner):
+def test_a_stage_that_needs_no_check_starts_no_process(runner):
     stage = StageNode("train@rf", frozenset(), False, None, "")
     lines: list[str] = []
 
@@ -81,7 +83,7 @@ def test_a_stage_that_needs_no_check_costs_no_process(runner):
     assert (result.outcome, result.seconds, lines) == (Outcome.UP_TO_DATE, 0.0, ["up to date"])
 
 
-def test_the_environment_is_handed_on_unchanged_but_for_what_running_needs():
+def test_a_stage_gets_the_environment_and_only_the_variables_that_running_needs():
     given = {"PATH": "/usr/bin", "MLFLOW_TRACKING_URI": "sqlite:///x.db", "PYTHONUNBUFFERED": ""}
 
     environment = stage_environment(given)
