@@ -1,4 +1,4 @@
-"""Check a whole parameter file, so that a mistake in it shows before the hours of training and not after them."""
+"""Check a whole parameter file, so that mistakes are found before hours of training."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from lzn.base.sections import ParamsError, ParamsFile, Section, validate
 from lzn.preparation.data_sets import AnyData
@@ -29,7 +29,7 @@ from stages.zones import ZonesParams
 
 
 class Families(Section):
-    """Which runs go through which stages: run by run its data set, which DVC cannot look up itself."""
+    """The runs of each family of stages, each with its data set. DVC cannot look up the data set of a run itself."""
 
     generative: dict[str, str]
     classifying: dict[str, str]
@@ -38,16 +38,16 @@ class Families(Section):
 
 
 class PlotsParams(Section):
-    """Files of the stage ``results`` that ``dvc plots`` draws in one picture, each with the column to draw."""
+    """Files of the stage ``results`` for ``dvc plots``, each with the column to draw."""
 
     loss: dict[str, Literal["loss"]]
     steps: dict[str, Literal["distance"]]
 
 
 class Params(Section):
-    """A whole parameter file; the settings of a stage are by data set."""
+    """A whole parameter file. Settings of stages are listed by data set."""
 
-    size: str
+    size: str = Field(pattern=r"^[A-Za-z0-9_-]+$")  # it names folders and instances of stages
     hardware: Hardware
     data: dict[str, AnyData]
     families: Families
@@ -72,12 +72,12 @@ class Params(Section):
 
     @property
     def all_runs(self) -> dict[str, AnyRun]:
-        """Trained and imported runs by name."""
+        """Return trained and imported runs by name."""
         return {**self.runs, **{name: imported.run for name, imported in self.imports.items()}}
 
     @property
     def stages(self) -> dict[str, frozenset[str]]:
-        """The families of stages that dvc.yaml has, each with its instances (``rf`` of ``train@rf``)."""
+        """Return the families of stages in dvc.yaml, each with its instances (``rf`` of ``train@rf``)."""
         families = self.families
         instances: dict[str, Mapping[str, object]] = {
             "prepare": self.data,
@@ -93,10 +93,10 @@ class Params(Section):
         return {stage: frozenset(names) for stage, names in instances.items()}
 
     @model_validator(mode="after")
-    def _names_are_of_one_run(self) -> "Params":
-        twice = sorted(set(self.runs) & set(self.imports))
-        if twice:
-            raise ValueError(f"imports and runs both have {', '.join(twice)}: give one of them another name")
+    def _run_names_are_unique(self) -> "Params":
+        shared = sorted(set(self.runs) & set(self.imports))
+        if shared:
+            raise ValueError(f"imports and runs both have {', '.join(shared)}: rename one of them")
         return self
 
     @model_validator(mode="after")
@@ -109,15 +109,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _families_are_of_the_runs(self) -> "Params":
+    def _families_list_suitable_runs(self) -> "Params":
         runs = self.all_runs
-        able = {
+        suitable = {
             "generative": {name for name, run in runs.items() if _generates(run)},
             "classifying": {name for name, run in runs.items() if isinstance(run, JointRun)},
             "representing": {name for name, run in runs.items() if isinstance(run, RepresentationRun)},
             "encoding": {name for name, run in runs.items() if run.latent is not None},
         }
-        for family, names in able.items():
+        for family, names in suitable.items():
             listed: dict[str, str] = getattr(self.families, family)
             if set(listed) - names:
                 raise ValueError(
@@ -159,34 +159,34 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _probes_of_runs_are_of_the_family(self) -> "Params":
+    def _probed_runs_are_in_the_family(self) -> "Params":
         for data, params in self.probe.items():
-            able = sorted(run for run, its_data in self.families.representing.items() if its_data == data)
-            unknown = sorted(set(params.of_runs) - set(able))
+            suitable = sorted(run for run, its_data in self.families.representing.items() if its_data == data)
+            unknown = sorted(set(params.of_runs) - set(suitable))
             if unknown:
                 raise ValueError(
                     f"probe.{data}.of_runs names {', '.join(unknown)}; the runs of families.representing on {data} "
-                    f"are {', '.join(able)}"
+                    f"are {', '.join(suitable)}"
                 )
         return self
 
     @model_validator(mode="after")
     def _plots_are_files_of_results(self) -> "Params":
-        able: dict[str, tuple[str, Iterable[str]]] = {
+        sources: dict[str, tuple[str, Iterable[str]]] = {
             "loss": ("curves", self.runs),
             "steps": ("steps", self.families.generative),
         }
-        for plot, (folder, runs) in able.items():
+        for plot, (folder, runs) in sources.items():
             files = {f"results/{self.size}/{folder}/{run}.csv" for run in sorted(runs)}
             unknown = sorted(set(getattr(self.plots, plot)) - files)
             if unknown:
                 raise ValueError(
-                    f"plots.{plot} names {', '.join(unknown)}; there will be {', '.join(sorted(files))}"
+                    f"plots.{plot} names {', '.join(unknown)}; the files are {', '.join(sorted(files))}"
                 )
         return self
 
     @model_validator(mode="after")
-    def _tables_are_of_the_families(self) -> "Params":
+    def _tables_name_runs_of_the_families(self) -> "Params":
         families = self.families
         probed = {"linear_probe": self.tables.linear_probe, "figure19": self.tables.figure19}
         needed: dict[str, tuple[set[str], dict[str, str]]] = {
@@ -208,31 +208,31 @@ class Params(Section):
         picture = self.report.picture
         if picture is not None and not {picture} <= set(families.generative) & set(families.classifying):
             raise ValueError(
-                f"report.picture is {picture}, which is not both in families.generative and classifying"
+                f"report.picture is {picture}: it must be in families.generative and in families.classifying"
             )
         return self
 
     @model_validator(mode="after")
     def _resources_are_of_stages(self) -> "Params":
         if DEFAULT not in self.resources:
-            raise ValueError(f"resources.{DEFAULT} is missing: what a stage needs that is not listed itself")
+            raise ValueError(f"resources.{DEFAULT} is missing: the resources of stages that are not listed")
         for key in self.resources.keys() - {DEFAULT}:
             family, at, instance = key.partition("@")
             if family not in self.stages:
                 raise ValueError(f"resources.{key}: no such stage; the stages are {', '.join(self.stages)}")
             if at and instance not in self.stages[family]:
-                able = (
+                instances = (
                     ", ".join(f"{family}@{name}" for name in sorted(self.stages[family])) or f"{family} alone"
                 )
-                raise ValueError(f"resources.{key}: no such stage; there is {able}")
+                raise ValueError(f"resources.{key}: no such stage; there is {instances}")
         return self
 
 
 def read_params(file: Path) -> Params:
-    """The whole of a parameter file.
+    """Read and check a whole parameter file.
 
     Raises:
-        ParamsError: with one line for each thing that is wrong.
+        ParamsError: the file is wrong; the message has one line per problem.
     """
     params = ParamsFile.read(file)
     content = dict(params.content)
@@ -250,7 +250,7 @@ def read_params(file: Path) -> Params:
 
 
 def _require_blocks(params: ParamsFile, run: str) -> None:
-    """Raise ParamsError unless a run names all of its blocks: dvc.yaml looks them up."""
+    """Raise ParamsError if a run does not name all of its blocks, which dvc.yaml looks up."""
     for key, section in BLOCKS.items():
         content = params.value(run)
         if isinstance(content, Mapping) and key not in content:
@@ -262,15 +262,19 @@ def _generates(run: AnyRun) -> bool:
 
 
 def main() -> None:
-    """Check the files named on the command line."""
+    """Check the files named on the command line. All of them are checked before the program ends with the errors."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.check", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
+    errors: list[str] = []
     for file in parser.parse_args().files:
         try:
             params = read_params(file)
         except ParamsError as error:
-            sys.exit(str(error))
-        print(f"{file}: size {params.size}, {len(params.runs)} runs: {', '.join(params.runs)}")
+            errors.append(str(error))
+        else:
+            print(f"{file}: size {params.size}, {len(params.runs)} runs: {', '.join(params.runs)}")
+    if errors:
+        sys.exit("\n".join(errors))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""What a size would run: its DAG, and for each run its networks' size and its estimated cost.
+"""Print what a size runs: its stages, and for each run the parameters of its networks and its estimated cost.
 
-python -m pipelines.plan [params.yaml sizes/paper.yaml ...]
+    python -m pipelines.plan [params.yaml sizes/paper.yaml ...]
+
+It runs no stage and changes no file of the project.
 """
 
 import argparse
@@ -23,18 +25,17 @@ from pipelines.dry import temporary_project
 from pipelines.sizes import PARAMS_FILE
 
 NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
-"""Classes of the data sets that have them; a folder's are counted as one before it is looked at."""
+"""Number of classes by kind of data set. Folders of images count as one class: they are not read."""
 PAPER_COSTS = Path(__file__).with_name("paper_costs.yaml")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Estimated A100 hours of a training.
+    """Estimated A100 hours of a run's trainings.
 
     Attributes:
-        gpu_hours: the paper's for this data set and study, times the share of its iterations and of its batch, times
-            the number of seeds.
-        is_bound: the run leaves out a part of what the paper's number is for, so it costs less.
+        gpu_hours: the paper's hours for this data set and study, scaled by iterations, batch size and number of seeds.
+        is_bound: whether this is an upper bound, because the run leaves out a part of the paper's training.
     """
 
     gpu_hours: float
@@ -45,7 +46,7 @@ class Cost:
 
 
 def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
-    """The cost of a run's trainings, one a seed, from the paper's own figures; None where the paper has none."""
+    """Estimate the cost of a run's trainings, one per seed. Return None if the paper has no figure."""
     costs: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(PAPER_COSTS)
     paper = costs.get(data_kind, {}).get(run.study)
     if paper is None:
@@ -59,23 +60,24 @@ def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
 
 
 def count_parts(run: AnyRun, num_classes: int) -> dict[str, int]:
-    """Trainable parameters of a run's networks by name; they are built without memory for their weights."""
+    """Count the trainable parameters of a run's networks, by name. The networks are built without memory."""
     with torch.random.fork_rng(), torch.device("meta"):
         model = run.build_model(num_classes)
     return {name: count_parameters(part) for name, part in model.named_children()}
 
 
 def format_plan(params_file: Path) -> str:
-    """Return the plan of the size with these parameters as text.
+    """Return the plan of the size in a parameter file, as text.
 
     Raises:
-        ParamsError: its params.yaml is wrong. DvcException: the pipeline is.
+        ParamsError: the parameter file is wrong.
+        DvcException: dvc.yaml is wrong.
     """
     params = read_params(params_file)
     with temporary_project(params_file) as folder, contextlib.chdir(folder):
         stages = read_dependencies()
     lines = [f"Size {params.size} ({params_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
-    lines += ["Stages, each row after the rows above it:", *_rows_of_stages(stages), ""]
+    lines += ["Stages; each row runs after the rows above it:", *_rows_of_stages(stages), ""]
     lines += ["Runs:", *_aligned([list(HEADINGS), *_rows_of_runs(params)])]
     lines += ["", COST_REMARK]
     return "\n".join(lines)
@@ -83,13 +85,13 @@ def format_plan(params_file: Path) -> str:
 
 HEADINGS = ("run", "data", "study", "parameters", "images/step", "steps", "seeds", "A100 hours")
 COST_REMARK = (
-    "A100 hours: the paper's figures (C.3, D.3, E.3), scaled by iterations and batch; ≤ where the run leaves out\n"
-    "a part of what was counted there, - where the paper has no figure. Evaluation is not counted."
+    "A100 hours: the paper's figures (C.3, D.3, E.3), scaled by iterations and batch; ≤ if the run leaves out a part\n"
+    "of the paper's training, - if the paper has no figure. Evaluation is not counted."
 )
 
 
 def _rows_of_stages(stages: Mapping[str, frozenset[str]]) -> Iterator[str]:
-    """One row for each depth of the DAG."""
+    """Yield the stages by their depth in the DAG, one row for each depth and family."""
     depth: dict[str, int] = {}
     for stage, dependencies in stages.items():  # dependencies come first
         depth[stage] = 1 + max((depth[name] for name in dependencies), default=0)

@@ -8,7 +8,6 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
 
-from lzn.base.files import atomic_write
 from pipelines.dag import StageNode
 
 
@@ -46,5 +45,7 @@ def _reorder(file: Path, keys: Sequence[str]) -> None:
         content = parse_yaml_for_update(file.read_text(encoding="utf-8"), str(file))
         for key in keys:
             content["stages"].move_to_end(key)
+        from lzn.base.files import atomic_write  # noqa: PLC0415 - it imports torch, which takes 3 s
+
         with atomic_write(file) as partial:
             partial.write_text(dumps_yaml(content), encoding="utf-8")

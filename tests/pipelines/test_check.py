@@ -1,4 +1,4 @@
-"""A whole parameter file, checked before anything is run."""
+"""Errors in a parameter file are found before a stage runs."""
 
 import copy
 import sys
@@ -16,7 +16,7 @@ FILE = PROJECT / "params.yaml"
 
 
 def changed(folder: Path, **sections: Any) -> Path:
-    """The repository's file with some of its sections replaced; None takes a section out."""
+    """Write the repository's file with some sections replaced. None removes a section."""
     content = copy.deepcopy(YAML(typ="safe").load(FILE))
     content.update(sections)
     file = folder / "params.yaml"
@@ -32,7 +32,7 @@ def families(**changes: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("file", [FILE, *sorted(FILE.parent.glob("sizes/*.yaml"))], ids=str)
-def test_the_repositorys_own_files_are_good_and_named_by_their_size(file: Path) -> None:
+def test_the_repositorys_files_are_valid_and_named_after_their_size(file: Path) -> None:
     assert read_params(file).size == ("digits" if file == FILE else file.stem)
 
 
@@ -67,7 +67,7 @@ def test_the_repositorys_own_files_are_good_and_named_by_their_size(file: Path) 
         ),
     ],
 )
-def test_a_family_that_lists_what_is_not_there_or_not_able_is_told_what_is(
+def test_a_family_with_an_unknown_or_unsuitable_run_is_an_error_that_lists_the_suitable_runs(
     tmp_path: Path, family: str, listed: dict[str, str], message: str
 ) -> None:
     file = changed(tmp_path, families=families(**{family: listed}))
@@ -76,7 +76,7 @@ def test_a_family_that_lists_what_is_not_there_or_not_able_is_told_what_is(
     assert str(raised.value).startswith(f"{file}: {message}")
 
 
-def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> None:
+def test_a_run_on_unknown_data_is_an_error_that_lists_the_data_sets(tmp_path: Path) -> None:
     runs = YAML(typ="safe").load(FILE)["runs"]
     file = changed(tmp_path, runs={**runs, "rf": {**runs["rf"], "data": "photos"}})
     with pytest.raises(ParamsError, match="run rf has data photos; the section data has digits"):
@@ -86,7 +86,7 @@ def test_a_run_on_data_that_are_not_there_is_told_which_are(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "section", ["features", "sample", "measure", "steps", "classify", "settings", "probe", "tsne", "zones"]
 )
-def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, section: str) -> None:
+def test_a_stage_without_settings_for_the_data_of_a_family_is_an_error(tmp_path: Path, section: str) -> None:
     with pytest.raises(ParamsError, match=f"{section} has no settings for digits, which families"):
         read_params(changed(tmp_path, **{section: {}}))
 
@@ -103,14 +103,14 @@ def test_a_stage_without_settings_for_a_familys_data_is_found(tmp_path: Path, se
         ({"unconditional": {"digits": {"rf": "r"}}}, "tables.unconditional names r; its runs are joint, "),
     ],
 )
-def test_a_table_of_runs_that_did_not_go_through_its_stage_is_found(
+def test_a_table_of_runs_outside_its_family_is_an_error(
     tmp_path: Path, tables: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ParamsError, match=message):
         read_params(changed(tmp_path, tables=tables))
 
 
-def test_a_probe_of_a_run_that_is_not_probed_is_found(tmp_path: Path) -> None:
+def test_probe_settings_of_a_run_that_is_not_probed_are_an_error(tmp_path: Path) -> None:
     probe = YAML(typ="safe").load(FILE)["probe"]["digits"]
     own = {name: probe[name] for name in ("method", "controls", "along_training")}
     file = changed(tmp_path, probe={"digits": {**probe, "of_runs": {"rf": own}}})
@@ -122,17 +122,17 @@ def test_a_probe_of_a_run_that_is_not_probed_is_found(tmp_path: Path) -> None:
     assert good.probe["digits"].of("representation").controls == tuple(own["controls"])
 
 
-def test_a_picture_of_a_file_that_no_stage_writes_is_found(tmp_path: Path) -> None:
+def test_a_plot_of_a_file_that_no_stage_writes_is_an_error(tmp_path: Path) -> None:
     file = changed(
         tmp_path, plots={"loss": {}, "steps": {"results/digits/steps/joint_no_gen.csv": "distance"}}
     )
     with pytest.raises(
-        ParamsError, match=r"plots\.steps names results/.*joint_no_gen\.csv; there will be results/"
+        ParamsError, match=r"plots\.steps names results/.*joint_no_gen\.csv; the files are results/"
     ):
         read_params(file)
 
 
-def test_zones_of_a_run_with_labels_without_classification_are_found(tmp_path: Path) -> None:
+def test_zones_of_a_labelled_run_without_classification_are_an_error(tmp_path: Path) -> None:
     zones = YAML(typ="safe").load(FILE)["zones"]
     without = {name: section for name, section in zones["digits"].items() if name != "classification"}
     with pytest.raises(
@@ -151,6 +151,12 @@ def test_a_run_and_an_import_cannot_share_a_name(tmp_path: Path) -> None:
     assert "released" in read_params(changed(tmp_path, imports={"released": imported})).all_runs
 
 
+@pytest.mark.parametrize("size", ["", "a/b", "..", "two words"])
+def test_a_size_that_cannot_name_a_folder_is_an_error(tmp_path: Path, size: str) -> None:
+    with pytest.raises(ParamsError, match="size: String should match pattern"):
+        read_params(changed(tmp_path, size=size))
+
+
 def test_an_import_has_one_seed(tmp_path: Path) -> None:
     run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0, 1]}
     imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
@@ -158,7 +164,7 @@ def test_an_import_has_one_seed(tmp_path: Path) -> None:
         read_params(changed(tmp_path, imports={"released": imported}))
 
 
-def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Path) -> None:
+def test_a_missing_an_unknown_and_a_wrong_section_have_one_line_each(tmp_path: Path) -> None:
     file = changed(tmp_path, probe=None, prob={"seed": 0}, hardware={"num_threads": 0})
     with pytest.raises(ParamsError) as raised:
         read_params(file)
@@ -171,7 +177,7 @@ def test_a_missing_an_unknown_and_a_wrong_section_have_a_line_each(tmp_path: Pat
     )
 
 
-def test_a_mistake_deep_in_a_run_is_named_with_its_whole_path(tmp_path: Path) -> None:
+def test_an_error_deep_in_a_run_is_named_with_its_whole_path(tmp_path: Path) -> None:
     runs = YAML(typ="safe").load(FILE)["runs"]
     runs["joint"] = {**runs["joint"], "latent": {"dim": 0}}
     file = changed(tmp_path, runs=runs)
@@ -183,11 +189,11 @@ def test_a_mistake_deep_in_a_run_is_named_with_its_whole_path(tmp_path: Path) ->
     )
 
 
-def test_the_command_says_what_is_in_a_good_file_and_ends_with_an_error_for_a_bad_one(
+def test_the_command_checks_all_files_and_ends_with_the_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = changed(tmp_path, size=None)
-    monkeypatch.setattr(sys, "argv", ["pipelines.check", str(FILE), str(bad)])
+    monkeypatch.setattr(sys, "argv", ["pipelines.check", str(bad), str(FILE)])
     with pytest.raises(SystemExit) as raised:
         main()
     assert raised.value.code == f"{bad}: size: Field required"  # printed on stderr, exit code 1

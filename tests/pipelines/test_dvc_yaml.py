@@ -16,11 +16,11 @@ STAGES: dict[str, dict[str, Any]] = {
     name: stage.get("do", stage)
     for name, stage in YAML(typ="safe").load(PROJECT / "dvc.yaml")["stages"].items()
 }
-MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import is a word of the language
+MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import is a keyword of Python
 TRAINED = "outputs/${size}/train/${key}"
-# They start and watch stages, and decide none of their results; see the comment at the top of dvc.yaml.
+# They start and watch stages and do not influence results; see the comment at the top of dvc.yaml.
 NO_DEPENDENCY = ("stages/runtime/", "stages/tracking/")
-# Docstrings that are maps of packages, and a setting of OpenMP's waiting threads, which decides no result.
+# Package docstrings, and a setting of OpenMP's waiting threads, which does not influence results.
 MAPS = ("stages/__init__.py", "stages/reporting/__init__.py", "lzn/__init__.py")
 READS_TRAINED = ("outputs/${size}/train/${key}", "outputs/${item}/train", "outputs/${item}/metrics")
 
@@ -35,7 +35,7 @@ def is_in(file: Path, folders: list[str] | tuple[str, ...]) -> bool:
 
 
 def needed_code(name: str) -> set[Path]:
-    """Files that decide what a stage writes and that it must name itself."""
+    """Return files that influence what a stage writes and that it must list itself."""
     files = closure(f"stages.{MODULES[name]}")
     reads_trained = any(dep in READS_TRAINED for dep in STAGES[name]["deps"])
     return {

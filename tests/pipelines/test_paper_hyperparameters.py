@@ -1,4 +1,4 @@
-"""scales/paper trains what the paper trained: its hyperparameters (C.3, D.3, E.3), run by run."""
+"""sizes/paper.yaml has the hyperparameters of the paper (C.3, D.3, E.3), run by run."""
 
 import pytest
 from lzn_testing import PROJECT
@@ -34,7 +34,7 @@ SCHEDULES = {
 RF_32, RF_LZN_32 = {"decoder": 61_804_419}, {"decoder": 61_906_819, "encoder": 49_790_260}
 RF_256, RF_LZN_256 = {"decoder": 65_574_549}, {"decoder": 65_676_949, "encoder": 87_768_896}
 JOINT = {"decoder": 61_911_939, "encoder": 49_790_260, "label_anchors": 10 * 200}
-# Trainable numbers: the 256 decoders' 128 Fourier frequencies, which the paper counts, are fixed.
+# Trainable parameters. The paper also counts the 128 Fourier frequencies of the 256-pixel decoders, which are fixed.
 PARAMETERS = {
     "cifar10_rf": RF_32,
     "cifar10_rf_lzn": RF_LZN_32,
@@ -65,7 +65,7 @@ def test_a_run_is_trained_as_the_paper_says(name: str) -> None:
     found = (training.num_steps, training.batch_size, training.ema_decay, dict(training.learning_rates))
     assert found == SCHEDULES[name]
     assert (training.warmup_steps, training.max_gradient_norm) == (5000, 1.0)
-    # Case study 2 flips in its augmentation.
+    # In case study 2, the augmentation flips images.
     assert training.random_flips == (not isinstance(RUNS[name], RepresentationRun))
     assert dict(training.freeze_after) == (
         {"decoder": 60_000} if "decoder" in SCHEDULES[name][3] and isinstance(RUNS[name], JointRun) else {}
@@ -73,7 +73,7 @@ def test_a_run_is_trained_as_the_paper_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_a_runs_networks_have_the_papers_number_of_parameters(name: str) -> None:
+def test_the_networks_of_a_run_have_the_papers_number_of_parameters(name: str) -> None:
     assert count_parts(RUNS[name], num_classes=10) == PARAMETERS[name]
 
 
@@ -109,9 +109,9 @@ def test_zones_are_aligned_as_in_the_paper() -> None:
     }
 
 
-def test_images_are_drawn_and_reconstructed_as_in_the_paper() -> None:
-    drawn = {name: settings.num_images for name, settings in PARAMS.sample.items()}
-    assert drawn == {"cifar10": 50_000, "afhq_cat": 5120, "celeba_hq": 29_952, "lsun_bedroom": 29_952}
+def test_images_are_sampled_and_reconstructed_as_in_the_paper() -> None:
+    sampled = {name: settings.num_images for name, settings in PARAMS.sample.items()}
+    assert sampled == {"cifar10": 50_000, "afhq_cat": 5120, "celeba_hq": 29_952, "lsun_bedroom": 29_952}
     samplers = {settings.sampler.model_dump_json() for settings in PARAMS.sample.values()}
     samplers |= {settings.reconstruction.sampler.model_dump_json() for settings in PARAMS.measure.values()}
     assert samplers == {'{"kind":"rk45","rtol":0.00001,"atol":0.00001}'}

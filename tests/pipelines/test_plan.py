@@ -1,4 +1,4 @@
-"""What a size would run, and what it would cost."""
+"""The plan of a size: its stages, its runs and their estimated cost."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def _in_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
 
 
-def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
+def test_the_papers_runs_have_the_cost_that_the_paper_gives() -> None:
     params = read_params(PROJECT / "sizes/paper.yaml")
     costs = {name: str(estimate_cost(run, params.data[run.data].kind)) for name, run in params.runs.items()}
     assert costs == {
@@ -28,7 +28,7 @@ def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
         "lsun_bedroom_rf": "≤ 10,912",
         "lsun_bedroom_rf_lzn": "10,912",  # 341 on 32
         "imagenet": "230,400",  # 1800 on 128
-        "imagenet_fixed_probe": "48,845",  # the share of 1 060 000 of 5 000 000 iterations
+        "imagenet_fixed_probe": "48,845",  # 1 060 000 of 5 000 000 iterations
         "cifar10_rf_conditional": "≤ 154",  # 60 000 of 50 000 iterations
         "cifar10_joint": "496",  # 31 on 16
         "cifar10_joint_no_gen": "≤ 496",
@@ -36,12 +36,12 @@ def test_the_papers_own_runs_cost_what_the_paper_says() -> None:
     }
 
 
-def test_data_that_the_paper_does_not_have_have_no_cost() -> None:
+def test_data_that_the_paper_does_not_use_have_no_cost() -> None:
     params = read_params(PROJECT / "params.yaml")
     assert estimate_cost(params.runs["rf_lzn"], "digits") is None
 
 
-def test_the_plan_lists_every_stage_after_what_it_needs_and_every_run() -> None:
+def test_the_plan_lists_every_run_and_every_stage_after_its_dependencies() -> None:
     plan = format_plan(Path("sizes/paper.yaml"))
     lines = plan.splitlines()
     rows = {line.split()[1]: int(line.split()[0]) for line in lines if line[:3].strip().isdigit()}

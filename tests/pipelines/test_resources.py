@@ -1,4 +1,4 @@
-"""Where a cluster sends a stage, as the parameter file says it."""
+"""The resources of a stage, as the parameter file lists them."""
 
 import copy
 from pathlib import Path
@@ -33,7 +33,7 @@ def with_resources(folder: Path, resources: Any) -> Path:
         ("tables", 0),
     ],
 )
-def test_a_stages_own_line_wins_over_its_familys_and_that_over_the_default(stage: str, gpus: int) -> None:
+def test_the_entry_of_a_stage_comes_before_that_of_its_family_and_the_default(stage: str, gpus: int) -> None:
     section = {
         "default": {"pool": "gpu", "gpus": 1},
         "train": {"pool": "gpu", "gpus": 8},
@@ -45,7 +45,7 @@ def test_a_stages_own_line_wins_over_its_familys_and_that_over_the_default(stage
 
 
 @pytest.mark.parametrize("wrong", [{"pool": "gpu"}, {"pool": "cpu", "gpus": 1}])
-def test_a_stage_has_gpus_exactly_when_its_pool_has(wrong: dict[str, Any]) -> None:
+def test_a_stage_has_gpus_exactly_if_its_pool_is_gpu(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParamsError, match="a gpu pool has 1 or more, a cpu pool has 0"):
         validate(wrong, Resources, where="resources.train")
 
@@ -73,7 +73,7 @@ def test_a_stage_has_gpus_exactly_when_its_pool_has(wrong: dict[str, Any]) -> No
         ),
     ],
 )
-def test_a_mistake_is_named_with_its_whole_path(tmp_path: Path, resources: Any, message: str) -> None:
+def test_an_error_is_named_with_its_whole_path(tmp_path: Path, resources: Any, message: str) -> None:
     file = with_resources(tmp_path, resources)
     with pytest.raises(ParamsError) as raised:
         read_params(file)
@@ -81,7 +81,7 @@ def test_a_mistake_is_named_with_its_whole_path(tmp_path: Path, resources: Any, 
 
 
 @pytest.mark.parametrize("content", [{}, {"resources": None}, {"resources": {"train": {"pool": "cpu"}}}])
-def test_a_file_that_does_not_say_where_a_stage_runs_is_an_error(content: dict[str, Any]) -> None:
+def test_a_file_without_the_resources_of_a_stage_is_an_error(content: dict[str, Any]) -> None:
     with pytest.raises(ParamsError, match=r"^resources "):
         resources_of(content, "tables")
 
@@ -101,7 +101,7 @@ def test_the_stages_that_can_have_resources_are_those_of_the_pipeline(file: Path
     assert set(params.stages) == set(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
 
 
-def test_small_sizes_need_no_gpu_and_the_papers_trainings_take_a_machine() -> None:
+def test_small_sizes_need_no_gpu_and_the_papers_trainings_need_eight() -> None:
     for file in FILES:
         content = read_yaml(file)
         names = [

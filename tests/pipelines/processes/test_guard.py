@@ -77,7 +77,9 @@ def test_a_killed_flow_leaves_no_process_and_its_lock_is_held_until_then(tmp_pat
     eventually(lambda: not guards_of(tag + "::"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 def test_signals_for_the_flow_do_not_end_the_guard(tmp_path: Path, how: signal.Signals):
     tag = str(tmp_path)
     flow, pids = start_flow(tag, tmp_path / "lock")
