@@ -1,4 +1,4 @@
-"""Classify the test images with a run of case study 3, and cut a slice through its latent zones."""
+"""Classify the test images with a run of case study 3, and compute a plane through its latent zones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,93 +10,80 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from lzn.base.sections import ParamsError, Section
-from lzn.data import dequantise
+from lzn.base.sections import Section
 from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler
-from lzn.metrics import accuracy
 from lzn.runs.configuration import AnyRun, JointRun
 from lzn.runs.trained import read_trained
 from lzn.studies import (
     LABEL_SOLVER,
     CentresInBank,
     CentresInBatch,
-    classify_images,
     compute_reference_anchors,
     decode_labels,
     draw_label_latents,
 )
+from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import NestedQuantities
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
+from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
 
 
 class ClassifyParams(Section):
-    """How images of a data set are classified, and how fine the picture of the zones is."""
+    """The section ``classify.<data set>``: how images are classified, and the resolution of the picture of zones."""
 
     batch_size: Annotated[int, Field(ge=1)]
     slice_points: Annotated[int, Field(ge=2)]
-    """Points a side of the picture of the zones."""
+    """Points per side of the picture of the zones."""
 
 
 def classify(call: StageCall) -> dict[str, float]:
-    """The accuracy on the test images: in batches as in the paper, and of each image alone, as in inference.
+    """Measure the test accuracy of one seed: in batches as in the paper, and of each image alone as in inference.
 
     The zone of a single image is computed with reference anchors: see `lzn.studies.compute_reference_anchors`.
     """
     trained = read_trained(call.trained_folder)
-    if not isinstance(trained.run, JointRun):
-        raise ParamsError(
-            f"{call.params.path}: run {call.item} has no labels: take it out of families.classifying"
-        )
-    params = _params(call, trained.run)
-    folder = call.outputs.folder("prepare", trained.run.data)
-    test, solver = read_split(folder, "test"), trained.run.latent.solver.build()
-    model = trained.model.to(call.device)
+    run = require_study(call, trained, JointRun, family="classifying")
+    batch_size = _read_params(call, run).batch_size
+    encoder = trained.model.to(call.device).encoder
+    solver = run.latent.solver.build()
     reference_anchors = compute_reference_anchors(
-        model.encoder,
-        read_split(folder, "train").images,
-        training_batch_size=trained.run.training.batch_size,
+        encoder,
+        read_split(call.outputs.folder("prepare", run.data), "train").images,
+        training_batch_size=run.training.batch_size,
         device=call.device,
     )
-    measured = {}
-    for name, latents_of in (
-        ("accuracy", CentresInBatch(model.encoder, solver)),
-        ("accuracy_alone", CentresInBank(model.encoder, AnchorBank(reference_anchors), solver)),
-    ):
-        predicted = classify_images(
-            dequantise(test.images[:]).to(call.device),
-            latents_of,
-            model.label_anchors.points,
-            label_solver=LABEL_SOLVER,
-            batch_size=params.batch_size,
-        )
-        measured[name] = accuracy(predicted.cpu().numpy(), test.labels)
-    return measured
+    test = ClassifiedImages.of(call, trained)
+    in_bank = CentresInBank(encoder, AnchorBank(reference_anchors), solver)
+    return {
+        "accuracy": test.accuracy(CentresInBatch(encoder, solver), batch_size=batch_size),
+        "accuracy_alone": test.accuracy(in_bank, batch_size=batch_size),
+    }
 
 
-def write_slice(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
-    """For a picture: the class of each point of a plane through the latent space of the run's first seed."""
+def write_zones_of_plane(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
+    """Write the class of each point of a plane through the latent space of the run's first seed, for a picture."""
     trained = read_trained(call.outputs.seed_folder("train", call.item, trained_seeds(call)[0]))
-    params = _params(call, trained.run)
+    params = _read_params(call, trained.run)
     points = trained.model.label_anchors.points.to(call.device)
-    solver = LABEL_SOLVER
     file = call.outputs.plot("classify", f"{call.item}.npy")
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.save(file, _slice_of_zones(points, solver, num_points=params.slice_points))
+    np.save(file, _zones_of_plane(points, LABEL_SOLVER, num_points=params.slice_points))
     return {}
 
 
-def _params(call: StageCall, run: AnyRun) -> ClassifyParams:
+def _read_params(call: StageCall, run: AnyRun) -> ClassifyParams:
     params: ClassifyParams = call.params.section(f"classify.{run.data}", ClassifyParams)
     return params
 
 
 @torch.no_grad()
-def _slice_of_zones(label_anchors: Tensor, label_solver: Euler, *, num_points: int) -> NDArray[np.uint8]:
-    """Which class's zone each point of a plane through the latent space's origin lies in, (num_points, num_points).
+def _zones_of_plane(label_anchors: Tensor, label_solver: Euler, *, num_points: int) -> NDArray[np.uint8]:
+    """Return the class of each point of a plane through the origin of the latent space, (num_points, num_points).
 
-    The plane is the one that the zones' centres spread in most; it reaches as far as most of the prior's mass does.
+    The plane is spanned by the first two principal directions of the zones' centres. It covers [-sqrt(q), sqrt(q)] in
+    both directions, because latents have a norm of about sqrt(q).
     """
     centres = draw_label_latents(
         label_anchors,
@@ -114,4 +101,4 @@ def _slice_of_zones(label_anchors: Tensor, label_solver: Euler, *, num_points: i
 
 
 if __name__ == "__main__":
-    run_measuring_stage("classify", classify, extras=write_slice)
+    run_measuring_stage("classify", classify, extras=write_zones_of_plane)

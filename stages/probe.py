@@ -1,4 +1,4 @@
-"""Read classes from a run's representations with a linear classifier, beside controls, and along the training."""
+"""Classify representations of a run with a linear classifier: trained, controls, and snapshots of the training."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -20,32 +20,33 @@ from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, flatten_quantities
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
 from stages.probing.methods import Accuracies, AdamWProbe, ProbedData, ProbeMethod
+from stages.runtime.families import require_study
 from stages.runtime.stage_main import Hardware, StageCall
 
 
 class ProbeSettings(Section):
-    """What is probed, and how."""
+    """What is probed of a run, and how."""
 
     method: ProbeMethod
-    """Of the trained run and of the controls."""
+    """For the trained run and the controls."""
     controls: tuple[Literal["raw_pixels", "untrained"], ...]
-    """What the representations are compared with; pixels of large images do not fit into memory."""
+    """Features for comparison. Pixels of large images do not fit into memory."""
     along_training: ProbeMethod | None
-    """How each snapshot of the training is probed, without head (Figure 20); None: not at all."""
+    """For each snapshot of the training, without head (Figure 20); None: snapshots are not probed."""
 
 
 class ProbeParams(ProbeSettings):
-    """How representations of a data set are made and probed."""
+    """The section ``probe.<data set>``."""
 
     seed: Annotated[int, Field(ge=0)]
-    """With the run's seed it decides latents, views and the order of images."""
+    """Together with the run's seed, it determines latents, views and the order of images."""
     batch_size: Annotated[int, Field(ge=1)]
-    """Images that are encoded at once; fixed latents are computed among their anchors."""
+    """Images that are encoded together; latents of fixed representations are computed among their anchors."""
     of_runs: dict[str, ProbeSettings] = Field(default_factory=dict)
-    """Runs that are probed otherwise, by name."""
+    """Settings of single runs, by name; they replace those above."""
 
     def of(self, run: str) -> ProbeSettings:
-        """What is probed of this run."""
+        """Return the settings of a run."""
         return self.of_runs.get(run, self)
 
 
@@ -53,34 +54,31 @@ Probed = dict[str, dict[str, Accuracies]]
 
 
 def probe(call: StageCall) -> Probed:
-    """Accuracies of one seed: by encoder and representation, and by snapshot."""
+    """Measure the accuracies of one seed, by encoder and representation, and by snapshot."""
     trained = read_trained(call.trained_folder)
-    if not isinstance(trained.run, RepresentationRun):
-        raise ParamsError(
-            f"{call.params.path}: run {call.item} is not of the study 'representation': take it out of "
-            "families.representing"
-        )
-    where = f"probe.{trained.run.data}"
+    run = require_study(call, trained, RepresentationRun, family="representing")
+    where = f"probe.{run.data}"
     params: ProbeParams = call.params.section(where, ProbeParams)
     try:
-        return _probe(call, trained, trained.run, params)
-    except ValueError as error:  # batches that are larger than the training set
+        return _probe(call, trained, run, params)
+    except ValueError as error:  # a batch is larger than the training set
         raise ParamsError(f"{call.params.path}: {where}: {error}") from error
 
 
 def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> Probed:
     settings = params.of(call.item)
-    data = _data(call, trained, run, params)
+    data = _read_data(call, trained, run, params)
 
-    def representations(encoder: ResNetEncoder) -> BatchRepresentation:
+    def representations_of(encoder: ResNetEncoder) -> BatchRepresentation:
         return FourRepresentations(encoder.to(call.device), run.latent.solver.build(), params.batch_size)
 
-    measured = {"trained": _probe_with(call, data, representations(trained.model.encoder), settings.method)}
+    measured = {
+        "trained": _probe_with(call, data, representations_of(trained.model.encoder), settings.method)
+    }
     if "untrained" in settings.controls:
-        untrained = trained.configuration.build_model()
-        encoder = untrained.encoder
+        encoder = trained.configuration.build_model().encoder
         assert isinstance(encoder, ResNetEncoder)
-        measured["untrained"] = _probe_with(call, data, representations(encoder), settings.method)
+        measured["untrained"] = _probe_with(call, data, representations_of(encoder), settings.method)
     if "raw_pixels" in settings.controls:
         measured["raw_pixels"] = _probe_with(call, data, _pixels, settings.method)
     if settings.along_training is not None:
@@ -91,12 +89,14 @@ def _probe(call: StageCall, trained: TrainedRun, run: RepresentationRun, params:
                 BackboneOutput(encoder.to(call.device), params.batch_size),
                 settings.along_training,
             )["without_head"]
-            for step, encoder in _snapshots(call, trained)
+            for step, encoder in _read_snapshots(call, trained)
         }
     return measured
 
 
-def _data(call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams) -> ProbedData:
+def _read_data(
+    call: StageCall, trained: TrainedRun, run: RepresentationRun, params: ProbeParams
+) -> ProbedData:
     folder = call.outputs.folder("prepare", run.data)
     hardware: Hardware = call.params.section("hardware", Hardware)
     return ProbedData(
@@ -124,8 +124,8 @@ def _pixels(images: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
     return {"pixels": images.flatten(1)}
 
 
-def _snapshots(call: StageCall, trained: TrainedRun) -> Iterator[tuple[int, ResNetEncoder]]:
-    """Encoders by number of finished steps; imported runs have none."""
+def _read_snapshots(call: StageCall, trained: TrainedRun) -> Iterator[tuple[int, ResNetEncoder]]:
+    """Yield the number of finished steps and the encoder of each snapshot; imported runs have none."""
     for file in sorted((call.trained_folder / "snapshots").glob("step_*.safetensors")):
         model = load_weights(trained.configuration.build_model(), file)
         encoder = model.encoder
@@ -134,11 +134,11 @@ def _snapshots(call: StageCall, trained: TrainedRun) -> Iterator[tuple[int, ResN
 
 
 def write_curve_along_training(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
-    """For DVC's plot: top-1 accuracy of each snapshot; of a run that is not probed along its training, of its end."""
+    """Write the top-1 accuracy of each snapshot, or only of the trained run if there are none, for DVC's plot."""
     flat = flatten_quantities(measured)
     along = {
-        int(name.split(".")[1]): found
-        for name, found in flat.items()
+        int(name.split(".")[1]): accuracy
+        for name, accuracy in flat.items()
         if name.startswith("along_training.") and name.endswith(".top1")
     }
     if not along:

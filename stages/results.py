@@ -36,7 +36,9 @@ def write_results(call: StageCall) -> None:
     write_json(RESULTS / "metrics" / f"{size}.json", dict(_shown(families, call)))
 
 
-def _shown(families: Mapping[str, Mapping[str, str]], call: StageCall) -> Iterator[tuple[str, dict[str, float]]]:
+def _shown(
+    families: Mapping[str, Mapping[str, str]], call: StageCall
+) -> Iterator[tuple[str, dict[str, float]]]:
     """Means over seeds of the numbers that are shown, by run."""
     shown: dict[str, dict[str, float]] = {}
     for family, (stage, beginnings) in SHOWN.items():

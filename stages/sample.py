@@ -1,4 +1,4 @@
-"""Draw images from a trained run, once, for all metrics and figures; killed, it goes on from the last batch."""
+"""Sample images from a trained run for all metrics and figures; a killed stage resumes after the last batch."""
 
 import hashlib
 import json
@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.files import file_sha256
 from lzn.base.sections import Section
 from lzn.data import quantise
 from lzn.data.prepared import read_description, read_split
@@ -20,16 +21,16 @@ from lzn.runs.trained import WEIGHTS, TrainedRun, read_trained
 from stages.measuring.seed_statistics import track_measured, trained_seeds
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
-from stages.sampling.drawing import Sampling, random_labels, require_decoder
 from stages.sampling.grids import save_columns, save_grid
 from stages.sampling.resumable_images import ResumableImages
+from stages.sampling.sampling import Sampling, random_labels, require_decoder
 
 
 class SampleParams(Section):
-    """How images of a data set are drawn."""
+    """The section ``sample.<data set>``."""
 
     seed: Annotated[int, Field(ge=0)]
-    """With the run's seed it decides noise and latents; alone, of which classes images are drawn."""
+    """Determines the classes of the images; together with the run's seed, noise and latents."""
     num_images: Annotated[int, Field(ge=1)] | None = None
     """None: as many as there are training images."""
     batch_size: Annotated[int, Field(ge=1)]
@@ -37,9 +38,9 @@ class SampleParams(Section):
 
 
 def sample(call: StageCall) -> None:
-    """Write ``images.npy`` (uint8) and their ``labels.npy``."""
+    """Write ``images.npy`` (uint8) and ``labels.npy`` of one seed."""
     trained = read_trained(call.trained_folder)
-    require_decoder(trained)
+    require_decoder(call, trained)
     data_name = trained.run.data
     params: SampleParams = call.params.section(f"sample.{data_name}", SampleParams)
     data_folder = call.outputs.folder("prepare", data_name)
@@ -55,14 +56,14 @@ def sample(call: StageCall) -> None:
         shape=shape,
         device=call.device,
     )
-    _draw(sampling, labels, params, images, call)
-    folder = call.outputs.seed_folder("sample", call.item, call.known_seed)
-    images.deliver(folder)
+    _sample_batches(sampling, labels, params, images, call)
+    folder = call.outputs.seed_folder("sample", call.item, call.run_seed)
+    images.move_to(folder)
     np.save(folder / "labels.npy", labels.numpy())
 
 
-def draw_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
-    """Write grids of the first seed's images; MLflow's runs get the first one, and the time that was taken."""
+def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
+    """Write grids of the first seed's images, and log the first grid and the elapsed time to the MLflow runs."""
     folder = call.outputs.seed_folder("sample", call.item, seeds[0])
     images, labels = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
     trained = read_trained(call.outputs.seed_folder("train", call.item, seeds[0]))
@@ -75,21 +76,21 @@ def draw_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     track_measured(call, "sample", {}, seeds, seconds=seconds, pictures={"samples/grid.png": grid})
 
 
-def _draw(
+def _sample_batches(
     sampling: Sampling, labels: Tensor, params: SampleParams, images: ResumableImages, call: StageCall
 ) -> None:
-    """Draw what ``images`` still lacks, batch by batch."""
+    """Sample the images that ``images`` does not have yet."""
     with call.progress(total=len(labels), initial=images.num_finished, unit="image") as bar:
-        for drawn in sampling.batches(labels, params.sampler.build(), first=images.num_finished):
-            images.append(quantise(drawn))
-            bar.update(len(drawn))
+        for batch in sampling.batches(labels, params.sampler.build(), first=images.num_finished):
+            images.append(quantise(batch))
+            bar.update(len(batch))
 
 
 def _key(trained: TrainedRun, params: SampleParams, call: StageCall) -> str:
-    """Hash of all that decides the images: weights, settings and code."""
+    """Return a hash of everything that determines the images: weights, settings and code."""
     content = [
         trained.configuration.key,
-        hashlib.sha256((call.trained_folder / WEIGHTS).read_bytes()).hexdigest(),
+        file_sha256(call.trained_folder / WEIGHTS),
         params.model_dump(mode="json"),
         code_fingerprint("stages.sample"),
     ]
@@ -98,5 +99,5 @@ def _key(trained: TrainedRun, params: SampleParams, call: StageCall) -> str:
 
 if __name__ == "__main__":
     run_stage_of_seeds(
-        "sample", sample, seeds_of=trained_seeds, sum_up=partial(draw_grids, start=time.monotonic())
+        "sample", sample, seeds_of=trained_seeds, finish=partial(write_grids, start=time.monotonic())
     )

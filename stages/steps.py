@@ -1,4 +1,4 @@
-"""How far a run's images are from the real ones, against the number of Euler steps that drew them (Figures 17, 24)."""
+"""Measure the distance to real images against the number of Euler steps of the sampler (Figures 17, 24)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,40 +10,39 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lzn.base.sections import Section
-from lzn.data import ImageSubset, quantise, random_subset
+from lzn.data import quantise
 from lzn.data.prepared import read_split
 from lzn.rectified_flow.ode import EulerSampler
 from lzn.runs.trained import read_trained
 from stages.feature_extraction.read import read_comparison
 from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
+from stages.measuring.real_images import random_real_images
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.stage_main import StageCall
-from stages.sampling.drawing import Sampling, random_labels, require_decoder
+from stages.sampling.sampling import Sampling, random_labels, require_decoder
 
 
 class StepsParams(Section):
-    """How images of a data set are drawn with different numbers of steps."""
+    """The section ``steps.<data set>``."""
 
     seed: Annotated[int, Field(ge=0)]
-    """With the run's seed it decides noise and latents, the same for all numbers of steps and for all runs."""
+    """Together with the run's seed, it determines noise and latents, the same for all numbers of steps."""
     num_images: Annotated[int, Field(ge=2)]
-    """Images that are drawn with each number of steps."""
+    """Images that are sampled for each number of steps."""
     batch_size: Annotated[int, Field(ge=1)]
     num_steps: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
     """The numbers of Euler steps."""
 
 
 def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
-    """Distances of one seed: by name of the distance, then by number of steps."""
+    """Measure the distances of one seed, by name of the distance and then by number of steps."""
     trained = read_trained(call.trained_folder)
-    require_decoder(trained)
+    require_decoder(call, trained)
     data_name = trained.run.data
     params: StepsParams = call.params.section(f"steps.{data_name}", StepsParams)
     train = read_split(call.outputs.folder("prepare", data_name), "train")
-    real = train.images
-    if params.num_images < len(real):  # as many as there are drawn, the same for all runs
-        real = ImageSubset(real, random_subset(len(real), params.num_images, seed=params.seed).numpy())
+    real = random_real_images(train.images, params.num_images, seed=params.seed)
     sampling = Sampling(
         trained,
         seed=params.seed,
@@ -57,31 +56,31 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     distances: dict[str, dict[str, float]] = {}
     with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
         for num_steps in params.num_steps:
-            images = np.empty((params.num_images, *sampling.shape), dtype=np.uint8)
-            draw_into(images, sampling, labels, num_steps=num_steps)
-            found = comparison.distance(real, images, data_name=data_name)
-            for name, distance in found.items():
+            images = _sample_images(sampling, labels, num_steps=num_steps)
+            for name, distance in comparison.distance(real, images, data_name=data_name).items():
                 distances.setdefault(name, {})[str(num_steps)] = distance
             bar.update(num_steps * params.num_images)
     return {"distance": distances}
 
 
-def draw_into(images: NDArray[np.uint8], sampling: Sampling, labels: torch.Tensor, *, num_steps: int) -> None:
-    """Fill ``images`` (n, c, h, w) with Euler's, for labels (n,)."""
+def _sample_images(sampling: Sampling, labels: torch.Tensor, *, num_steps: int) -> NDArray[np.uint8]:
+    """Sample images (n, c, h, w) for labels (n,) with Euler steps."""
+    images = np.empty((len(labels), *sampling.shape), dtype=np.uint8)
     done = 0
     for batch in sampling.batches(labels, EulerSampler(num_steps=num_steps)):
         images[done : done + len(batch)] = quantise(batch)
         done += len(batch)
+    return images
 
 
 def write_curve_of_steps(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
-    """For DVC's plot: the distance that heads the paper's tables (FID), or the first where there is another one."""
-    found: dict[str, dict[int, Quantity]] = {}
+    """Write the main distance of the paper's tables (FID), or the first other one, for DVC's plot."""
+    distances: dict[str, dict[int, Quantity]] = {}
     for path, distance in flatten_quantities(measured).items():
         _, name, num_steps = path.split(".")
-        found.setdefault(name, {})[int(num_steps)] = distance
-    shown = min(found, key=lambda name: (name != "fid", name), default=None)
-    by_steps = {} if shown is None else found[shown]
+        distances.setdefault(name, {})[int(num_steps)] = distance
+    shown = min(distances, key=lambda name: (name != "fid", name), default=None)
+    by_steps = {} if shown is None else distances[shown]
     rows = [[num_steps, *mean_and_std(by_steps[num_steps])] for num_steps in sorted(by_steps)]
     file = call.outputs.plot("steps", f"{call.item}.csv")
     write_plot_rows(file, ["num_steps", "distance", "std"], rows)

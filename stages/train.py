@@ -56,7 +56,7 @@ def train_seed(call: StageCall) -> None:
     """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
     family: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     try:
-        run = family.of_seed(call.known_seed)
+        run = family.of_seed(call.run_seed)
     except ValueError as error:
         raise ParamsError(f"{call.params.path}: runs.{call.item}: {error}") from error
     hardware = call.params.section("hardware", Hardware)
@@ -83,7 +83,7 @@ def train_seed(call: StageCall) -> None:
         sys.exit(stop.exit_code)
 
 
-def sum_up(call: StageCall, seeds: Sequence[int]) -> None:
+def write_mean_curve(call: StageCall, seeds: Sequence[int]) -> None:
     """Write the training curve for ``dvc plots``, means over seeds; of several workers the first does it."""
     if os.environ.get("RANK", "0") != "0":
         return
@@ -182,4 +182,4 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
 
 
 if __name__ == "__main__":
-    run_stage_of_seeds("train", train_seed, seeds_of=seeds_of, sum_up=sum_up)
+    run_stage_of_seeds("train", train_seed, seeds_of=seeds_of, finish=write_mean_curve)

@@ -1,4 +1,4 @@
-"""Representations of test images of some classes in a plane, and how far each class spreads there (Figure 18)."""
+"""Map representations of test images to a plane with t-SNE, and measure how far each class spreads (Figure 18)."""
 
 from dataclasses import asdict
 from typing import Annotated, Literal
@@ -18,39 +18,39 @@ from lzn.studies import FourRepresentations, represent_images
 from stages.measuring.plot_rows import write_plot_rows
 from stages.measuring.quantity import Nested
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
+from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
 
 
 class TsneParams(Section):
-    """Which images of a data set are shown, and how."""
+    """The section ``tsne.<data set>``: which test images are shown, and how."""
 
     seed: Annotated[int, Field(ge=0)]
-    """Of the choice of classes and images, the same for all runs; with the run's seed of latents and the map."""
+    """Determines the classes and images, the same for all runs; together with the run's seed, latents and map."""
     representation: Literal["without_head", "with_head", "with_latent", "with_latent_alpha_0"]
     num_classes: Annotated[int, Field(ge=1)]
-    """Random classes of the test set; all of them where there are fewer."""
+    """Random classes of the test set; all classes if there are fewer."""
     images_per_class: Annotated[int, Field(ge=1)]
-    """Random images of each class; all of them where there are fewer."""
+    """Random images of each class; all its images if there are fewer."""
     batch_size: Annotated[int, Field(ge=1)]
-    """Images that are encoded at once; latents are computed among them."""
+    """Images that are encoded together; latents are computed among them."""
     perplexity: Annotated[float, Field(gt=0)]
 
 
 def measure_tsne(call: StageCall) -> Nested:
-    """Means and standard deviations of one seed, by class and of all; the first seed's points are written for plots."""
+    """Measure means and standard deviations of one seed's points, by class and of all points.
+
+    Also writes the points of the first seed, for DVC's plot.
+    """
     trained = read_trained(call.trained_folder)
-    if not isinstance(trained.run, RepresentationRun):
-        raise ParamsError(
-            f"{call.params.path}: run {call.item} is not of the study 'representation': take it out of "
-            "families.representing"
-        )
-    data_name, run_seed = trained.run.data, trained.run.seed
+    run = require_study(call, trained, RepresentationRun, family="representing")
+    data_name, run_seed = run.data, run.seed
     params: TsneParams = call.params.section(f"tsne.{data_name}", TsneParams)
     test = read_split(call.outputs.folder("prepare", data_name), "test")
     chosen = choose_images(test, params)
     encoder = trained.model.to(call.device).encoder
     represented = represent_images(
-        FourRepresentations(encoder, trained.run.latent.solver.build(), params.batch_size),
+        FourRepresentations(encoder, run.latent.solver.build(), params.batch_size),
         ImageSubset(test.images, chosen),
         generator=generator_for(params.seed, "tsne", run_seed, device=call.device),
         batch_size=params.batch_size,
@@ -62,7 +62,7 @@ def measure_tsne(call: StageCall) -> Nested:
             perplexity=params.perplexity,
             seed=derive_seed(params.seed, "tsne", run_seed),
         )
-    except ValueError as error:  # fewer images than neighbours
+    except ValueError as error:  # the perplexity is too large for the number of images
         raise ParamsError(f"{call.params.path}: tsne.{data_name}: {error}") from error
     labels = test.labels[chosen]
     if run_seed == trained_seeds(call)[0]:
@@ -74,7 +74,7 @@ def measure_tsne(call: StageCall) -> Nested:
 
 
 def choose_images(test: ImageSet, params: TsneParams) -> NDArray[np.int64]:
-    """Indices (m,) of the images that are shown, in the test set's order."""
+    """Return the indices (m,) of the images that are shown, in the order of the test set."""
     present = np.unique(test.labels)
     num_classes = min(params.num_classes, len(present))
     classes = present[

@@ -1,4 +1,4 @@
-"""Measure how many latents keep their zones, in minibatches and in a bank of the training set; classify in both."""
+"""Measure the share of latents that stay in their zones, and test accuracy: in minibatches and in an anchor bank."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -9,72 +9,69 @@ from torch import Tensor
 
 from lzn.base.randomness import generator_for
 from lzn.base.sections import ParamsError, Section
-from lzn.data import dequantise, random_subset
+from lzn.data import random_subset
 from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank
-from lzn.metrics import accuracy
 from lzn.runs.configuration import JointRun
 from lzn.runs.solvers import SolverParams
-from lzn.runs.trained import TrainedRun, read_trained
+from lzn.runs.trained import read_trained
 from lzn.studies import (
-    LABEL_SOLVER,
     CentresInBank,
     CentresInBatch,
     ZoneProtocol,
     bank_zone_stability,
     batch_zone_stability,
-    classify_images,
     encode_images,
 )
+from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import Nested
 from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.families import wrong_family
 from stages.runtime.stage_main import StageCall
 
 
 class StabilityParams(Section):
-    """How many latents are asked whether they stay; all are drawn from whole zones, at alpha = 1."""
+    """How the stability of zones is measured, with latents at alpha = 1."""
 
     seed: Annotated[int, Field(ge=0)]
     latent_solver: SolverParams
-    """From the anchors to the latents."""
+    """Solver of the flow from anchors to latents."""
     zone_solver: SolverParams
-    """From the latents to the anchors, which decides the zone. Both must be finer than training needs them."""
+    """Solver of the flow from latents to anchors, which determines the zone. Both must be finer than in training."""
     num_pairs: Annotated[int, Field(ge=2)]
-    """Pairs of batches, of the run's training batch size, that share one sample."""
+    """Pairs of batches of the training batch size that have one sample in common."""
     samples_per_pair: Annotated[int, Field(ge=1)]
-    """Samples that are, one after the other, the one that is shared."""
+    """Number of samples that are used, one after the other, as the common one."""
     bank_samples: Annotated[int, Field(ge=2)]
-    """Training images whose latents are drawn among the whole training set's anchors."""
+    """Training images whose latents are drawn among the anchors of the whole training set."""
 
     @property
     def protocol(self) -> ZoneProtocol:
-        """How latents are drawn and their zones found."""
+        """The protocol with both solvers."""
         return ZoneProtocol(latent_solver=self.latent_solver.build(), zone_solver=self.zone_solver.build())
 
 
 class ZoneClassificationParams(Section):
-    """How test images are classified; latents are computed with the run's own solver, as in the stage classify."""
+    """How test images are classified; the solver of latents is that of the run, as in the stage ``classify``."""
 
     batch_size: Annotated[int, Field(ge=1)]
 
 
 class ZonesParams(Section):
-    """What is asked about the zones of the runs on a data set."""
+    """The section ``zones.<data set>``."""
 
     encoding_batch_size: Annotated[int, Field(ge=1)]
-    """Training images encoded at once."""
+    """Training images that are encoded together."""
     stability: StabilityParams
     classification: ZoneClassificationParams | None = None
-    """For runs of case study 3; may be left out where there are none."""
+    """For runs of case study 3; None: no accuracy is measured."""
 
 
 def measure_zones(call: StageCall) -> Nested:
-    """The shares of latents that stay in their zones; for a run with labels, accuracies in batch and bank."""
+    """Measure the shares of latents of one seed that stay in their zones, and accuracies for case study 3."""
     trained = read_trained(call.trained_folder)
     if trained.run.latent is None:
-        raise ParamsError(
-            f"{call.params.path}: run {call.item} has no encoder: take it out of families.encoding"
-        )
+        raise wrong_family(call, "encoding", "has no encoder")
     data_name = trained.run.data
     params: ZonesParams = call.params.section(f"zones.{data_name}", ZonesParams)
     images = read_split(call.outputs.folder("prepare", data_name), "train").images
@@ -89,17 +86,22 @@ def measure_zones(call: StageCall) -> Nested:
         measured |= _stability(
             params.stability, anchors, bank, batch_size=batch_size, run_seed=trained.run.seed
         )
-    except ValueError as error:  # more samples or larger batches than there are images
+    except ValueError as error:  # more samples, or a larger batch, than there are images
         raise ParamsError(f"{call.params.path}: zones.{data_name}.stability: {error}") from error
     if isinstance(trained.run, JointRun) and params.classification is not None:
-        measured["accuracy"] = _accuracies(params.classification, trained, trained.run, bank, call)
+        test, solver = ClassifiedImages.of(call, trained), trained.run.latent.solver.build()
+        batch_size = params.classification.batch_size
+        measured["accuracy"] = {
+            "batch": test.accuracy(CentresInBatch(encoder, solver), batch_size=batch_size),
+            "bank": test.accuracy(CentresInBank(encoder, bank, solver), batch_size=batch_size),
+        }
     return measured
 
 
 def _stability(
     params: StabilityParams, anchors: Tensor, bank: AnchorBank, *, batch_size: int, run_seed: int
 ) -> dict[str, Mapping[str, float]]:
-    """Shares that stay where the batch is redrawn, where it is the same, and in the bank."""
+    """Measure the shares of latents that stay when the batch is redrawn, in the same batch, and in the bank."""
     batches = batch_zone_stability(
         anchors,
         params.protocol,
@@ -120,29 +122,6 @@ def _stability(
         "same_batch": asdict(batches.same),
         "bank": asdict(of_bank),
     }
-
-
-def _accuracies(
-    params: ZoneClassificationParams, trained: TrainedRun, run: JointRun, bank: AnchorBank, call: StageCall
-) -> dict[str, float]:
-    """Test accuracy from latents in batches of test images, and from latents in the bank."""
-    test = read_split(call.outputs.folder("prepare", run.data), "test")
-    images = dequantise(test.images[:]).to(call.device)
-    solver, encoder = run.latent.solver.build(), trained.model.encoder
-    measured = {}
-    for name, latents_of in (
-        ("batch", CentresInBatch(encoder, solver)),
-        ("bank", CentresInBank(encoder, bank, solver)),
-    ):
-        predicted = classify_images(
-            images,
-            latents_of,
-            trained.model.label_anchors.points,
-            label_solver=LABEL_SOLVER,
-            batch_size=params.batch_size,
-        )
-        measured[name] = accuracy(predicted.cpu().numpy(), test.labels)
-    return measured
 
 
 if __name__ == "__main__":

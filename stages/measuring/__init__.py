@@ -6,6 +6,8 @@ Read in this order:
 - `seed_files`: reads the numbers that a stage wrote for each seed of a run as quantities.
 - `seed_statistics`: runs a stage that measures a run: one call for each seed, then the statistics over seeds.
 - `plot_rows`: CSV files for the plots of DVC.
+- `classification`: the test accuracy of runs of case study 3.
+- `real_images`: the real images that generated ones are compared with.
 
 The stages `measure`, `steps`, `classify`, `settings`, `probe`, `tsne` and `zones` call `seed_statistics`;
 `stages.reporting` reads their files with `seed_files`.

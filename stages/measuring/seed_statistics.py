@@ -28,7 +28,7 @@ def run_measuring_stage(
     start = time.monotonic()
 
     def measure_seed(call: StageCall) -> None:
-        write_json(call.outputs.measured(stage, call.item, call.known_seed), measure(call))
+        write_json(call.outputs.measured(stage, call.item, call.run_seed), measure(call))
 
     def write_statistics(call: StageCall, seeds: Sequence[int]) -> None:
         combined = read_quantities(call.outputs, stage, call.item, seeds=seeds)
@@ -38,7 +38,7 @@ def run_measuring_stage(
         flat = flatten_quantities(combined)
         print(f"{call.item}: " + ", ".join(f"{name} {quantity.text}" for name, quantity in flat.items()))
 
-    run_stage_of_seeds(stage, measure_seed, seeds_of=trained_seeds, sum_up=write_statistics)
+    run_stage_of_seeds(stage, measure_seed, seeds_of=trained_seeds, finish=write_statistics)
 
 
 def trained_seeds(call: StageCall) -> list[int]:

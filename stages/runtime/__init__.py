@@ -1,1 +1,11 @@
-"""How a stage starts and ends: arguments, seeds in parallel, signals, provenance, output paths."""
+"""How a stage starts and ends, and where its files are.
+
+Read in this order:
+
+- `stage_main`: every stage calls `run_stage` or `run_stage_of_seeds`; both pass a `StageCall` to the stage's function.
+- `outputs`: the paths of a size's files.
+- `families`: reads the trained run of a call and checks that its study fits the stage.
+- `process_pool`: runs the seeds of a run in parallel processes; `stage_main` calls it.
+- `signals`: SIGTERM and Ctrl-C as a request to stop.
+- `provenance`: hashes of the code that a stage runs, the commit and the hardware.
+"""

@@ -1,75 +1,77 @@
-"""Where the files of a size are: ``outputs/<size>/<stage>[/<run>]``, and what is unfinished outside of them."""
+"""The paths of the files of a size: ``outputs/<size>/<stage>[/<run>]``, and unfinished work outside of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 FEATURE_CACHE = Path(".features")
-"""Features of images, shared by all sizes, runs and stages; each file is named by what decides its content."""
+"""Cache of image features for all sizes, runs and stages; see `stages.feature_extraction.cache`."""
 
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Folders of one size, relative to the project's root, in which stages are started."""
+    """Paths of one size, relative to the project's root, in which stages are started."""
 
     size: str
 
     def folder(self, stage: str, run: str | None = None) -> Path:
-        """What a stage reads or writes, for one run where it is one of a family."""
+        """Return the output folder of a stage, or of a run in it."""
         folder = Path("outputs") / self.size / stage
         return folder if run is None else folder / run
 
     def seed_folder(self, stage: str, run: str, seed: int) -> Path:
-        """What a stage reads or writes for one seed of a run."""
+        """Return the output folder of one seed of a run."""
         return self.folder(stage, run) / f"seed_{seed}"
 
     def trained_seeds(self, run: str) -> list[int]:
-        """Seeds that a run was trained with, in order."""
+        """Return the seeds that a run was trained with, in order."""
         return _seeds_in(self.folder("train", run))
 
     def measured_seeds(self, stage: str, run: str) -> list[int]:
-        """Seeds of a run of which a stage has left numbers, in order."""
-        return _seeds_in(self._metrics_folder(stage) / run)
+        """Return the seeds of a run that a stage has measured, in order."""
+        return _seeds_in(self.metrics_folder(stage) / run)
 
     def configuration(self, run: str, seed: int) -> Path:
-        """What rebuilds the model of one seed of a run; beside it are its weights."""
+        """Return the file with the configuration of a trained seed; its weights are in the same folder."""
         return self.seed_folder("train", run, seed) / "run.json"
 
     def curve(self, run: str, seed: int) -> Path:
-        """The training curve of one seed of a run; imported runs have none."""
+        """Return the file with the training curve of one seed; imported runs have none."""
         return self.seed_folder("train", run, seed) / "curve.csv"
 
-    def measured(self, stage: str, run: str, seed: int) -> Path:
-        """Numbers that a stage found with one seed of a run; their folder is beside the file with their means."""
-        return self._metrics_folder(stage) / run / f"seed_{seed}.json"
+    def metrics_folder(self, stage: str) -> Path:
+        """Return the folder with the numbers of all runs or data sets that a stage has measured."""
+        return Path("outputs") / self.size / "metrics" / stage
 
     def metrics(self, stage: str, item: str) -> Path:
-        """Numbers that a stage found of a run (mean and deviation over seeds) or of a data set; for ``dvc metrics``.
+        """Return the file with a stage's numbers of a data set, or of a run: means and deviations over seeds."""
+        return self.metrics_folder(stage) / f"{item}.json"
 
-        ``tables`` and ``report`` read the folder of all of them.
-        """
-        return self._metrics_folder(stage) / f"{item}.json"
+    def measured(self, stage: str, run: str, seed: int) -> Path:
+        """Return the file with a stage's numbers of one seed of a run."""
+        return self.metrics_folder(stage) / run / f"seed_{seed}.json"
+
+    def plots_folder(self, stage: str) -> Path:
+        """Return the folder with the plots of a stage: pictures, and the data of pictures."""
+        return Path("outputs") / self.size / "plots" / stage
 
     def plot(self, stage: str, file_name: str) -> Path:
-        """What a picture is made of, or a picture, named after its run.
-
-        ``tables`` and ``report`` read the folder of all of them.
-        """
-        return Path("outputs") / self.size / "plots" / stage / file_name
+        """Return a file in `plots_folder`; its name is that of the run."""
+        return self.plots_folder(stage) / file_name
 
     def checkpoints(self, name: str, key: str) -> Path:
-        """Checkpoints of one training, told apart by the hash of its configuration, code and data."""
+        """Return the folder with the checkpoints of one training, or with unfinished samples of one run.
+
+        ``key`` is a hash of everything that determines the result.
+        """
         return Path(".checkpoints") / self.size / f"{name}-{key}"
 
     def preparation(self, name: str, key: str) -> Path:
-        """An unfinished preparation of a data set, told apart by the hash of its settings, code and source."""
+        """Return the folder of an unfinished preparation; ``key`` is a hash of its settings, code and source."""
         return Path(".prepare") / self.size / f"{name}-{key}"
 
     def feature_cache(self) -> Path:
-        """Features of images that were made before, by whatever stage; see `stages.feature_extraction.cache`."""
+        """Return the folder of the feature cache, which all sizes share."""
         return FEATURE_CACHE
-
-    def _metrics_folder(self, stage: str) -> Path:
-        return Path("outputs") / self.size / "metrics" / stage
 
 
 def _seeds_in(folder: Path) -> list[int]:

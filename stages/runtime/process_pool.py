@@ -1,4 +1,4 @@
-"""Tasks in processes of their own, several at once, which end together: by a signal, a failure, or the parent's end."""
+"""Parallel tasks, each in its own process, which all end after a signal, a failure or the end of their parent."""
 
 import multiprocessing
 import os
@@ -12,47 +12,45 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from types import FrameType
 
-from stages.runtime.signals import StopRequest
-
-PASSED_ON = (signal.SIGTERM, signal.SIGINT)
+from stages.runtime.signals import StopRequest, signal_handlers
 
 
-def run_in_processes(tasks: Mapping[str, Callable[[], None]], *, at_once: int) -> None:
-    """Run every task in a process of its own, ``at_once`` at a time; returns when all have ended well.
+def run_in_processes(tasks: Mapping[str, Callable[[], None]], *, num_processes: int) -> None:
+    """Run each task in its own process, at most ``num_processes`` at a time; return when all have succeeded.
 
-    The processes are forks, which cost nothing to start: the parent must not have used CUDA or several threads yet.
-    SIGTERM and SIGINT are passed on to them. Where a task fails, the others get SIGTERM and the rest do not start.
+    The processes are forks, which start at once, so the parent must not have used CUDA or several threads before.
+    SIGTERM and SIGINT are forwarded to them. If a task fails, the running ones get SIGTERM and no other starts.
 
     Raises:
-        SystemExit: with the exit code of the first that failed, whose process said why; of a stop, that of its signal.
+        SystemExit: a task failed; the message names the first that did. Or a signal stopped the tasks: its exit code.
     """
     waiting = dict(tasks)
     running: dict[str, ForkProcess] = {}
     failed: str | None = None
-    with _passed_on_to(running) as stop:
+    with _forward_signals_to(running) as stop:
         while running or (waiting and failed is None and not stop()):
-            while waiting and len(running) < at_once and failed is None and not stop():
+            while waiting and len(running) < num_processes and failed is None and not stop():
                 name = next(iter(waiting))
                 running[name] = _start(waiting.pop(name))
             wait([process.sentinel for process in running.values()])
             for name in [name for name, process in running.items() if not process.is_alive()]:
                 exit_code = running.pop(name).exitcode
                 if exit_code != 0 and failed is None and not stop():
-                    failed = _end_of(name, exit_code)
+                    failed = _describe_failure(name, exit_code)
                     for other in running.values():
                         other.terminate()
     if stop():
         sys.exit(stop.exit_code)
     if failed is not None:
-        sys.exit(f"{failed}; what the others had done is kept: start the same command again to go on")
+        sys.exit(f"{failed}; the work of the other tasks is kept: run the same command again to continue")
 
 
-def end_with_parent() -> None:
-    """End this process within a second or so when the one that started it is gone, killed where it could not end it."""
-    threading.Thread(target=_end_when_gone, args=(os.getppid(),), daemon=True).start()
+def exit_with_parent() -> None:
+    """End this process within about a second after its parent has ended, for example because it was killed."""
+    threading.Thread(target=_exit_after, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_when_gone(parent: int) -> None:
+def _exit_after(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -65,33 +63,33 @@ def _start(task: Callable[[], None]) -> ForkProcess:
 
 
 def _run(task: Callable[[], None]) -> None:
-    """In the new process. Ctrl-C on a terminal would reach it twice if it did not leave the terminal's group."""
+    """Run the task in the new process.
+
+    The process leaves the terminal's process group: otherwise it would get Ctrl-C twice, from the terminal and from
+    its parent.
+    """
     os.setsid()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_with_parent()
+    exit_with_parent()
     task()
 
 
 @contextmanager
-def _passed_on_to(running: Mapping[str, ForkProcess]) -> Iterator[StopRequest]:
+def _forward_signals_to(running: Mapping[str, ForkProcess]) -> Iterator[StopRequest]:
     request = StopRequest()
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         request.signal = signal.Signals(number)
         for process in running.values():
             if process.pid is not None and process.is_alive():
                 os.kill(process.pid, number)
 
-    before = {number: signal.signal(number, pass_on) for number in PASSED_ON}
-    try:
+    with signal_handlers(forward):
         yield request
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
-def _end_of(name: str, exit_code: int | None) -> str:
+def _describe_failure(name: str, exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
         return f"{name} was killed by {signal.Signals(-exit_code).name}"
     return f"{name} failed"

@@ -1,4 +1,4 @@
-"""Which code a stage runs, as a set of files and as a hash, and which commit it comes from."""
+"""The code that a stage runs, as a set of files and as a hash; the commit and the hardware."""
 
 import ast
 import hashlib
@@ -14,19 +14,19 @@ METHOD = tuple(
     f"lzn/{name}"
     for name in ("base", "data", "flow", "networks", "rectified_flow", "runs", "studies", "training")
 )
-"""Folders with the method. In dvc.yaml they are dependencies of ``train`` and ``import``, which write their hash into
-each ``run.json``; stages that depend on a trained run do not name them."""
+"""Folders with the method. In dvc.yaml they are dependencies of ``train`` and ``import``, which write their hash to
+each ``run.json``. Stages that depend on a trained run do not list them."""
 
 
 def import_closure(module: str) -> frozenset[Path]:
-    """Files of this project that importing ``module`` loads, relative to the project's root.
+    """Return the files of this project that an import of ``module`` may load, relative to the project's root.
 
     Raises:
-        ValueError: ``module`` is none of this project.
+        ValueError: ``module`` is not a module of this project.
     """
     first = _file_of(module)
     if first is None:
-        raise ValueError(f"{module} is no module of {', '.join(PACKAGES)}")
+        raise ValueError(f"{module} is not a module of {', '.join(PACKAGES)}")
     found: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -39,20 +39,20 @@ def import_closure(module: str) -> frozenset[Path]:
 
 
 def code_fingerprint(module: str) -> str:
-    """Hash of what ``module`` and all that it imports from this project do; comments and docstrings do not count."""
+    """Return a hash of the code of ``module`` and of its imports from this project, without comments and docstrings."""
     return _hash_of_code(ROOT / file for file in import_closure(module))
 
 
 def method_fingerprint() -> str:
-    """Hash of the code in `METHOD`; comments and docstrings do not count."""
+    """Return a hash of the code in `METHOD`, without comments and docstrings."""
     return _hash_of_code(file for folder in METHOD for file in (ROOT / folder).rglob("*.py"))
 
 
 def git_commit() -> str:
-    """The commit that is checked out, with ``-dirty`` where tracked files differ from it, or ``unknown``.
+    """Return the commit that is checked out, with ``-dirty`` if tracked files differ from it; ``unknown`` without git.
 
-    dvc.lock, results/ and params.yaml do not count: a running pipeline writes the first two, and MLflow's runs have all
-    parameters.
+    Changes of dvc.lock, results/ and params.yaml are ignored: a running pipeline writes the first two, and the MLflow
+    runs have all parameters.
     """
     try:
         commit = _git("rev-parse", "HEAD")
@@ -72,8 +72,8 @@ def git_commit() -> str:
 
 
 def describe_hardware() -> str:
-    """Processor and number of cores, and the CUDA devices where there are some."""
-    import torch  # noqa: PLC0415 - what asks only for code and commit need not wait for it
+    """Return the processor, its number of cores, and the CUDA devices if there are any."""
+    import torch  # noqa: PLC0415 - slow, and callers of the other functions do not need it
 
     count = torch.cuda.device_count()
     devices = f", {count} x {torch.cuda.get_device_name()}" if count else ""
@@ -81,7 +81,7 @@ def describe_hardware() -> str:
 
 
 def processor_name() -> str:
-    """The processor's model, as far as the system says it."""
+    """Return the model of the processor, or what the system reports instead of it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
@@ -119,7 +119,7 @@ def _with_parents(module: str) -> Iterator[str]:
 
 
 def _imported_by(file: Path) -> Iterator[str]:
-    """Names that may be modules: ``from a.b import c`` gives ``a.b`` and ``a.b.c``. Imports are absolute here."""
+    """Yield names that may be modules: for ``from a.b import c``, ``a.b`` and ``a.b.c``. All imports are absolute."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -129,7 +129,7 @@ def _imported_by(file: Path) -> Iterator[str]:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """Without statements that are nothing but a string: docstrings, those of attributes too."""
+    """Remove docstrings, also those of attributes: all statements that consist of one string."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):

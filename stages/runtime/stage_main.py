@@ -1,4 +1,4 @@
-"""How every stage starts: its arguments, its seeds, a fixed number of threads, and errors that say what to do."""
+"""The main function of every stage: arguments, seeds, a fixed number of threads, and error messages."""
 
 import argparse
 import sys
@@ -19,19 +19,19 @@ from stages.runtime.outputs import OutputPaths
 from stages.runtime.process_pool import run_in_processes
 
 PARAMS_FILE = Path("params.yaml")
-"""The parameters of the size in force, in the project's folder, in which stages are started."""
+"""The parameters of the current size. Stages are started in the project's folder."""
 
 
 class Hardware(Section):
-    """How a stage uses its machine."""
+    """The section ``hardware`` of params.yaml: how a stage uses its machine."""
 
     num_threads: Annotated[int, Field(ge=1)]
-    """Threads of one operation: the number decides the order of sums, so the last bit of a CPU result."""
+    """Threads of one operation. On CPUs the number determines the order of sums and so the last bit of results."""
     num_workers: Annotated[int, Field(ge=0)] = 0
-    """Processes that load training images; 0: the training process does it. No result depends on them."""
+    """Processes that load training images; 0: the training process loads them. Results do not depend on it."""
     seeds_at_once: Annotated[int, Field(ge=1)] = 1
-    """On CPUs, seeds of a run that a stage works on in parallel processes; no result depends on it. On GPUs seeds run
-    one after the other, each with all devices."""
+    """On CPUs, the number of seeds that run in parallel processes. Results do not depend on it. On GPUs seeds run one
+    after the other, each with all devices."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class StageCall:
 
     Attributes:
         params: the parameter file.
-        run: the run, or the data set, of a stage that has one instance for each; None for other stages.
-        outputs: where files are.
+        name: the name of the run or data set; None for stages that have no instance for each.
+        outputs: the paths of files.
         device: the device to compute on.
-        seed: the seed of the run that this call works on; None for all of them together.
-        shows_progress: whether progress bars are drawn; of seeds that run in parallel, one draws.
+        seed: the seed of the run that this call works on; None for a call that is not for one seed.
+        shows_progress: whether to show progress bars; of parallel seeds, only one shows them.
     """
 
     params: ParamsFile
-    run: str | None
+    name: str | None
     outputs: OutputPaths
     device: torch.device
     seed: int | None = None
@@ -56,25 +56,25 @@ class StageCall:
 
     @property
     def item(self) -> str:
-        """The name of the run or data set; only for stages that have one."""
-        assert self.run is not None
-        return self.run
+        """The name of the run or data set. The call must have one."""
+        assert self.name is not None
+        return self.name
 
     @property
     def trained_folder(self) -> Path:
-        """The folder with weights and configuration of this call's seed."""
-        return self.outputs.seed_folder("train", self.item, self.known_seed)
+        """The folder with the weights and configuration of the call's seed."""
+        return self.outputs.seed_folder("train", self.item, self.run_seed)
 
     @property
-    def known_seed(self) -> int:
-        """The seed; only for calls of one seed."""
+    def run_seed(self) -> int:
+        """The seed. The call must be for one seed."""
         assert self.seed is not None
         return self.seed
 
     def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[Never]":
-        """Return a progress bar on stderr, named after run and seed; it shows nothing where stderr is no terminal."""
+        """Return a progress bar with the names of run and seed; it is shown only if stderr is a terminal."""
         name = self.item if self.seed is None else f"{self.item} seed {self.seed}"
-        disable = None if self.shows_progress else True  # None: where stderr is no terminal
+        disable = None if self.shows_progress else True  # None: disable it if stderr is not a terminal
         return tqdm(total=total, initial=initial, desc=name, unit=unit, disable=disable)
 
 
@@ -82,7 +82,7 @@ Body = Callable[[StageCall], None]
 
 
 def run_stage(stage: str, body: Body, *, has_items: bool) -> None:
-    """Parse the command line, set threads and determinism, and call ``body``; user errors end with exit code 1.
+    """Parse the command line, set the numbers of threads, and call ``body``; a ParamsError ends with exit code 1.
 
     With ``has_items`` the command line names a run or a data set.
     """
@@ -98,15 +98,17 @@ def run_stage_of_seeds(
     body: Body,
     *,
     seeds_of: Callable[[StageCall], Sequence[int]],
-    sum_up: Callable[[StageCall, Sequence[int]], None],
+    finish: Callable[[StageCall, Sequence[int]], None],
 ) -> None:
-    """Do as `run_stage` for a run with several seeds: call ``body`` for each of them, then ``sum_up`` once for all.
+    """Run a stage of a run with several seeds: call ``body`` for each seed, then ``finish`` once with all seeds.
 
-    With ``--seed`` on the command line, ``body`` is called for that seed alone, and ``sum_up`` is not.
+    With ``--seed`` on the command line, only ``body`` is called, for this seed. Otherwise as `run_stage`.
     """
     parser = _parser(stage)
     parser.add_argument("item", metavar="run", help="the name of the run")
-    parser.add_argument("--seed", type=int, help="work on this seed alone, and do not combine seeds")
+    parser.add_argument(
+        "--seed", type=int, help="only this seed; its results are not combined with other seeds"
+    )
     arguments = parser.parse_args()
     call, hardware = _prepare_call(stage, arguments)
     if arguments.seed is not None:
@@ -124,8 +126,8 @@ def run_stage_of_seeds(
         tasks: Mapping[str, Callable[[], None]] = {
             f"{stage}: {one.item}, seed {one.seed}": partial(_run_body, stage, body, one) for one in calls
         }
-        run_in_processes(tasks, at_once=hardware.seeds_at_once)
-    _run_body(stage, lambda call: sum_up(call, seeds), call)
+        run_in_processes(tasks, num_processes=hardware.seeds_at_once)
+    _run_body(stage, lambda call: finish(call, seeds), call)
 
 
 def _parser(stage: str) -> argparse.ArgumentParser:
@@ -142,7 +144,7 @@ def _prepare_call(stage: str, arguments: argparse.Namespace) -> tuple[StageCall,
     except ParamsError as error:
         sys.exit(f"{stage}: {error}")
     torch.set_num_threads(hardware.num_threads)
-    # NumPy's and SciPy's threads too: seeds that run in parallel would wait for each other's threads.
+    # Threads of NumPy and SciPy too: otherwise parallel seeds compete for the cores.
     threadpool_limits(limits=hardware.num_threads)
     call = StageCall(params, getattr(arguments, "item", None), OutputPaths(size), default_device())
     return call, hardware

@@ -1,4 +1,4 @@
-"""Grids of sampled images as the paper shows them (Figures 5, 9-16, 22, 23)."""
+"""Grids of sampled images as in the paper (Figures 5, 9-16, 22, 23), as PNG files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +12,19 @@ from lzn.data import dequantise
 
 COLUMNS = 10
 ROWS = 10
-ROWS_OF_A_CLASS = 5
+ROWS_PER_CLASS = 5
 MAX_CLASSES = 10
 IMAGE_PIXELS = 48
-"""Small images are magnified to about this size."""
+"""Smaller images are magnified by the largest integer that keeps them within this width."""
 
 Images = NDArray[np.uint8]
 """(n, c, h, w)"""
 
 
 def save_grid(images: Images, labels: NDArray[np.int64] | None, file: Path) -> None:
-    """The first images, ten in a row; with ``labels`` (n,) five rows of each of the first ten classes.
+    """Save the first images, ten in a row. With ``labels`` (n,), five rows of each of the first ten classes.
 
-    A class with fewer images leaves the end of its rows white.
+    If a class has fewer images, the end of its rows is white.
     """
     if labels is None:
         cells: list[int | None] = list(range(min(len(images), ROWS * COLUMNS)))
@@ -33,19 +33,19 @@ def save_grid(images: Images, labels: NDArray[np.int64] | None, file: Path) -> N
             cell
             for label in np.unique(labels)[:MAX_CLASSES]
             for cell in _padded(
-                np.flatnonzero(labels == label)[: ROWS_OF_A_CLASS * COLUMNS], multiple_of=COLUMNS
+                np.flatnonzero(labels == label)[: ROWS_PER_CLASS * COLUMNS], multiple_of=COLUMNS
             )
         ]
     _save(images, cells, file, columns=COLUMNS)
 
 
 def save_columns(images: Images, labels: NDArray[np.int64], file: Path) -> None:
-    """A column of five images for each of the first ten classes: a picture that is wider than high."""
+    """Save one column of five images for each of the first ten classes; this picture is wider than high."""
     columns = [
-        _padded(np.flatnonzero(labels == label)[:ROWS_OF_A_CLASS], multiple_of=ROWS_OF_A_CLASS)
+        _padded(np.flatnonzero(labels == label)[:ROWS_PER_CLASS], multiple_of=ROWS_PER_CLASS)
         for label in np.unique(labels)[:MAX_CLASSES]
     ]
-    cells = [column[row] for row in range(ROWS_OF_A_CLASS) for column in columns]
+    cells = [column[row] for row in range(ROWS_PER_CLASS) for column in columns]
     _save(images, cells, file, columns=len(columns))
 
 
@@ -54,6 +54,7 @@ def _padded(chosen: NDArray[np.int64], *, multiple_of: int) -> list[int | None]:
 
 
 def _save(images: Images, cells: Sequence[int | None], file: Path, *, columns: int) -> None:
+    """Save the images at the indices ``cells``, row by row; None is a white cell."""
     white = np.full_like(images[0], 255)
     chosen = np.stack([white if cell is None else images[cell] for cell in cells])
     magnification = max(1, IMAGE_PIXELS // images.shape[-1])

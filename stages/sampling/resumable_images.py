@@ -1,4 +1,4 @@
-"""Images that are drawn batch by batch into a file, which goes on growing where a killed process left it."""
+"""An image file that is written batch by batch; after a kill, writing resumes after the last batch."""
 
 import shutil
 from pathlib import Path
@@ -7,15 +7,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from lzn.base.files import atomic_write
+
 IMAGES = "images.npy"
 COUNTER = "num_finished"
 
 
 class ResumableImages:
-    """A uint8 array (n, c, h, w) in a folder of unfinished work, of which the first ``num_finished`` are there.
+    """A uint8 array (n, c, h, w) in a folder of unfinished work, with the number of finished images.
 
-    A batch counts once it is on disk. The folder must belong to this one array: name it by a hash of all that decides
-    the images.
+    A batch is finished when it is on disk. The folder must belong to this one array: name it by a hash of everything
+    that determines the images.
     """
 
     def __init__(self, folder: Path, images: "np.memmap[Any, np.dtype[np.uint8]]", num_finished: int) -> None:
@@ -25,7 +27,7 @@ class ResumableImages:
 
     @classmethod
     def open(cls, folder: Path, shape: tuple[int, int, int, int]) -> Self:
-        """The array of this shape in ``folder``, begun or new."""
+        """Open the array in ``folder``, or create it with this shape."""
         folder.mkdir(parents=True, exist_ok=True)
         counter = folder / COUNTER
         num_finished = int(counter.read_text()) if counter.exists() else 0
@@ -35,20 +37,17 @@ class ResumableImages:
         return cls(folder, images, num_finished)
 
     def append(self, batch: NDArray[np.uint8]) -> None:
-        """Add the next images (b, c, h, w)."""
+        """Write the next images (b, c, h, w)."""
         stop = self.num_finished + len(batch)
         self._images[self.num_finished : stop] = batch
         self._images.flush()
-        partial = self._folder / f"{COUNTER}.partial"
-        partial.write_text(str(stop))
-        partial.replace(self._folder / COUNTER)
+        with atomic_write(self._folder / COUNTER) as partial:
+            partial.write_text(str(stop))
         self.num_finished = stop
 
-    def deliver(self, target: Path) -> NDArray[np.uint8]:
-        """Move the finished file into ``target``, remove the folder, and return the images, memory-mapped."""
+    def move_to(self, target: Path) -> None:
+        """Move the finished file to the folder ``target``, and delete the folder of unfinished work."""
         assert self.num_finished == len(self._images)
         target.mkdir(parents=True, exist_ok=True)
         shutil.move(self._folder / IMAGES, target / IMAGES)
         shutil.rmtree(self._folder)
-        images: NDArray[np.uint8] = np.load(target / IMAGES, mmap_mode="r")
-        return images

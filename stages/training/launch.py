@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -23,14 +23,14 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 
 from lzn.base.sections import ParamsError
-from stages.runtime.process_pool import PASSED_ON, end_with_parent
-from stages.runtime.signals import StopRequest
+from stages.runtime.process_pool import exit_with_parent
+from stages.runtime.signals import STOP_SIGNALS, StopRequest, signal_handlers
 
 PROCESSES = "LZN_PROCESSES"
 """Environment variable: processes on this machine that train together; unset, one for each CUDA device."""
 
 ON_ONE_MACHINE = ["--standalone", "--local-addr", "127.0.0.1"]
-STOPPED = {128 + number for number in PASSED_ON}
+STOPPED = {128 + number for number in STOP_SIGNALS}
 """Exit codes of workers that were asked to stop and did, a checkpoint being safe."""
 
 
@@ -88,7 +88,7 @@ def place_of_worker(device: torch.device, *, num_threads: int) -> torch.device:
     if not is_worker():
         return device
     torch.set_num_threads(_threads_each(num_threads, int(os.environ["LOCAL_WORLD_SIZE"])))
-    end_with_parent()
+    exit_with_parent()
     return torch.device("cuda", int(os.environ["LOCAL_RANK"])) if device.type == "cuda" else device
 
 
@@ -141,23 +141,19 @@ def _signals_passed_on() -> Iterator[StopRequest]:
     os.set_blocking(write_end, False)
     thread = threading.Thread(target=_pass_on, args=(read_end, request), daemon=True)
     thread.start()
-    before = {number: signal.signal(number, _do_nothing) for number in PASSED_ON}
-    before_fd = signal.set_wakeup_fd(write_end)
-    try:
+    with ExitStack() as stack:  # undone in reverse order
+        stack.callback(os.close, read_end)
+        stack.callback(thread.join)
+        stack.callback(os.close, write_end)
+        stack.enter_context(signal_handlers(_do_nothing))
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(write_end))
         yield request
-    finally:
-        signal.set_wakeup_fd(before_fd)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        os.close(write_end)
-        thread.join()
-        os.close(read_end)
 
 
 def _pass_on(numbers: int, request: StopRequest) -> None:
     """Sends the signals whose numbers come out of the pipe ``numbers`` to all workers, until it is closed."""
     while number := os.read(numbers, 1):
-        if number[0] not in PASSED_ON:
+        if number[0] not in STOP_SIGNALS:
             continue
         request.signal = signal.Signals(number[0])
         workers = psutil.Process().children()
@@ -175,7 +171,7 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
 def _end_like_workers(exit_codes: Mapping[int, int], stop: StopRequest) -> NoReturn:
     """Ends the launcher: by SystemExit where the workers were asked to stop, by ParamsError where one failed."""
     codes = set(exit_codes.values())
-    too_early_to_catch_it = {-number for number in PASSED_ON} if stop() else set()
+    too_early_to_catch_it = {-number for number in STOP_SIGNALS} if stop() else set()
     failed = not codes <= STOPPED | too_early_to_catch_it
     ends = ", ".join(_end_of(rank, code) for rank, code in sorted(exit_codes.items()))
     message = (

@@ -78,7 +78,7 @@ def recording(
     bar = call.progress(total=configuration.run.training.num_steps, unit="step")
     with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
         tracker.log_params(params)
-        curve = call.outputs.curve(call.item, call.known_seed)
+        curve = call.outputs.curve(call.item, call.run_seed)
         yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
 
 

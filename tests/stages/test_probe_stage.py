@@ -136,7 +136,7 @@ def test_without_snapshots_the_curve_is_the_end_of_the_training() -> None:
 
 
 def test_what_cannot_be_probed_is_refused_in_words() -> None:
-    with pytest.raises(ParamsError, match="run rf is not of the study 'representation'"):
+    with pytest.raises(ParamsError, match=r"'generation', .* remove it from families\.representing"):
         probed("rf")
     with pytest.raises(ParamsError, match=r"probe\.digits: batch_size must lie in \[1, 179\]"):
         probed(method={**ADAMW, "batch_size": 180}, controls=[], along_training=None)

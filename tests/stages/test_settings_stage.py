@@ -9,7 +9,7 @@ from lzn_testing.projects.small_runs import NUM_TEST, WORKSPACE, call, prepare_d
 from lzn.base.sections import ParamsError
 from stages.classify import classify
 from stages.measuring.quantity import combine_seeds
-from stages.settings import measure_settings, write_heat_map
+from stages.settings import measure_settings, write_accuracies
 
 SETTINGS: dict[str, Any] = {
     "seed": 0,
@@ -60,7 +60,7 @@ def test_the_heat_map_has_a_row_for_each_pair_with_the_deviation_over_seeds() ->
         0: {"accuracy": {"400": {"0": 0.9, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
         1: {"accuracy": {"400": {"0": 1.0, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
     }
-    write_heat_map(call("joint_no_gen", seed=None), combine_seeds(measured))
+    write_accuracies(call("joint_no_gen", seed=None), combine_seeds(measured))
     header, *rows = WORKSPACE.plot("settings", "joint_no_gen.csv").read_text().splitlines()
     assert header == "batch_size,alpha,accuracy,std"
     cells = [[float(cell) for cell in row.split(",")] for row in rows]
@@ -70,5 +70,7 @@ def test_the_heat_map_has_a_row_for_each_pair_with_the_deviation_over_seeds() ->
 
 
 def test_a_run_without_labels_is_refused_in_words() -> None:
-    with pytest.raises(ParamsError, match=r"run rf_lzn has no labels: take it out of families\.classifying"):
+    with pytest.raises(
+        ParamsError, match=r"run rf_lzn is of the study 'generation', .* remove it from families\.classifying"
+    ):
         measure_settings(call("rf_lzn"))

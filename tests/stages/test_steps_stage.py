@@ -22,7 +22,7 @@ from lzn.rectified_flow.path import Velocity
 from lzn.runs.trained import read_trained
 from stages.features import make_features
 from stages.measuring.quantity import combine_seeds
-from stages.sampling.drawing import Sampling
+from stages.sampling.sampling import Sampling
 from stages.steps import measure_steps, write_curve_of_steps
 
 CLASSIFIER = {
@@ -122,5 +122,5 @@ def test_the_curve_has_mean_and_deviation_over_seeds_in_order_of_the_steps() -> 
 
 def test_a_run_without_decoder_is_refused_in_words() -> None:
     write_steps()
-    with pytest.raises(ParamsError, match=r"run joint_no_gen has no image decoder: take it out of families"):
+    with pytest.raises(ParamsError, match=r"run joint_no_gen has no image decoder: remove it from families"):
         measure_steps(call("joint_no_gen"))

@@ -11,7 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 from lzn_testing.projects.train_folder import OUTPUTS, Ended, TrainFolder, workers_of
-from lzn_testing.servers.mlflow_runs import curve, free_port, only_run
+from lzn_testing.servers.mlflow_runs import curve, only_run
+
+from pipelines.local.prefect_server import free_port
 
 pytestmark = pytest.mark.slow  # many real processes, each of which imports torch
 

@@ -85,7 +85,7 @@ def test_the_representation_is_a_setting() -> None:
 
 
 def test_what_cannot_be_shown_is_refused_in_words() -> None:
-    with pytest.raises(ParamsError, match="run rf is not of the study 'representation'"):
+    with pytest.raises(ParamsError, match=r"'generation', .* remove it from families\.representing"):
         measure_tsne(call("rf"))
     write_tsne(perplexity=80.0)
     with pytest.raises(ParamsError, match=r"tsne\.digits: perplexity must lie between 0 and the 80 samples"):

@@ -132,7 +132,7 @@ def test_the_same_seed_measures_the_same_and_another_seed_does_not() -> None:
 
 
 def test_a_run_without_encoder_and_more_samples_than_images_are_errors_in_words() -> None:
-    with pytest.raises(ParamsError, match=r"run rf has no encoder: take it out of families\.encoding"):
+    with pytest.raises(ParamsError, match=r"run rf has no encoder: remove it from families\.encoding"):
         measure_zones(call("rf"))
     for numbers, message in (
         (

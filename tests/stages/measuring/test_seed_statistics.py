@@ -9,7 +9,7 @@ from lzn_testing.servers.mlflow_runs import runs_of
 
 STAGE = """
 from stages.measuring.seed_statistics import run_measuring_stage
-run_measuring_stage("measure", lambda call: {"fd": 2.0 + call.known_seed, "share": {"of_bank": 0.5}})
+run_measuring_stage("measure", lambda call: {"fd": 2.0 + call.run_seed, "share": {"of_bank": 0.5}})
 """
 
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from lzn_testing.projects.made_up_outputs import MadeUpOutputs
 from lzn_testing.servers.chromium import chromium, click, column, contrast, find, press, requests, set_width
-from lzn_testing.servers.mlflow_runs import free_port, new_database
+from lzn_testing.servers.mlflow_runs import new_database
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from lzn.base.sections import ParamsFile
+from pipelines.local.prefect_server import free_port
 from stages.report import write_report
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall

@@ -22,7 +22,7 @@ def sleep(name):
     Path(name).touch()
     time.sleep(120)
 
-run_in_processes({name: lambda name=name: sleep(name) for name in sys.argv[1:]}, at_once=2)
+run_in_processes({name: lambda name=name: sleep(name) for name in sys.argv[1:]}, num_processes=2)
 """
 
 
@@ -43,7 +43,7 @@ def wait_for(files: list[Path]) -> None:
 
 def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(5)]
-    run_in_processes({file.name: partial(write_pid, file) for file in files}, at_once=2)
+    run_in_processes({file.name: partial(write_pid, file) for file in files}, num_processes=2)
     pids = {int(file.read_text()) for file in files}
     assert len(pids) == 5
     assert os.getpid() not in pids
@@ -58,17 +58,15 @@ def test_a_failure_ends_the_others_and_starts_no_more(
         "third": partial(write_pid, tmp_path / "third"),
     }
     start = time.monotonic()
-    with pytest.raises(
-        SystemExit, match="second failed; what the others had done is kept: start the same command"
-    ):
-        run_in_processes(tasks, at_once=2)
+    with pytest.raises(SystemExit, match="second failed; the work of the other tasks is kept: run the same"):
+        run_in_processes(tasks, num_processes=2)
     assert time.monotonic() - start < 30  # the first would have slept for a minute
     assert not (tmp_path / "third").exists()
 
 
 def test_a_killed_task_is_named() -> None:
     with pytest.raises(SystemExit, match="victim was killed by SIGKILL"):
-        run_in_processes({"victim": lambda: os.kill(os.getpid(), signal.SIGKILL)}, at_once=1)
+        run_in_processes({"victim": lambda: os.kill(os.getpid(), signal.SIGKILL)}, num_processes=1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])

@@ -64,7 +64,7 @@ def test_a_module_loads_the_packages_that_it_is_in(root: Path) -> None:
 
 @pytest.mark.parametrize("module", ["math", "shop.nowhere", "garden.shed"])
 def test_a_module_of_others_or_of_nobody_is_refused(root: Path, module: str) -> None:
-    with pytest.raises(ValueError, match=rf"{module} is no module of shop, garden"):
+    with pytest.raises(ValueError, match=rf"{module} is not a module of shop, garden"):
         import_closure(module)
 
 

@@ -20,11 +20,12 @@ import numpy as np
 import pytest
 from lzn_testing import PROJECT
 from lzn_testing.projects.trained_project import TrainedProject
-from lzn_testing.servers.mlflow_runs import free_port, new_database
+from lzn_testing.servers.mlflow_runs import new_database
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from lzn.cli.main import main
+from pipelines.local.prefect_server import free_port
 
 pytestmark = pytest.mark.slow
 MODEL = "lzn-tiny-joint"

@@ -4,8 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
-from lzn_testing.servers.mlflow_runs import free_port, new_database
+from lzn_testing.servers.mlflow_runs import new_database
 
+from pipelines.local.prefect_server import free_port
 from stages.tracking import RunIdentity, Tracker, look_up
 
 KEYS = [digit * 16 for digit in "abc"]

@@ -12,13 +12,13 @@ from lzn_testing.servers.mlflow_runs import (
     MlflowServer,
     artifact_text,
     curve,
-    free_port,
     new_database,
     only_run,
     runs_of,
 )
 from mlflow.tracking import MlflowClient
 
+from pipelines.local.prefect_server import free_port
 from stages.tracking import MetricRow, RunIdentity, Tracker
 
 KEY = "0123abcd"

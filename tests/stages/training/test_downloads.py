@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from lzn_testing.servers.file_server import FileServer, serving
-from lzn_testing.servers.mlflow_runs import free_port
 
+from pipelines.local.prefect_server import free_port
 from stages.training.downloads import DownloadError, download
 
 CONTENT = bytes(range(256)) * 5000

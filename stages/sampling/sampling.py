@@ -1,4 +1,4 @@
-"""Sampling images from a trained run: latents of the right zones, noise that depends on seeds alone, batch by batch."""
+"""Sample images from a trained run batch by batch: the latents, the noise and the labels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 
 from lzn.base.randomness import generator_for
-from lzn.base.sections import ParamsError
 from lzn.rectified_flow.ode import Sampler
 from lzn.runs.configuration import JointRun, RepresentationRun
 from lzn.runs.trained import TrainedRun
 from lzn.studies import LABEL_SOLVER, draw_label_latents, generate_images
+from stages.runtime.families import wrong_family
+from stages.runtime.stage_main import StageCall
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How images are drawn from a run.
+    """How images are sampled from a run.
 
     Attributes:
         trained: a run with an image decoder.
-        seed: of noise and latents; with the run's own seed it decides them, so all runs of a seed get the same.
-        batch_size: images drawn at once; noise and an adaptive sampler's steps depend on it.
+        seed: determines noise and latents, together with the run's own seed and the start of the batch.
+        batch_size: images per batch; noise and the steps of an adaptive sampler depend on it.
         shape: (channels, height, width).
         device: where the model is.
     """
@@ -34,13 +35,14 @@ class Sampling:
 
     @property
     def has_classes(self) -> bool:
-        """Whether images are drawn of a class that is asked for."""
+        """Whether the decoder is conditioned on a class."""
         return bool(self.trained.model.decoder.num_classes > 0)
 
     def batches(self, labels: Tensor, sampler: Sampler, *, first: int = 0) -> Iterator[Tensor]:
-        """Images in [-1, 1] for labels (n,), which runs without classes ignore, from a batch's ``first`` image on.
+        """Yield batches of images (b, c, h, w) in [-1, 1] for labels (n,), which runs without classes ignore.
 
-        Wherever the drawing starts, images are the same; for every sampler, noise and latents are.
+        ``first`` is the first image of the first batch: a multiple of ``batch_size``. Images do not depend on it.
+        Noise and latents are the same for all samplers, and noise for all runs with the same seed.
         """
         model = self.trained.model.to(self.device)
         for start in range(first, len(labels), self.batch_size):
@@ -56,7 +58,7 @@ class Sampling:
             )
 
     def _latents(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
-        """Of the class's zone where labels have zones, of the prior where not, none for plain rectified flow."""
+        """Draw latents: from the zones of the labels if labels have zones, else from the prior; None for plain RF."""
         latent_dim = self.trained.model.decoder.latent_dim
         if latent_dim == 0:
             return None
@@ -67,21 +69,19 @@ class Sampling:
         return noise
 
 
-def require_decoder(trained: TrainedRun) -> None:
-    """Refuse runs that cannot draw images.
+def require_decoder(call: StageCall, trained: TrainedRun) -> None:
+    """Raise an error if the run cannot generate images.
 
     Raises:
         ParamsError: the run has no image decoder.
     """
     run = trained.run
     if isinstance(run, RepresentationRun) or (isinstance(run, JointRun) and not run.generate):
-        raise ParamsError(
-            f"run {trained.configuration.name} has no image decoder: take it out of families.generative"
-        )
+        raise wrong_family(call, "generative", "has no image decoder")
 
 
 def random_labels(labels: Tensor, num_images: int | None, *, seed: int) -> Tensor:
-    """Labels to draw images for: those of the training images, or a random choice of ``num_images`` of them."""
+    """Return ``num_images`` labels drawn at random with replacement; all labels in order if the number is None or n."""
     if num_images is None or num_images == len(labels):
         return labels
     generator = generator_for(seed, "labels")
