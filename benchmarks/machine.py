@@ -1,7 +1,6 @@
-"""What a measurement was made on."""
+"""The machine of a measurement."""
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import psutil
 import torch
 
 from benchmarks.measuring import NUM_THREADS
-from stages.runtime.provenance import processor_name
+from stages.runtime.provenance import git_commit, processor_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Attributes: processor model, its cores, threads used, memory in GiB, version of torch, and commit of the code."""
+    """Model of the processor, number of cores, threads in use, memory in GiB, version of torch, commit of the code."""
 
     processor: str
     cores: int
@@ -27,27 +26,12 @@ class Machine:
 
 
 def describe_machine() -> Machine:
-    """The machine, and the code, of this process."""
+    """Return the machine and the commit of this process."""
     return Machine(
         processor=processor_name(),
         cores=os.cpu_count() or 1,
         threads=NUM_THREADS,
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         torch=torch.__version__,
-        commit=_commit(),
+        commit=git_commit(),
     )
-
-
-def _commit() -> str:
-    """The commit that is checked out, with ``-dirty`` where code differs from it; results, which change, are none."""
-    try:
-        commit = _git("rev-parse", "--short=12", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "*.py", "*.yaml")
-    except (subprocess.CalledProcessError, FileNotFoundError):
-        return "unknown"
-    return f"{commit}-dirty" if changed else commit
-
-
-def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(ROOT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -51,8 +51,8 @@ def method_fingerprint() -> str:
 def git_commit() -> str:
     """Return the commit that is checked out, with ``-dirty`` if tracked files differ from it; ``unknown`` without git.
 
-    Changes of dvc.lock, results/ and params.yaml are ignored: a running pipeline writes the first two, and the MLflow
-    runs have all parameters.
+    Changes of dvc.lock, results/, params.yaml and results of benchmarks are ignored: pipeline and benchmarks write them
+    while they run, and the MLflow runs have all parameters.
     """
     try:
         commit = _git("rev-parse", "HEAD")
@@ -65,6 +65,8 @@ def git_commit() -> str:
             ":(exclude)dvc.lock",
             ":(exclude)params.yaml",
             ":(exclude)results",
+            ":(exclude)benchmarks/*.json",
+            ":(exclude)benchmarks/*.png",
         )
     except (subprocess.CalledProcessError, FileNotFoundError):
         return "unknown"

@@ -144,9 +144,12 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_commit_is_named_and_changes_of_tracked_files_but_dvc_lock_show(root: Path) -> None:
+def test_the_commit_is_named_and_changes_of_tracked_files_but_results_show(root: Path) -> None:
     assert git_commit() == "unknown"
-    (root / "dvc.lock").write_text("first")
+    (root / "benchmarks").mkdir()
+    results = [root / "dvc.lock", root / "benchmarks" / "steps.json"]
+    for file in results:
+        file.write_text("first")
     git(root, "init", "--quiet")
     assert git_commit() == "unknown"  # no commit yet
     git(root, "add", ".")
@@ -154,7 +157,8 @@ def test_the_commit_is_named_and_changes_of_tracked_files_but_dvc_lock_show(root
     commit = git(root, "rev-parse", "HEAD")
     assert git_commit() == commit
     (root / "new.txt").write_text("not tracked")
-    (root / "dvc.lock").write_text("second")
+    for file in results:
+        file.write_text("second")
     assert git_commit() == commit
     (root / "shop" / "prices.py").write_text("PRICE = 3\n")
     assert git_commit() == f"{commit}-dirty"
