@@ -1,10 +1,9 @@
-"""Brings what workers made into a checkout, without executing anything, and writes its dvc.lock.
+"""Check out the outputs that workers pushed, and write dvc.lock. No stage is run.
 
     python -m pipelines.cluster.collector [--targets train measure@rf ...]
 
-does so in one's own clone, for the size in force, from the clone's default DVC remote; `dvc repro` then copies the
-small numbers into results/. Exit code: 0 if everything is there, 1 if something was not made, is damaged, or cannot
-be had.
+It works in a clone, for its current size, with its default DVC remote. After it, `dvc repro` writes only results/.
+Exit code: 0 if all outputs are collected, 1 if some are missing or damaged, or after another error.
 """
 
 import argparse
@@ -29,10 +28,11 @@ from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_pr
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:
-    """Bring the outputs of all stages found into the checkout, verified, and record them in dvc.lock.
+    """Fetch and verify the outputs of all found stages, and write the same dvc.lock as `dvc repro`.
 
-    dvc.lock is the one that `dvc repro` would have written. Raises DamagedOutputsError, after withdrawing what is
-    damaged so that its stages can be made again, and RemoteError.
+    Raises:
+        DamagedOutputsError: objects are damaged. They are deleted, so that their stages run again.
+        RemoteError, DiskError: the remote or the disk cannot be used.
     """
     try:
         fetch_outputs(repo, resolution.outputs())
@@ -43,7 +43,7 @@ def collect(repo: Repo, resolution: Resolution) -> None:
 
 
 def write_locks(repo: Repo, resolution: Resolution) -> None:
-    """Record the stages found in the dvc.lock beside their dvc.yaml; other stages' records stay."""
+    """Write the found stages to the dvc.lock beside their dvc.yaml. Entries of other stages are kept."""
     by_file: dict[Path, list[Any]] = {}
     for name, entry in resolution.entries.items():
         stage = resolution.stage(name)
@@ -55,9 +55,12 @@ def write_locks(repo: Repo, resolution: Resolution) -> None:
 
 
 def collect_here(targets: Sequence[str]) -> tuple[str, ...]:
-    """Collect into the workspace in the current folder; return the stages that were not made, the first ones each.
+    """Collect into the project in the current folder. Return missing stages whose dependencies are not missing.
 
-    Raises what `collect` does, NoRemoteError without a default remote, and ProjectBusyError while a flow runs here.
+    Raises:
+        DamagedOutputsError, RemoteError, DiskError: as `collect`.
+        NoRemoteError: the project has no default remote.
+        ProjectBusyError: a flow runs in this project.
     """
     with exclusive_project(), Repo(os.curdir) as repo:
         dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
@@ -69,7 +72,7 @@ def collect_here(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Collect from the command line; return the exit code."""
+    """Collect from the command line. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.cluster.collector", description=__doc__)
     parser.add_argument("--targets", nargs="+", default=[], help="stages or families (default: all)")
     options = parser.parse_args(arguments)
@@ -88,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = str(error)
     else:
         reason = (
-            f"not made with the code and parameters in this clone: {', '.join(missing)}" if missing else ""
+            f"no outputs for the code and parameters in this clone: {', '.join(missing)}" if missing else ""
         )
     if reason:
         print(f"error: {reason}", file=sys.stderr)

@@ -2,8 +2,8 @@
 
     python -m pipelines.cluster.deploy [--gpus 8] [--pool-limit cpu=4] [--pool-type gpu=kubernetes --pool-template ...]
 
-The server is that of PREFECT_API_URL, with PREFECT_API_AUTH_STRING where it asks for one. What is there is brought to
-what is said here, so that running it again changes nothing. Exit code: 0, or 1 with the reason.
+The server is that of PREFECT_API_URL; PREFECT_API_AUTH_STRING is its password, if it has one. Existing objects are
+changed to these settings, so a second call changes nothing. Exit code: 0, or 1 with the reason.
 """
 
 import argparse
@@ -37,25 +37,25 @@ from pipelines.cluster.server_setup import (
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 DESCRIPTIONS: Final = {
-    "control": "Flows that wait for the stages they started",
+    "control": "Flows that start stages and wait for them",
     "cpu": "Stages that need no GPU",
-    "gpu": "Stages that have GPUs for themselves",
+    "gpu": "Stages that have GPUs exclusively",
 }
 CONTROL_LIMIT: Final = 16
-"""Flows that wait at a time: each is a process of about 200 MB."""
+"""Flows that run at a time in the pool `control`: each is a process of about 200 MB."""
 ZOMBIE_SECONDS: Final = 90.0
-"""Three heartbeats as prefect.yaml has them."""
+"""Three heartbeats; prefect.yaml has the interval."""
 UNSTARTED_SECONDS: Final = 300.0
-"""A process begins within ten seconds of being taken, or a minute on a machine that is busy."""
+"""A process starts within ten seconds after a worker took the run, or within a minute on a busy machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Set up the server from the command line; return the exit code."""
+    """Set up the server from the command line. Return the exit code."""
     options = parse_arguments(arguments)
     url = get_current_settings().api.url
     if not url:
         return _fail(
-            "PREFECT_API_URL is not set: it says which server to set up, such as http://host:4200/api"
+            "PREFECT_API_URL is not set: it is the address of the server, such as http://host:4200/api"
         )
     try:
         pools = pools_of(options)
@@ -70,15 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PrefectHTTPStatusError as error:
         if error.response.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             status = f"{error.response.status_code} {error.response.reason_phrase}"
-            return _fail(f"the Prefect server at {url} wants another PREFECT_API_AUTH_STRING ({status})")
-        return _fail(f"the Prefect server at {url} refuses: {error}")
+            return _fail(f"the Prefect server at {url} refuses PREFECT_API_AUTH_STRING ({status})")
+        return _fail(f"the Prefect server at {url} refuses the request: {error}")
     except (OSError, SetupError) as error:
         return _fail(str(error))
     return 0
 
 
 async def set_up_server(pools: Sequence[Pool], automations: Sequence[AutomationCore], *, gpus: int) -> None:
-    """Make work pools, the limit for GPUs and automations as they should be, and print what was done."""
+    """Create or change work pools, the limit for GPUs and automations. Print what was done."""
     async with get_client() as client:
         for pool in pools:
             limit = "" if pool.limit is None else f", at most {pool.limit} runs"
@@ -94,7 +94,11 @@ async def set_up_server(pools: Sequence[Pool], automations: Sequence[AutomationC
 
 
 def deploy_all(prefect_file: Path) -> None:
-    """Let Prefect's own command make all deployments of the file. Raises SetupError with its words if it fails."""
+    """Create all deployments of a file with `prefect deploy`.
+
+    Raises:
+        SetupError: the command fails; the message has its output.
+    """
     names = [deployment["name"] for deployment in YAML(typ="safe").load(prefect_file)["deployments"]]
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
     ended = subprocess.run(
@@ -122,7 +126,11 @@ def deploy_all(prefect_file: Path) -> None:
 
 
 def pools_of(options: argparse.Namespace) -> list[Pool]:
-    """The work pools that the command line asks for. Raises SetupError for a template that is none."""
+    """Return the work pools for the options of the command line.
+
+    Raises:
+        SetupError: a template is invalid.
+    """
     limits: dict[str, int | None] = {"control": CONTROL_LIMIT, "cpu": None, "gpu": options.gpus or None}
     limits |= dict(options.pool_limit)
     kinds, templates = dict(options.pool_type), dict(options.pool_template)
@@ -145,30 +153,32 @@ def parse_arguments(
     parser = argparse.ArgumentParser(prog="python -m pipelines.cluster.deploy", description=__doc__)
     parser.add_argument(
         "--gpus", type=_count, default=environment.get("LZN_GPUS") or "0",
-        help="of the whole cluster: slots of the limit `gpus`, and the most runs of the pool gpu (LZN_GPUS, or 0)",
+        help="GPUs of the whole cluster: slots of the limit `gpus`, and limit of the pool gpu (LZN_GPUS, or 0)",
     )  # fmt: skip
     parser.add_argument(
         "--pool-limit", type=_limit, action="append", metavar="POOL=RUNS",
         default=[],
-        help=f"runs of a pool at a time (LZN_POOL_LIMITS, or control={CONTROL_LIMIT} and gpu=--gpus)",
+        help=f"how many runs of a pool run at a time (LZN_POOL_LIMITS, or control={CONTROL_LIMIT} and gpu=--gpus)",
     )  # fmt: skip
     parser.add_argument(
         "--pool-type", type=_pair, action="append", default=[], metavar="POOL=TYPE",
-        help="docker or kubernetes in place of process; needs --pool-template",
+        help="docker or kubernetes in place of process; requires --pool-template",
     )  # fmt: skip
     parser.add_argument(
         "--pool-template", type=_pair, action="append", default=[], metavar="POOL=FILE",
-        help="the pool's base job template, as in infra/work_pools/",
+        help="base job template of the pool, see infra/work_pools/",
     )  # fmt: skip
     parser.add_argument(
         "--zombie-seconds", type=float, default=ZOMBIE_SECONDS,
-        help="without a heartbeat until a run counts as crashed: at least twice the heartbeat's 30 s (90)",
+        help="time without a heartbeat after which a run counts as crashed; at least 60 (default: 90)",
     )  # fmt: skip
     parser.add_argument(
         "--unstarted-seconds", type=float, default=UNSTARTED_SECONDS,
-        help="from a worker of processes taking a run until it counts as crashed if it has not begun (300)",
+        help="time after which a run that a process worker took and did not start counts as crashed (default: 300)",
     )  # fmt: skip
-    parser.add_argument("--prefect-file", type=Path, default=PROJECT / "prefect.yaml", help="the deployments")
+    parser.add_argument(
+        "--prefect-file", type=Path, default=PROJECT / "prefect.yaml", help="file with the deployments"
+    )
     limits = environment.get("LZN_POOL_LIMITS", "").split()
     given = sys.argv[1:] if arguments is None else arguments
     return parser.parse_args([*(f"--pool-limit={limit}" for limit in limits), *given])
@@ -190,7 +200,7 @@ def _limit(text: str) -> tuple[str, int]:
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 0 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an integer of 0 or more")
     return int(text)
 
 
@@ -200,7 +210,7 @@ def _read_template(file: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise SetupError(f"{file} is not JSON: {error}") from error
     if not isinstance(template, dict) or not {"job_configuration", "variables"} <= template.keys():
-        raise SetupError(f"{file} is no base job template: it needs job_configuration and variables")
+        raise SetupError(f"{file} is not a base job template: job_configuration and variables are required")
     return template
 
 

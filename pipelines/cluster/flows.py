@@ -1,4 +1,4 @@
-"""The flows that a Prefect server knows: a DAG, one stage of it, one run's training."""
+"""The flows of the deployments in prefect.yaml: the whole DAG, the training of one run, one stage."""
 
 import contextlib
 import os
@@ -23,15 +23,13 @@ from pipelines.cluster.scheduling import LaunchOptions, SchedulerLoop
 from pipelines.cluster.stage_runs import DeploymentMissingError, StageRuns
 from pipelines.cluster.worker.checkouts import (
     CommitError,
-    exclude_dvc_lock,
     persistent_checkout,
     resolve_commit,
-    temporary_checkout,
+    size_checkout,
 )
 from pipelines.cluster.worker.gpu_limit import cluster_gpu_slots
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
 from pipelines.cluster.worker.remote_stage import (
-    REMOTE_PATIENCE_SECONDS,
     MissingInputsError,
     RemoteStage,
     StoppedError,
@@ -48,9 +46,9 @@ from stages.runtime.outputs import OutputPaths
 
 ONE_WEEK = 7 * 24 * 3600.0
 GRACE_SECONDS = 20.0
-"""What a stage gets to save its work before it is killed; a worker that cancels a run waits 30 s for all of it."""
+"""Time for a stage to save its work before it is killed. A worker that cancels a run kills it after 30 s."""
 MAX_ROUNDS = 3
-"""How often a flow looks for what is missing: damage found in the remote makes stages missing that were made."""
+"""How often a flow runs missing stages. After damaged outputs are found and deleted, their stages are missing."""
 EXPECTED_ERRORS = (
     CommitError,
     DamagedOutputsError,
@@ -66,7 +64,7 @@ EXPECTED_ERRORS = (
     SettingsError,
     UnknownSizeError,
 )
-"""What ends a flow with its own sentence and no traceback."""
+"""Errors that end a flow with their message and without a traceback."""
 
 
 @flow(name="run-stage", flow_run_name="{stage}", persist_result=False)
@@ -78,10 +76,17 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     timeout_seconds: float = ONE_WEEK,
     grace_seconds: float = GRACE_SECONDS,
 ) -> State[Any]:
-    """Run exactly one stage of a commit on this machine, with files from and to the DVC remote.
+    """Run one stage of a commit on this machine. Inputs come from the DVC remote, and outputs go to it.
 
-    stage: its name in DVC, as `train@rf`. size: whose parameters are in force. gpus: how many it gets to itself.
-    A stage whose inputs were not made is refused, and one that is made already is not run again.
+    The stage is not run if its outputs are in the remote. The flow fails if inputs are missing.
+
+    Args:
+        stage: DVC's name, such as `train@rf`.
+        commit: the full hash of the commit.
+        size: the size whose parameters are used.
+        gpus: how many GPUs the stage has exclusively.
+        timeout_seconds: time limit of the stage.
+        grace_seconds: time for the stage to save its work before it is killed.
     """
     log = get_run_logger()
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
@@ -103,17 +108,22 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
 def reproduce(
     size: str = "digits", targets: Sequence[str] = (), commit: str = "HEAD", max_relaunches: int = 2
 ) -> State[Any]:
-    """Bring the stages of a size up to date on the cluster's workers, then collect what they made.
+    """Bring the stages of a size up to date on the cluster's workers, then collect their outputs.
 
-    targets: as for `dvc repro`, within the size (`train@rf`; `measure` for all of `measure@...`); all by default.
-    commit: a commit, branch or tag of LZN_REPOSITORY. max_relaunches: of a stage whose run crashed.
+    Stages with outputs that DVC does not cache (`results`) are left out: they belong to a clone.
+
+    Args:
+        size: the size whose parameters are used.
+        targets: as for `dvc repro` (`train@rf`; `measure` for all of `measure@...`); by default, all stages.
+        commit: a commit, branch or tag of LZN_REPOSITORY.
+        max_relaunches: how often a stage is started again after a crash.
     """
     return _reproduce(size, targets, commit, max_relaunches)
 
 
 @flow(name="train-one", flow_run_name="{size} {run}", persist_result=False)
 def train_one(run: str, size: str = "digits", commit: str = "HEAD", max_relaunches: int = 2) -> State[Any]:
-    """Train one run on the cluster's workers, and make what it needs for that."""
+    """Train one run on the cluster's workers, and run the stages that it depends on. Arguments as for `reproduce`."""
     return _reproduce(size, (f"train@{run}",), commit, max_relaunches)
 
 
@@ -123,9 +133,7 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
         try:
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
-            with temporary_checkout(full_hash, settings) as folder, contextlib.chdir(folder):
-                switch_size(size)
-                exclude_dvc_lock(folder)
+            with size_checkout(full_hash, size, settings):
                 launch = _launch(size, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MAX_ROUNDS)):
                     results = run_missing(targets or DEFAULT_TARGETS, launch, stop=stop, log=log.info)
@@ -148,12 +156,12 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
 def run_missing(
     targets: Sequence[str], launch: LaunchOptions, *, stop: StopEvents, log: Log
 ) -> tuple[StageResult, ...]:
-    """Run on workers what is missing of the DAG in the current folder's checkout."""
+    """Run on workers the stages of the checkout in the current folder whose outputs are not in the remote."""
     with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
         dependencies = cached_dependencies_in(repo, targets)
         resolution = Resolution(repo, dependencies)
-        children = StageRuns(client, parent=UUID(flow_run.get_id()), log=log)
-        loop = SchedulerLoop(resolution, children, launch, stop=stop, log=log)
+        stage_runs = StageRuns(client, parent=UUID(flow_run.get_id()), log=log)
+        loop = SchedulerLoop(resolution, stage_runs, launch, stop=stop, log=log)
         return loop.run(dependencies)
 
 
@@ -166,17 +174,16 @@ def _collect(
     stop: StopEvents,
     log: Log,
 ) -> None:
-    """Bring all that is made into the folder that is kept for the size, one flow at a time, and publish its tables."""
-    from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - drawing libraries, which no stage needs
+    """Check out all outputs of a size into its persistent folder, one flow at a time, and publish the tables."""
+    from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - imports plotting libraries
 
-    with (
-        persistent_checkout(commit, size, settings) as folder,
-        contextlib.chdir(folder),
-        Repo(os.curdir) as repo,
-    ):
+    with contextlib.ExitStack() as contexts:
+        folder = contexts.enter_context(persistent_checkout(commit, size, settings))
+        contexts.enter_context(contextlib.chdir(folder))
         switch_size(size)
-        of_another_commit = OutputPaths(size).folder(".")  # DVC's cache has all of it
-        shutil.rmtree(of_another_commit, ignore_errors=True)
+        # Outputs of another commit. DVC's cache has them, too.
+        shutil.rmtree(OutputPaths(size).folder("."), ignore_errors=True)
+        repo = contexts.enter_context(Repo(os.curdir))  # after the switch: it reads params.yaml
         dependencies = cached_dependencies_in(repo, targets or DEFAULT_TARGETS)
         resolution = Resolution(repo, dependencies)
 
@@ -184,7 +191,7 @@ def _collect(
             resolution.find_all(dependencies)
             collect(repo, resolution)
 
-        retry_remote(find_and_collect, patience=REMOTE_PATIENCE_SECONDS, stop=stop, log=log)
+        retry_remote(find_and_collect, stop=stop, log=log)
         log(f"Collected in {folder}")
         publish_tables(PARAMS_FILE)
 
@@ -211,5 +218,5 @@ def _state_of_all(results: Sequence[StageResult]) -> State[Any]:
         return Failed(message=failure)
     if not all(result.outcome.releases_dependents for result in results):
         return Cancelled(message="was stopped")
-    made = sum(result.outcome is Outcome.DONE for result in results)
-    return Completed(message=f"{made} stages run, {len(results) - made} were there")
+    done = sum(result.outcome is Outcome.DONE for result in results)
+    return Completed(message=f"{done} stages run, {len(results) - done} up to date")

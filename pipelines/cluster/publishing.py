@@ -1,4 +1,4 @@
-"""Tables of a finished flow as Prefect artifacts, with links to the runs in MLflow."""
+"""Publish the tables of a finished flow as Prefect artifacts, with links to the runs in MLflow."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from stages.runtime.outputs import OutputPaths
 
 PAGES = {
     "claims": "The verdict on each of the paper's claims",
-    "tables": "The paper's tables, ours beside the paper's",
+    "tables": "The paper's tables with our results",
 }
 
 
 def publish_tables(params_file: Path) -> None:
-    """Put claims, tables and runs of the size in the current folder among the artifacts of the running flow.
+    """Publish claims, tables and runs of the current size as artifacts of the running flow.
 
-    Sizes or targets without tables publish the runs alone. MLflow being away costs the links and is no error.
+    If there are no tables, only the runs are published. If MLflow is unavailable, the links are missing.
     """
     params = ParamsFile.read(params_file)
     outputs = OutputPaths(params.section("size", str))
@@ -36,7 +36,7 @@ def publish_tables(params_file: Path) -> None:
 
 
 def runs_table(runs: Sequence[SeedOfRun]) -> str:
-    """Markdown: a line for each seed of a run."""
+    """Return a Markdown table with a row for each seed of a run."""
     lines = ["| run | seed | study | data | started | trained for |", "|---|---|---|---|---|---|"]
     for run in runs:
         name = f"[{run.run}]({run.link})" if run.link else run.run

@@ -1,4 +1,4 @@
-"""What a Prefect server must know before deployments: work pools, the limit for GPUs, what becomes of zombie runs."""
+"""Set up work pools, the limit for GPUs and the automations for lost runs on a Prefect server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,15 +27,18 @@ ENDINGS: Final = frozenset(
 
 
 class SetupError(RuntimeError):
-    """The server does not take what it is told; the message says what to do."""
+    """The server cannot be set up. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A work pool as it should be.
+    """The wanted settings of a work pool.
 
-    limit: runs of the whole pool at a time; None for as many as its workers take. template: the base job template
-    of a pool that is not of processes.
+    Attributes:
+        name, description: as in Prefect's UI.
+        limit: how many runs of the pool run at a time; None for no limit.
+        kind: Prefect's type of the pool.
+        template: the base job template; only if `kind` is not `process`.
     """
 
     name: str
@@ -47,9 +50,13 @@ class Pool:
 
 @dataclass(frozen=True)
 class MissingEvent:
-    """Nothing for `window` seconds after an event of a run: neither what is expected nor an end.
+    """The condition that neither an expected event nor an end of a run follows another event of it.
 
-    related: labels of another resource that the run's events must name.
+    Attributes:
+        after: the first event.
+        expected: the event that should follow.
+        window: seconds to wait for it.
+        related: labels of a resource that is related to the events.
     """
 
     after: str
@@ -59,7 +66,11 @@ class MissingEvent:
 
 
 async def ensure_pool(client: PrefectClient, pool: Pool) -> str:
-    """Make the pool as it should be; return what was done about it. Raises SetupError if it is of another type."""
+    """Create or change a pool. Return what was done.
+
+    Raises:
+        SetupError: the pool has another type.
+    """
     try:
         present = await client.read_work_pool(pool.name)
     except ObjectNotFound:
@@ -71,7 +82,7 @@ async def ensure_pool(client: PrefectClient, pool: Pool) -> str:
         )
     changes = dict(_changes(pool, present))
     if not changes:
-        return "as it was"
+        return "unchanged"
     await client.update_work_pool(pool.name, WorkPoolUpdate(**changes))
     return f"changed: {', '.join(sorted(changes))}"
 
@@ -95,7 +106,7 @@ async def _create_pool(client: PrefectClient, pool: Pool) -> str:
         await client.create_work_pool(wanted)
     except ObjectAlreadyExists:  # another deploy at the same time
         return await ensure_pool(client, pool)
-    return "made"
+    return "created"
 
 
 def _changes(pool: Pool, present: WorkPool) -> Iterator[tuple[str, Any]]:
@@ -108,83 +119,83 @@ def _changes(pool: Pool, present: WorkPool) -> Iterator[tuple[str, Any]]:
 
 
 async def ensure_gpu_limit(client: PrefectClient, gpus: int) -> None:
-    """Set the number of the cluster's GPUs.
+    """Set the number of GPUs of the cluster.
 
-    Slots do not decay: a training holds its GPUs for days. A holder renews its lease, and the slots of one that was
-    killed come free when its lease ends (`concurrency(..., lease_duration=)`).
+    Slots do not decay: a training holds its GPUs for days. A holder renews its lease; the slots of a killed holder are
+    free when its lease ends (`concurrency(..., lease_duration=)`).
     """
     await client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, gpus, slot_decay_per_second=0.0)
 
 
 def zombie_automation(window: float) -> AutomationCore:
-    """Marks a run as Crashed that has shown its first sign of life, and no other nor an end for `window` seconds.
+    """Return the automation that marks a run as Crashed `window` seconds after its last heartbeat.
 
-    After Prefect's documentation, "How to detect and respond to zombie flows".
+    See "How to detect and respond to zombie flows" in Prefect's documentation.
     """
     return _crash_runs(
         ZOMBIES,
-        "A run whose worker's machine is gone would be Running for ever",
+        "Without this, a run on a lost machine stays Running forever",
         MissingEvent(after=HEARTBEAT, expected=HEARTBEAT, window=window),
-        message=f"no sign of life for {window:g} s",
+        message=f"no heartbeat for {window:g} s",
     )
 
 
 def unstarted_automation(window: float) -> AutomationCore:
-    """Marks a run as Crashed that a worker took `window` seconds ago, and whose process has not begun.
+    """Return the automation that marks a run as Crashed if it is not Running `window` seconds after a worker took it.
 
-    Of process pools alone: a pod or container may wait for its image or a node, and its worker watches it.
+    It applies to process pools only: a pod or container may wait for its image or a node, and its worker watches it.
     """
     return _crash_runs(
         UNSTARTED,
-        "A run whose worker died before it started a process would be Pending for ever",
+        "Without this, a run whose worker died before starting a process stays Pending forever",
         MissingEvent(
             after=PENDING,
             expected=RUNNING,
             window=window,
             related={"prefect.resource.role": ["work-pool"], "prefect.work-pool.type": [PROCESS]},
         ),
-        message=f"taken by a worker, and not started within {window:g} s",
+        message=f"not started within {window:g} s after a worker took it",
     )
 
 
-def _crash_runs(name: str, description: str, silence: MissingEvent, *, message: str) -> AutomationCore:
+def _crash_runs(name: str, description: str, missing: MissingEvent, *, message: str) -> AutomationCore:
     return AutomationCore(
         name=name,
         description=description,
         trigger=EventTrigger(
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            match_related=ResourceSpecification(dict(silence.related)),
+            match_related=ResourceSpecification(dict(missing.related)),
             for_each={"prefect.resource.id"},
-            after={silence.after},
-            expect={silence.expected, *ENDINGS},
+            after={missing.after},
+            expect={missing.expected, *ENDINGS},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=silence.window),
+            within=timedelta(seconds=missing.window),
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, name=None, message=message, force=False)],
     )
 
 
 async def ensure_automation(client: PrefectClient, wanted: AutomationCore) -> str:
-    """Make the automation of this name as it should be, and the only one; return what was done about it."""
+    """Create or change the automation of this name, and delete duplicates. Return what was done."""
     present: list[Automation] = await client.read_automations_by_name(wanted.name)
-    for double in present[1:]:
-        await client.delete_automation(double.id)
+    for duplicate in present[1:]:
+        await client.delete_automation(duplicate.id)
     if not present:
         await client.create_automation(wanted)
-        return "made"
-    if _same(present[0], wanted):
-        return "as it was"
+        return "created"
+    if _is_same(present[0], wanted):
+        return "unchanged"
     await client.update_automation(present[0].id, wanted)
     return "changed"
 
 
-def _same(present: Automation, wanted: AutomationCore) -> bool:
+def _is_same(present: Automation, wanted: AutomationCore) -> bool:
     kept = set(AutomationCore.model_fields) - {"owner_resource"}
 
     def content(automation: AutomationCore) -> Any:
         dumped = automation.model_dump(include=kept)
-        dumped["trigger"].pop("id", None)  # the server's own
+        dumped["trigger"].pop("id", None)  # set by the server
         return dumped
 
     return bool(content(present) == content(wanted))

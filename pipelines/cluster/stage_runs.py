@@ -1,4 +1,4 @@
-"""Stages as runs of their own in Prefect: started on the work pool of their resources, watched, cancelled."""
+"""Flow runs of stages in Prefect: start them on the work pool of their resources, read and cancel them."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,8 +19,8 @@ from pipelines.processes.commands import Log
 from pipelines.resources import Resources
 
 DEPLOYMENT = "run-stage/{pool}"
-SERVER_PATIENCE_SECONDS = 900.0
-"""For how long Prefect's server may be away before the flow gives up."""
+SERVER_RETRY_SECONDS = 900.0
+"""For how long requests are retried while Prefect's server is unavailable."""
 _PAUSE_SECONDS = 5.0
 _MAX_ATTEMPTS = 1000
 
@@ -33,7 +33,13 @@ class DeploymentMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class StageRun:
-    """A stage's run in Prefect. relaunches: how often it was started anew after a crash."""
+    """A flow run of a stage.
+
+    Attributes:
+        stage: DVC's address of the stage.
+        flow_run_id: Prefect's id.
+        relaunches: how often the stage was started again after a crash.
+    """
 
     stage: str
     flow_run_id: UUID
@@ -41,12 +47,14 @@ class StageRun:
 
 
 class StageRuns:
-    """Starts and watches runs of stages, bearing with a server that is away for a while.
+    """Start and read flow runs of stages; requests are retried while the server is unavailable.
 
-    A run is named by what decides the stage's outputs, so that two flows that need the same stage share one run.
+    The idempotency key of a run is the stage's key in the run-cache, so two flows that need the same stage share a run.
 
     Args:
-        parent: the flow run that starts them, on whose page they are shown.
+        client: client of Prefect's server.
+        parent: the flow run that starts the stages; its page shows them.
+        log: function that logs one line.
     """
 
     def __init__(self, client: SyncPrefectClient, *, parent: UUID | None = None, log: Log) -> None:
@@ -56,7 +64,7 @@ class StageRuns:
         self._deployments: dict[str, UUID] = {}
 
     def missing_resources(self, resources: Resources) -> str:
-        """What a stage with these resources would wait for in vain, and what to do about it; empty if nothing."""
+        """Return which resources the cluster does not have at all, and what to do; empty if it has them."""
         if not resources.gpus:
             return ""
         needs = f"it needs {resources.gpus} GPU{'s' if resources.gpus > 1 else ''}"
@@ -70,13 +78,14 @@ class StageRuns:
         return ""
 
     def is_without_workers(self, pool: str) -> bool:
-        """Whether no worker of a pool is online."""
+        """Return whether no worker of a pool is online."""
         return self._retry(lambda: self._client.read_work_pool(pool)).status == WorkPoolStatus.NOT_READY
 
     def start(self, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]) -> StageRun:
-        """Start a stage's run, or join the one that another flow started and that has not ended.
+        """Start a run of a stage, or return the unfinished run that another flow started.
 
-        Raises DeploymentMissingError if nothing was deployed for its pool.
+        Raises:
+            DeploymentMissingError: the pool has no deployment.
         """
         deployment = self._deployment(resources.pool)
         for attempt in range(_MAX_ATTEMPTS):
@@ -89,7 +98,7 @@ class StageRuns:
         raise RuntimeError(f"{stage} was started {_MAX_ATTEMPTS} times with the same inputs")
 
     def read(self, children: Sequence[StageRun]) -> dict[UUID, FlowRun]:
-        """How the runs are now, by their id; those that somebody deleted are missing."""
+        """Read the runs by id. Deleted runs are missing in the result."""
         ids = FlowRunFilterId(any_=[child.flow_run_id for child in children])
         runs = self._retry(
             lambda: self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(children))
@@ -97,12 +106,12 @@ class StageRuns:
         return {run.id: run for run in runs}
 
     def was_cancelled(self, flow_run_id: UUID) -> bool:
-        """Whether somebody cancelled a run. Prefect shows it as Crashed at first, when its process has ended."""
+        """Return whether a run was cancelled. After its process has ended, Prefect shows it as Crashed at first."""
         states = self._retry(lambda: self._client.read_flow_run_states(flow_run_id))
         return any(state.type in (StateType.CANCELLING, StateType.CANCELLED) for state in states)
 
     def cancel(self, children: Sequence[StageRun]) -> None:
-        """Ask workers to end the runs; they give stages time to save their work."""
+        """Cancel runs. Their stages have time to save their work."""
         for child in children:
             self._retry(
                 lambda child=child: self._client.set_flow_run_state(  # type: ignore[misc]
@@ -118,7 +127,7 @@ class StageRuns:
     def _create(
         self, deployment: UUID, stage: str, key: str, resources: Resources, parameters: Mapping[str, Any]
     ) -> FlowRun:
-        """The new run, or the one that another flow made with this key a moment ago."""
+        """Create a run. If another flow has just created one with this key, Prefect returns that."""
         placeholder = self._placeholder(stage, key)
         return self._retry(
             lambda: self._client.create_flow_run_from_deployment(
@@ -127,13 +136,13 @@ class StageRuns:
                 parameters={**parameters, "stage": stage, "gpus": resources.gpus},
                 idempotency_key=key,
                 parent_task_run_id=placeholder,
-                # What a pod or container asks for; a worker's own processes lease GPUs (pipelines.cluster.worker.gpus).
+                # For pods and containers; processes lease GPUs instead (pipelines.cluster.worker.gpus).
                 job_variables={"gpus": resources.gpus} if resources.gpus else None,
             )
         )
 
     def _placeholder(self, stage: str, key: str) -> UUID | None:
-        """The task by which Prefect shows a run on its parent's page; the server gives it the run's states."""
+        """Create the task that shows a run on the page of its parent. The server copies the run's states to it."""
         if self._parent is None:
             return None
         return self._retry(
@@ -152,26 +161,26 @@ class StageRuns:
         return self._deployments[pool]
 
     def _retry(self, call: Callable[[], _Result]) -> _Result:
-        """Ask the server, again and again while it is away."""
-        deadline = time.monotonic() + SERVER_PATIENCE_SECONDS
-        told = False
+        """Return the result of a request; retry it while the server is unavailable."""
+        deadline = time.monotonic() + SERVER_RETRY_SECONDS
+        logged = False
         while True:
             try:
                 return call()
             except (httpx.TransportError, PrefectHTTPStatusError) as error:
-                if not _is_away(error) or time.monotonic() > deadline:
+                if not _is_unavailable(error) or time.monotonic() > deadline:
                     raise
-                if not told:
-                    self._log(f"Prefect's server does not answer ({type(error).__name__}); waiting for it")
-                    told = True
+                if not logged:
+                    self._log(f"Prefect's server is unavailable ({type(error).__name__}); retrying")
+                    logged = True
                 time.sleep(_PAUSE_SECONDS)
 
 
 def _stage() -> None:
-    """Stands for a stage's run among its parent's tasks; it is never called."""
+    """Represent a stage's run among the tasks of its parent. It is never called."""
 
 
-def _is_away(error: httpx.TransportError | PrefectHTTPStatusError) -> bool:
+def _is_unavailable(error: httpx.TransportError | PrefectHTTPStatusError) -> bool:
     return (
         isinstance(error, httpx.TransportError)
         or error.response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR

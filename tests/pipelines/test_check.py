@@ -160,7 +160,7 @@ def test_a_size_that_cannot_name_a_folder_is_an_error(tmp_path: Path, size: str)
 def test_an_import_has_one_seed(tmp_path: Path) -> None:
     run = {**YAML(typ="safe").load(FILE)["runs"]["rf_lzn"], "seeds": [0, 1]}
     imported = {"source": "released", "path": "rf_lzn.pt", "sha256": 64 * "0", "run": run}
-    with pytest.raises(ParamsError, match=r"run\.seeds: a checkpoint is one training, with one seed"):
+    with pytest.raises(ParamsError, match=r"run\.seeds: a checkpoint has one seed"):
         read_params(changed(tmp_path, imports={"released": imported}))
 
 

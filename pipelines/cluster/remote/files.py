@@ -1,4 +1,4 @@
-"""Outputs of stages between a checkout and the remote, whole and verified or not at all."""
+"""Transfer outputs of stages between a checkout and the remote, with verified hashes."""
 
 import hashlib
 import time
@@ -15,30 +15,38 @@ from pipelines.processes.signals import StopEvents
 
 _Result = TypeVar("_Result")
 _CHUNK_BYTES = 2**20
-_LONGEST_PAUSE_SECONDS = 30.0
+_MAX_PAUSE_SECONDS = 30.0
+REMOTE_RETRY_SECONDS = 900.0
+"""For how long operations are retried while the remote cannot be used."""
 
 
 class DamagedOutputsError(RuntimeError):
-    """Objects of the remote are lost or are not what their hash says; `stages` are those that made them."""
+    """Objects are missing in the remote or do not have the content of their hash.
+
+    Attributes:
+        objects: hashes of the objects.
+        stages: stages whose outputs they are.
+    """
 
     def __init__(self, objects: Mapping[str, Collection[str]]) -> None:
         self.objects = tuple(sorted(objects))
         self.stages = tuple(sorted({stage for stages in objects.values() for stage in stages}))
         names = ", ".join(f"{oid} (of {', '.join(sorted(objects[oid]))})" for oid in self.objects)
-        super().__init__(f"lost or damaged in the remote: {names}")
+        super().__init__(f"missing or damaged in the remote: {names}")
 
 
 def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
-    """Bring outputs, each with its stage's name, from the remote into the machine's cache and the checkout.
+    """Fetch outputs, given with the names of their stages, into the machine's cache and check them out.
 
-    Raises DamagedOutputsError if an object is lost or has another content than its hash says; such an object is in
-    neither cache nor checkout afterwards. Raises RemoteError if the remote cannot be used, DiskError if the cache
-    cannot be written.
+    Raises:
+        DamagedOutputsError: an object is missing or damaged. It is then neither in the cache nor in the checkout.
+        RemoteError: the remote cannot be used.
+        DiskError: the cache cannot be written.
     """
     damaged: dict[str, set[str]] = {}
     outputs = list(outputs)
     with remote_errors():
-        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once for all: each call connects anew
+        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once: each call opens a connection
         lists = {out.hash_info for _, out in outputs if out.hash_info.isdir}
         repo.cloud.pull(lists, odb=remote)
         used = [objects for _, out in outputs for objects in out.get_used_objs().values()]
@@ -51,11 +59,15 @@ def fetch_outputs(repo: Repo, outputs: Iterable[tuple[str, Any]]) -> None:
     if damaged:
         raise DamagedOutputsError(damaged)
     for _, out in outputs:
-        out.checkout(force=True)  # nothing of the remote: what goes wrong here will not pass by waiting
+        out.checkout(force=True)  # outside of remote_errors: errors here are not those of the remote
 
 
 def push_outputs(repo: Repo, stage: Any) -> None:
-    """Bring a stage's outputs from the machine's cache into the remote. Raises RemoteError if that fails."""
+    """Copy the outputs of a stage from the machine's cache to the remote.
+
+    Raises:
+        RemoteError: the remote cannot be used.
+    """
     with remote_errors():
         for objects in stage.get_used_objs().values():
             if failed := repo.cloud.push(objects).failed:
@@ -65,13 +77,15 @@ def push_outputs(repo: Repo, stage: Any) -> None:
 
 
 def delete_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsError) -> None:
-    """Let stages whose outputs are damaged in the remote count as not made, and remove the damaged objects.
+    """Delete damaged objects and the run-cache entries of their stages, so that the stages run again.
 
-    With them goes the list of an output's files, by which DVC tells that all of them are there.
-    Raises RemoteError if the remote cannot be used.
+    The file lists (`.dir`) of the outputs are deleted as well: if a list exists, DVC assumes that its files exist.
+
+    Raises:
+        RemoteError: the remote cannot be used.
     """
     with remote_errors():
-        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once for all: each call connects anew
+        remote = repo.cloud.get_remote_odb(hash_name="md5")  # once: each call opens a connection
         lists = {out.hash_info.value for name in error.stages for out in resolution.stage(name).outs}
         for oid in lists | set(error.objects):
             path = remote.oid_to_path(oid)
@@ -81,12 +95,15 @@ def delete_damaged(repo: Repo, resolution: Resolution, error: DamagedOutputsErro
         resolution.delete_entry(name)
 
 
-def retry_remote(operation: Callable[[], _Result], *, patience: float, stop: StopEvents, log: Log) -> _Result:
-    """Do something with the remote, again and again for `patience` seconds while the remote cannot be used.
+def retry_remote(
+    operation: Callable[[], _Result], *, seconds: float = REMOTE_RETRY_SECONDS, stop: StopEvents, log: Log
+) -> _Result:
+    """Return the result of `operation`; for `seconds`, retry it while the remote cannot be used.
 
-    Raises the last RemoteError; at once if the remote refuses the credentials.
+    Raises:
+        RemoteError: the time is over, a stop is requested, or the remote refuses the credentials.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + seconds
     pause = 1.0
     while True:
         try:
@@ -96,11 +113,11 @@ def retry_remote(operation: Callable[[], _Result], *, patience: float, stop: Sto
                 raise
             log(f"{error}; trying again in {pause:g} s")
             stop.requested.wait(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
 
 
 def _require_damage(repo: Repo, oid: str) -> None:
-    """Raise DiskError if an object that could not be fetched is whole in the remote: the fault is on this side."""
+    """Raise DiskError if an object that was not fetched is intact in the remote: then the local disk is the cause."""
     remote = repo.cloud.get_remote_odb(hash_name="md5")
     digest = hashlib.md5(usedforsecurity=False)
     try:

@@ -1,4 +1,4 @@
-"""What of a DAG is already made, told by hashes alone: no data set and no checkpoint has to be here for it."""
+"""Find the stages of a DAG whose outputs are in the remote, by hashes. No data set or checkpoint is downloaded."""
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,24 +17,24 @@ from pipelines.cluster.remote.run_cache import Entry, RunCache, key_of, remote_e
 
 
 class DamagedListError(RuntimeError):
-    """The list of files of an output is lost or damaged in the remote."""
+    """The list of files of an output is missing or damaged in the remote."""
 
 
 class UnknownInputsError(RuntimeError):
-    """A stage's key was asked for before what it depends on was made."""
+    """A stage has no key yet, because stages that it depends on have no outputs in the remote."""
 
 
 class Resolution:
-    """Finds stages in the run-cache, following their hashes from stage to stage.
+    """Find stages in the run-cache. The output hashes of a stage are input hashes of the stages that depend on it.
 
     Args:
         repo: the repository in the current folder.
-        dependencies: the stages asked about with what each depends on, dependencies first (`read_dependencies`).
+        dependencies: the stages, each with its dependencies; dependencies come first (`read_dependencies`).
     """
 
     def __init__(self, repo: Repo, dependencies: Mapping[str, frozenset[str]]) -> None:
         self.run_cache = RunCache(repo)
-        self._objects = repo.cloud.get_remote_odb(hash_name="md5")  # once: each call connects anew
+        self._objects = repo.cloud.get_remote_odb(hash_name="md5")  # once: each call opens a connection
         self._dependencies = dependencies
         self._stages = {
             stage.addressing: stage for stage in repo.index.stages if stage.addressing in dependencies
@@ -48,15 +48,15 @@ class Resolution:
 
     @property
     def entries(self) -> Mapping[str, Entry]:
-        """Entries of the stages found so far, by the stage's name."""
+        """Return the run-cache entries of the stages that were found, by the name of the stage."""
         return self._entries
 
     def stage(self, name: str) -> Any:
-        """DVC's stage."""
+        """Return DVC's object for a stage."""
         return self._stages[name]
 
     def upstream(self, name: str) -> tuple[str, ...]:
-        """All that a stage depends on, directly or not, dependencies first."""
+        """Return all direct and indirect dependencies of a stage, dependencies first."""
         wanted: set[str] = set()
         waiting = [name]
         while waiting:
@@ -66,10 +66,13 @@ class Resolution:
         return tuple(candidate for candidate in self._dependencies if candidate in wanted)
 
     def find(self, name: str) -> bool:
-        """Whether a stage is made. Raises UnknownInputsError unless `find` was true for what it depends on.
+        """Return whether the outputs of a stage are in the remote.
 
-        A stage whose list of files in an output is lost or damaged in the remote counts as not made, and its entry
-        is withdrawn.
+        If the list of files of an output is missing or damaged, the run-cache entry is deleted and the result is False.
+
+        Raises:
+            UnknownInputsError: `find` did not return True for all dependencies before.
+            RemoteError: the remote cannot be used.
         """
         if name in self._entries:
             return True
@@ -90,7 +93,7 @@ class Resolution:
         return True
 
     def find_all(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The first stages among `names` (dependencies first) that are not made, without those behind them."""
+        """Return stages without outputs in the remote, and omit stages that depend on them. Dependencies come first."""
         missing: list[str] = []
         for name in names:
             if self._dependencies[name] <= self._entries.keys() and not self.find(name):
@@ -98,11 +101,15 @@ class Resolution:
         return tuple(missing)
 
     def key(self, name: str) -> str:
-        """The stage's key in the run-cache. Raises UnknownInputsError if what it depends on is not made."""
+        """Return the key of a stage in the run-cache.
+
+        Raises:
+            UnknownInputsError: `find` did not return True for all dependencies before.
+        """
         unknown = self._dependencies[name] - self._entries.keys()
         if unknown:
             raise UnknownInputsError(
-                f"{name} depends on stages that were not made: {', '.join(sorted(unknown))}"
+                f"{name} depends on stages without outputs in the remote: {', '.join(sorted(unknown))}"
             )
         stage = self._stages[name]
         for dependency in stage.deps:
@@ -111,21 +118,21 @@ class Resolution:
         return key_of(stage)
 
     def delete_entry(self, name: str) -> None:
-        """Withdraw the entry of a stage that was found, so that the stage is made again."""
+        """Delete the run-cache entry of a stage that was found, so that the stage runs again."""
         self.run_cache.delete(self._keys.pop(name))
         del self._entries[name]
 
     def inputs(self, name: str) -> tuple[tuple[str, Any], ...]:
-        """Outputs that a stage names as dependencies, or folders of them, each with the stage that made it."""
+        """Return outputs in the dependencies of a stage, each with the name of the stage that wrote it."""
         named = [dependency.fs_path for dependency in self._stages[name].deps]
         return tuple(
-            (maker, out)
-            for maker, out in self._outputs_of(self._dependencies[name])
+            (writer, out)
+            for writer, out in self._outputs_of(self._dependencies[name])
             if any(out.fs_path == path or out.fs_path.startswith(path + os.sep) for path in named)
         )
 
     def outputs(self) -> tuple[tuple[str, Any], ...]:
-        """All outputs of the stages that were found, each with the stage's name."""
+        """Return all outputs of the stages that were found, each with the name of its stage."""
         return self._outputs_of(self._entries)
 
     def _outputs_of(self, names: Collection[str]) -> tuple[tuple[str, Any], ...]:
@@ -134,7 +141,7 @@ class Resolution:
         )
 
     def _set_from_outputs(self, dependency: Any) -> bool:
-        """Take a dependency's hash from the outputs that it names or contains; False if there are none."""
+        """Set the hash of a dependency from the outputs that it is or contains. Return False if there are none."""
         path = dependency.fs_path
         if path in self._outputs:
             out, _ = self._outputs[path]
@@ -151,7 +158,7 @@ class Resolution:
         return True
 
     def _parts(self, folder: str) -> Iterator[tuple[tuple[str, ...], HashInfo]]:
-        """Files of outputs below a folder, by their path from there."""
+        """Yield the files of outputs in a folder: relative path and hash."""
         for path, (out, _) in self._outputs.items():
             if path.startswith(folder + os.sep):
                 prefix = PurePath(path).relative_to(folder).parts
@@ -162,7 +169,7 @@ class Resolution:
                     yield prefix, out.hash_info
 
     def _tree(self, out: Any) -> Tree:
-        """The list of files of an output that is a folder, from the remote, checked against its hash."""
+        """Read the list of files of a folder output from the remote, and verify its hash."""
         expected = out.hash_info
         if expected.value not in self._trees:
             with remote_errors():
@@ -173,6 +180,6 @@ class Resolution:
             copy = Tree.from_list(loaded.as_list(), hash_name="md5")
             copy.digest()
             if copy.hash_info != expected:
-                raise DamagedListError(f"{expected.value} has another content than its hash says")
+                raise DamagedListError(f"{expected.value} does not have the content of its hash")
             self._trees[expected.value] = copy
         return self._trees[expected.value]

@@ -1,8 +1,8 @@
-"""DVC's run-cache in the remote: which outputs a stage had when it ran with given code, parameters and inputs.
+"""DVC's run-cache in the remote: the outputs of a stage for its command, code, parameters and inputs.
 
-An entry is the stage's part of dvc.lock, in a file named by the hash of all that decides the outputs. It is written
-after the outputs, so what it names is there. DVC copies the whole run-cache at every pull and push; this reads and
-writes single entries, which stays fast however many there are.
+An entry is the stage's part of dvc.lock. Its key is the hash of everything that determines the outputs. It is written
+after the outputs, so they exist if the entry exists. DVC copies the whole run-cache at each pull and push; this module
+reads and writes single entries, so the time does not depend on their number.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _NOT_HASHED = [Meta.PARAM_SIZE, Meta.PARAM_NFILES]
 
 
 class RemoteError(RuntimeError):
-    """The remote does not answer, refuses the credentials (`is_refusal`) or cannot be written."""
+    """The remote is unavailable, refuses the credentials (`is_refusal`), or cannot be written."""
 
     def __init__(self, message: str, *, is_refusal: bool = False) -> None:
         super().__init__(message)
@@ -37,20 +37,20 @@ class RemoteError(RuntimeError):
 
 
 class DiskError(RuntimeError):
-    """This machine's disk is full, or does not let itself be written."""
+    """The disk of this machine is full or read-only."""
 
 
 class RunCache:
     """The run-cache in the default remote of a repository.
 
-    Every method raises RemoteError if the remote cannot be used.
+    All methods raise RemoteError if the remote cannot be used.
     """
 
     def __init__(self, repo: Repo) -> None:
         self._odb = repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
 
     def find(self, key: str) -> Entry | None:
-        """The entry of a key; None where there is no whole one. Of several, every machine finds the same."""
+        """Return the entry of a key, or None if there is no intact one. Of several, all machines choose the same."""
         with remote_errors():
             for path in sorted(self._files(key)):
                 if (entry := self._read(path)) is not None:
@@ -58,28 +58,28 @@ class RunCache:
         return None
 
     def publish(self, key: str, entry: Entry) -> None:
-        """Make an entry known to all machines; its outputs must be in the remote."""
+        """Write an entry. Its outputs must be in the remote already."""
         path = posixpath.join(self._folder(key), content_hash(entry))
         with remote_errors():
             self._odb.fs.makedirs(self._folder(key), exist_ok=True)
             self._odb.fs.pipe_file(path, dumps_yaml(dict(entry)).encode())
 
     def delete(self, key: str) -> None:
-        """Forget all entries of a key, so that its stage runs again."""
+        """Delete all entries of a key, so that its stage runs again."""
         with remote_errors():
             for path in self._files(key):
                 self._odb.fs.remove(path)
 
     def _files(self, key: str) -> list[str]:
         folder = self._folder(key)
-        self._odb.fs.fs.invalidate_cache()  # of listings: another machine may have written since
+        self._odb.fs.fs.invalidate_cache()  # cached listings: another machine may have written
         return list(self._odb.fs.find(folder)) if self._odb.fs.exists(folder) else []
 
     def _folder(self, key: str) -> str:
         return str(self._odb.fs.join(self._odb.path, "runs", key[:2], key))
 
     def _read(self, path: str) -> Entry | None:
-        """An entry, or None if the file is not what its name says."""
+        """Read an entry. Return None if its content does not have the hash in its name."""
         try:
             content: Entry = COMPILED_LOCK_FILE_STAGE_SCHEMA(parse_yaml(self._odb.fs.cat_file(path), path))
         except (FileNotFoundError, YAMLFileCorruptedError, Invalid, UnicodeDecodeError):
@@ -89,20 +89,20 @@ class RunCache:
 
 @contextlib.contextmanager
 def remote_errors() -> Iterator[None]:
-    """Turn what storage libraries raise into RemoteError, and into DiskError what is this machine's own trouble."""
+    """Convert errors of storage libraries to RemoteError, or to DiskError if the local disk is the cause."""
     try:
         yield
     except (NoCredentialsError, PermissionError) as error:
         message = f"the DVC remote refuses the credentials (AWS_ACCESS_KEY_ID and its secret for S3): {error}"
         raise RemoteError(message, is_refusal=True) from error
     except (OSError, DvcException, BotoCoreError, aiohttp.ClientError) as error:
-        if (own := _disk_error_behind(error)) is not None:
-            raise DiskError(f"{own.strerror}: {own.filename or 'on this machine'}") from error
+        if (cause := _disk_error_behind(error)) is not None:
+            raise DiskError(f"{cause.strerror}: {cause.filename or 'on this machine'}") from error
         raise RemoteError(f"the DVC remote cannot be used: {type(error).__name__}: {error}") from error
 
 
 def _disk_error_behind(error: BaseException | None) -> OSError | None:
-    """What this machine's disk refused, if an error comes from that."""
+    """Return the error of the local disk that caused `error`, or None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _DISK_ERRNOS:
             return error
@@ -111,20 +111,19 @@ def _disk_error_behind(error: BaseException | None) -> OSError | None:
 
 
 def content_hash(entry: Entry) -> str:
-    """DVC's name for an entry: the hash of its content without sizes."""
+    """Return the hash of an entry without file sizes; DVC uses it as the file name."""
     digest: str = dict_sha256(entry, exclude=_NOT_HASHED)
     return digest
 
 
 def key_of(stage: Any) -> str:
-    """The hash of all that decides a stage's outputs: command, hashes of dependencies, parameters, outputs' paths.
+    """Return DVC's key of a stage: the hash of its command, dependencies' hashes, parameters and output paths.
 
-    The hashes of the stage's dependencies must be set. It is DVC's own key (`dvc.stage.cache`), computed without
-    looking at the files, which need not be here.
+    The hashes of the dependencies must be set. The same as in `dvc.stage.cache`, but the files need not exist here.
     """
     return key_of_entry(to_single_stage_lockfile(stage))
 
 
 def key_of_entry(entry: Entry) -> str:
-    """The key to which an entry belongs."""
+    """Return the key of an entry."""
     return content_hash({**entry, "outs": [out["path"] for out in entry.get("outs", [])]})

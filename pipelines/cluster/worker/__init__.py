@@ -1,1 +1,9 @@
-"""What a worker does with one stage: checkout, inputs, GPUs, execution, outputs."""
+"""Run one stage on a machine of the cluster.
+
+In the order of reading:
+
+- `settings`: the environment variables of a machine
+- `checkouts`: a folder with the commit, in which DVC uses the machine's cache
+- `gpus`, `gpu_limit`: GPUs of this machine, and the number of GPUs of the cluster
+- `remote_stage`: fetch the inputs, run the stage, push the outputs; calls all of the above
+"""

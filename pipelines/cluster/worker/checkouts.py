@@ -1,5 +1,6 @@
-"""Checkouts of commits on a machine: each for one stage, with DVC set up to share the machine's cache."""
+"""Checkouts of commits on a machine, in which DVC uses the machine's cache and the cluster's remote."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,22 +13,26 @@ from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
 from pipelines.cluster.worker.settings import ClusterSettings, without_credentials
+from pipelines.sizes import switch_size
 
 REMOTE_NAME = "cluster"
 STATE_FOLDERS = (".checkpoints", ".downloads", ".features", ".mlflow-outbox", ".prepare", "data")
-"""What stages keep outside of their outputs, and what a machine brings along (raw data): it outlives a checkout."""
+"""State that stages keep outside of their outputs, and raw data of the machine. They outlive a checkout."""
 _FETCH_SECONDS = 600.0
 
 
 class CommitError(RuntimeError):
-    """A commit cannot be had; the message says why."""
+    """A commit cannot be checked out. The message has the reason."""
 
 
 @contextmanager
 def temporary_checkout(commit: str, settings: ClusterSettings) -> Iterator[Path]:
-    """A fresh checkout of a commit, removed afterwards; what a killed process left is removed by the next.
+    """Check out a commit into a new folder, and remove the folder after the block.
 
-    Raises CommitError if the repository cannot be reached or has no such commit.
+    Folders of killed processes are removed by the next call.
+
+    Raises:
+        CommitError: the repository is not reachable or has no such commit.
     """
     parent = settings.work / "checkouts"
     parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +50,29 @@ def temporary_checkout(commit: str, settings: ClusterSettings) -> Iterator[Path]
 
 
 @contextmanager
-def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> Iterator[Path]:
-    """The checkout that is kept under a name, brought to a commit, for one process at a time; others wait.
+def size_checkout(commit: str, size: str, settings: ClusterSettings) -> Iterator[None]:
+    """Make a temporary checkout the current folder, with the parameters of a size and without dvc.lock.
 
-    Raises CommitError as `temporary_checkout` does.
+    Open DVC's repository inside the block: it reads params.yaml.
+
+    Raises:
+        CommitError: as `temporary_checkout`.
+        UnknownSizeError, ParamsError: as `switch_size`.
+    """
+    with temporary_checkout(commit, settings) as folder, contextlib.chdir(folder):
+        switch_size(size)
+        exclude_dvc_lock(folder)
+        yield
+
+
+@contextmanager
+def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> Iterator[Path]:
+    """Check out a commit into the folder `name`, which is kept. One process at a time may use it; others wait.
+
+    Edits of committed files in the folder are overwritten.
+
+    Raises:
+        CommitError: as `temporary_checkout`.
     """
     folder = settings.work / "collected" / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,9 +84,10 @@ def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> It
 
 
 def resolve_commit(revision: str, settings: ClusterSettings) -> str:
-    """The full hash of a branch, tag or commit of the repository.
+    """Return the full hash of a branch, tag or commit of the repository.
 
-    Raises CommitError if there is none.
+    Raises:
+        CommitError: there is none.
     """
     mirror = _updated_mirror(settings)
     for candidate in (f"refs/heads/{revision}", revision):
@@ -75,17 +100,17 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
 
 
 def exclude_dvc_lock(folder: Path) -> None:
-    """Take dvc.lock out of a checkout, without git counting it as a change: it costs DVC seconds at each writing.
+    """Remove dvc.lock from a checkout with a sparse checkout, so that git reports no change.
 
-    Where stages are only looked up, or one of them is run, it is not needed.
+    It is not needed to look up stages or to run one, and DVC takes seconds each time it writes it.
     """
     _git(folder, "sparse-checkout", "set", "--no-cone", "/*", "!/dvc.lock")
 
 
 def configure_dvc(folder: Path, settings: ClusterSettings) -> None:
-    """Point DVC in a checkout to the machine's cache and to the cluster's remote, in its untracked configuration.
+    """Set the machine's cache and the cluster's remote in DVC's local configuration of a checkout.
 
-    Downloads are verified: DVC by default trusts a remote's objects.
+    Downloads are verified; by default, DVC does not verify objects of a remote.
     """
     remote: dict[str, object] = {"url": settings.remote, "verify": True}
     if endpoint := _s3_endpoint(settings):
@@ -97,7 +122,7 @@ def configure_dvc(folder: Path, settings: ClusterSettings) -> None:
 
 
 def link_state_folders(folder: Path, settings: ClusterSettings) -> None:
-    """Let the checkout's checkpoints and other state be those of the machine, or of all machines."""
+    """Link the state folders of the checkout to the shared state."""
     (folder / ".git" / "info" / "exclude").write_text("".join(f"/{name}\n" for name in STATE_FOLDERS))
     for name in STATE_FOLDERS:
         target = settings.shared_state / name.lstrip(".")
@@ -108,7 +133,7 @@ def link_state_folders(folder: Path, settings: ClusterSettings) -> None:
 
 
 def tracking_environment(settings: ClusterSettings) -> dict[str, str]:
-    """Where stages in a checkout that will be removed keep their runs, if no MLflow server is configured."""
+    """Return the variable of an MLflow database outside the checkout; empty if an MLflow server is configured."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return {}
     return {"MLFLOW_TRACKING_URI": f"sqlite:///{settings.shared_state / 'mlflow.db'}"}
@@ -128,9 +153,9 @@ def _updated_mirror(settings: ClusterSettings) -> Path:
             refs = ("+refs/heads/*:refs/heads/*", "+HEAD:refs/heads/HEAD")
             _git(mirror, "fetch", "--quiet", "--tags", settings.repository, *refs)
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            said = _words(error).replace(settings.repository, without_credentials(settings.repository))
-            message = f"cannot fetch from {without_credentials(settings.repository)}: {said}"
-            raise CommitError(message) from None  # the command in the cause shows the URL's password
+            reason = _reason(error).replace(settings.repository, without_credentials(settings.repository))
+            message = f"cannot fetch from {without_credentials(settings.repository)}: {reason}"
+            raise CommitError(message) from None  # the cause has the URL with its password
     return mirror
 
 
@@ -149,7 +174,7 @@ def _check_out(commit: str, folder: Path, settings: ClusterSettings) -> None:
             alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
         _git(folder, "checkout", "--quiet", "--force", "--detach", commit)
     except subprocess.CalledProcessError as error:
-        raise CommitError(f"cannot check out {commit} in {folder}: {_words(error)}") from error
+        raise CommitError(f"cannot check out {commit} in {folder}: {_reason(error)}") from error
 
 
 def _has_commit(mirror: Path, commit: str) -> bool:
@@ -163,7 +188,7 @@ def _has_commit(mirror: Path, commit: str) -> bool:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove checkouts whose process is gone; its lock went with it."""
+    """Remove checkouts whose process has ended, which has released its lock."""
     for lock_file in parent.glob("*.lock"):
         lock = FileLock(lock_file, timeout=0)
         try:
@@ -188,7 +213,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _words(error: subprocess.SubprocessError) -> str:
+def _reason(error: subprocess.SubprocessError) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         return str(error.stderr).strip() or f"git ended with exit code {error.returncode}"
     return f"git did not end within {_FETCH_SECONDS:g} s"

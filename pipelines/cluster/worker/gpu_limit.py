@@ -1,4 +1,4 @@
-"""The cluster's count of GPUs: a limit of Prefect's server, whose slots a stage holds while it runs."""
+"""The number of GPUs of the cluster: a concurrency limit of Prefect's server. A stage holds its slots while it runs."""
 
 import contextlib
 from contextlib import AbstractContextManager
@@ -9,17 +9,18 @@ from prefect.concurrency.sync import concurrency
 from pipelines.cluster.server_setup import GPU_LIMIT
 
 LEASE_SECONDS: Final = 300.0
-"""After so long the slots of a holder that was killed come free; a living one renews its lease before."""
+"""The slots of a killed holder are free after this time. A running holder renews its lease before."""
 
 
 def cluster_gpu_slots(count: int, *, lease_seconds: float = LEASE_SECONDS) -> AbstractContextManager[None]:
-    """Hold slots while the body runs; wait for them, so that no more stages start than there are GPUs.
+    """Wait for `count` slots, and hold them inside the block.
 
-    A holder whose lease cannot be renewed, since the server is away or has lost it, goes on: that is no reason to end a
-    training of days. It is no longer counted, so others may be let through too early; they wait on their machine, whose
-    leases (`pipelines.cluster.worker.gpus`) keep each GPU for one stage alone.
+    If the lease cannot be renewed, because the server is unavailable or has lost it, the block continues: a training
+    may have run for days. Its slots are then no longer counted, so other stages may start too early. They wait on their
+    machine, whose leases (`pipelines.cluster.worker.gpus`) are exclusive.
 
-    Raises ConcurrencySlotAcquisitionError if the server has no such limit.
+    Raises:
+        ConcurrencySlotAcquisitionError: the server has no such limit.
     """
     if not count:
         return contextlib.nullcontext()

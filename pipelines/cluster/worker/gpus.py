@@ -1,4 +1,4 @@
-"""Exclusive leases of one machine's GPUs, held as file locks so that they end with the process that holds them."""
+"""Exclusive leases of the GPUs of one machine: file locks, which end with the process that holds them."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ _NVIDIA_SMI_SECONDS: Final = 60.0
 
 
 class GpuError(RuntimeError):
-    """GPUs that this machine cannot lease."""
+    """This machine does not have enough GPUs."""
 
 
 class GpuWaitStoppedError(GpuError):
@@ -30,10 +30,11 @@ class GpuWaitStoppedError(GpuError):
 
 @dataclass(frozen=True)
 class GpuLease:
-    """GPUs that no other lease of the same folder has.
+    """GPUs that no other lease in the same folder has.
 
-    gpus: as CUDA_VISIBLE_DEVICES names them. descriptors: of the locked files; a process that inherits them holds
-    the lease until it, too, has ended.
+    Attributes:
+        gpus: names, as in CUDA_VISIBLE_DEVICES.
+        descriptors: of the locked files. A process that inherits them holds the lease until it ends, too.
     """
 
     gpus: tuple[str, ...]
@@ -41,19 +42,19 @@ class GpuLease:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a stage needs to see these GPUs and no other; without any it sees none, as another may hold them."""
+        """Return the variable that makes only these GPUs visible; without GPUs, none is visible."""
         return {VISIBLE: ",".join(self.gpus)}
 
 
 def available_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The GPUs this process may use: those of CUDA_VISIBLE_DEVICES where it is set, else all that the driver has.
+    """Return the GPUs that this process may use: those of CUDA_VISIBLE_DEVICES if it is set, else all of the driver.
 
-    All workers of a machine should name GPUs in one way, by index or by UUID: a lease knows them by name.
+    All workers of a machine must name GPUs in the same way, by index or by UUID: leases compare names.
     """
     if VISIBLE in environment:
         names = [name.strip() for name in environment[VISIBLE].split(",")]
         invalid = next((at for at, name in enumerate(names) if name in {"", "-1"}), len(names))
-        return tuple(names[:invalid])  # CUDA, too, takes no device that stands after an invalid one
+        return tuple(names[:invalid])  # like CUDA, which ignores devices after an invalid one
     return _gpus_of_driver()
 
 
@@ -61,15 +62,24 @@ def available_gpus(environment: Mapping[str, str] = os.environ) -> tuple[str, ..
 def leased_gpus(
     count: int, folder: Path, available: Sequence[str], *, stop: StopEvents | None = None
 ) -> Iterator[GpuLease]:
-    """Hold `count` of the `available` GPUs while the body runs; wait until so many are free together.
+    """Wait until `count` of the `available` GPUs are free at the same time, and hold them inside the block.
 
-    `folder` holds a file a GPU and belongs to this machine alone. Who asked for the same GPUs waits in turn, so
-    that a request for many is not passed by requests for few; a lease takes all it needs or none, so that no two
-    wait for each other. Raises GpuError if there are fewer, GpuWaitStoppedError if `stop` is requested meanwhile.
+    Requests for the same GPUs wait in a queue, so that requests for few GPUs do not overtake one for many. A lease
+    takes all of its GPUs or none, so that no deadlock occurs.
+
+    Args:
+        count: number of GPUs.
+        folder: folder of this machine with one lock file per GPU.
+        available: names of the GPUs.
+        stop: a stop request ends the waiting.
+
+    Raises:
+        GpuError: there are fewer GPUs.
+        GpuWaitStoppedError: a stop was requested while it waited.
     """
     if count > len(available):
         offered = ", ".join(available) or "none"
-        raise GpuError(f"{count} GPUs are needed and this machine offers {offered} ({VISIBLE}, nvidia-smi)")
+        raise GpuError(f"{count} GPUs are needed, and this machine has {offered} ({VISIBLE}, nvidia-smi)")
     with contextlib.ExitStack() as held:
         if count == 0:
             lease = GpuLease((), ())
@@ -82,7 +92,7 @@ def leased_gpus(
 
 
 def _wait_for_turn(count: int, folder: Path, available: Sequence[str], stop: StopEvents) -> GpuLease:
-    """One request at a time, of those for the same GPUs, looks for free ones; the others wait for the turn."""
+    """Wait in the queue of requests for the same GPUs; the first request waits for free GPUs."""
     same = hashlib.sha256("\n".join(sorted(available)).encode()).hexdigest()[:16]
     while (turn := _lock(folder / f"turn-{same}.lock")) is None:
         _wait(stop)
@@ -95,7 +105,7 @@ def _wait_for_turn(count: int, folder: Path, available: Sequence[str], stop: Sto
 
 
 def _take(count: int, folder: Path, available: Sequence[str]) -> GpuLease | None:
-    """Lock the first `count` free GPUs; none if fewer are free."""
+    """Lock the first `count` free GPUs. Return None if fewer are free."""
     locked: dict[str, int] = {}
     for gpu in available:
         if len(locked) == count:
@@ -111,7 +121,7 @@ def _take(count: int, folder: Path, available: Sequence[str]) -> GpuLease | None
 
 
 def _lock(file: Path) -> int | None:
-    """The descriptor of the file, locked; None while another holds it. The file stays: removing it would race."""
+    """Lock the file and return its descriptor; None if it is locked. The file is not removed: that would be a race."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -138,5 +148,5 @@ def _gpus_of_driver() -> tuple[str, ...]:
         timeout=_NVIDIA_SMI_SECONDS,
         check=False,
     )
-    # Installed without a driver it fails, or says so in place of the numbers.
+    # Without a driver it fails, or prints a message in place of numbers.
     return tuple(filter(str.isdigit, answer.stdout.split())) if answer.returncode == 0 else ()

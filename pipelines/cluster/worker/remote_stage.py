@@ -1,6 +1,5 @@
-"""What a worker does: run one stage of a commit, and nothing else, with files from and to the shared remote."""
+"""Run one stage of a commit on a worker: fetch its inputs from the remote, run it, push its outputs."""
 
-import contextlib
 import fcntl
 import functools
 import os
@@ -24,7 +23,7 @@ from pipelines.cluster.remote.files import (
 )
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import Entry, key_of_entry
-from pipelines.cluster.worker.checkouts import exclude_dvc_lock, temporary_checkout, tracking_environment
+from pipelines.cluster.worker.checkouts import size_checkout, tracking_environment
 from pipelines.cluster.worker.gpus import available_gpus, leased_gpus
 from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.dag import StageNode, dependencies_in
@@ -34,19 +33,16 @@ from pipelines.processes.guard import orphan_guard
 from pipelines.processes.signals import StopEvents
 from pipelines.processes.stage_runner import StageRunner
 from pipelines.schedule import Outcome, StageResult
-from pipelines.sizes import switch_size
 from stages.tracking import send_leftovers
 
-REMOTE_PATIENCE_SECONDS = 900.0
-"""For how long the remote may be away before a stage gives up."""
-MLFLOW_PATIENCE_SECONDS = 300.0
-"""For how long a stage that is made waits for MLflow; its outputs do not depend on it."""
+MLFLOW_RETRY_SECONDS = 300.0
+"""For how long records are sent to MLflow again after a stage has succeeded. Outputs do not depend on MLflow."""
 _MLFLOW_PAUSE_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 1.0
 
 
 class MissingInputsError(RuntimeError):
-    """The stage was not run, since that would mean to run others too; the message names them."""
+    """The stage was not run, because inputs are missing or damaged. The message names their stages."""
 
 
 class StoppedError(RuntimeError):
@@ -55,7 +51,14 @@ class StoppedError(RuntimeError):
 
 @dataclass(frozen=True)
 class RemoteStage:
-    """A stage of a commit. size: whose parameters are in force; name: DVC's name; gpus: how many it gets to itself."""
+    """A stage of a commit.
+
+    Attributes:
+        commit: the full hash.
+        size: the size whose parameters are used, whatever size params.yaml of the commit has.
+        name: DVC's address of the stage.
+        gpus: how many GPUs it has exclusively.
+    """
 
     commit: str
     size: str
@@ -66,38 +69,33 @@ class RemoteStage:
 def run_remote_stage(
     wanted: RemoteStage, settings: ClusterSettings, *, limits: Limits, stop: StopEvents, log: Log
 ) -> StageResult:
-    """Bring one stage's outputs into the remote: not again if they are there, and never those of another stage.
+    """Run one stage, unless its outputs are in the remote, and push its outputs. No other stage is run.
 
     Raises:
-        MissingInputsError: an input was not made, or is damaged in the remote; it is then withdrawn, so
-            that the flow makes it again.
-        RemoteError, CommitError, GpuError: the remote, the repository or the GPUs cannot be had.
-        StoppedError: a stop was requested while it waited.
+        MissingInputsError: an input is missing or damaged in the remote. A damaged input is deleted, so that the
+            flow runs its stage again.
+        UnknownSizeError, ParamsError: the commit has no such size, or a wrong parameter file.
+        RemoteError, CommitError, GpuError: the remote, the repository or the GPUs are not available.
+        StoppedError: a stop was requested while another worker ran this stage.
     """
     start = time.monotonic()
-    with_patience = functools.partial(retry_remote, patience=REMOTE_PATIENCE_SECONDS, stop=stop, log=log)
-    with (
-        temporary_checkout(wanted.commit, settings) as folder,
-        contextlib.chdir(folder),
-        Repo(os.curdir) as repo,
-    ):
-        switch_size(wanted.size)
-        exclude_dvc_lock(folder)
+    retry = functools.partial(retry_remote, stop=stop, log=log)
+    with size_checkout(wanted.commit, wanted.size, settings), Repo(os.curdir) as repo:
         resolution = Resolution(repo, dependencies_in(repo, [wanted.name]))
-        with_patience(lambda: _require_inputs(resolution, wanted.name))
+        retry(lambda: _require_inputs(resolution, wanted.name))
         key = resolution.key(wanted.name)
-        with _alone(settings.shared_state / "locks" / f"{key}.lock", stop, log) as lock:
-            if with_patience(lambda: resolution.find(wanted.name)):
+        with _stage_lock(settings.shared_state / "locks" / f"{key}.lock", stop, log) as lock:
+            if retry(lambda: resolution.find(wanted.name)):
                 return StageResult(wanted.name, Outcome.UP_TO_DATE)
-            with_patience(lambda: _fetch_inputs(repo, resolution, wanted.name))
+            retry(lambda: _fetch_inputs(repo, resolution, wanted.name))
             result = _execute(wanted, settings, limits=limits, stop=stop, log=log, lock=lock)
-            is_made = result.outcome is Outcome.DONE
-            patience = MLFLOW_PATIENCE_SECONDS if is_made else 0.0  # one that failed is told of at once
-            _send_what_mlflow_missed(settings, stop, log, patience=patience)
-            if is_made:
+            has_succeeded = result.outcome is Outcome.DONE
+            retry_seconds = MLFLOW_RETRY_SECONDS if has_succeeded else 0.0  # a failure is reported at once
+            _send_waiting_records(settings, stop, log, retry_seconds=retry_seconds)
+            if has_succeeded:
                 stage = resolution.stage(wanted.name)
                 entry = _new_entry(stage, key)
-                with_patience(lambda: _publish(repo, resolution, stage, key, entry))
+                retry(lambda: _publish(repo, resolution, stage, key, entry))
     return StageResult(result.name, result.outcome, time.monotonic() - start, result.error)
 
 
@@ -106,7 +104,7 @@ def _require_inputs(resolution: Resolution, name: str) -> None:
     if missing:
         raise MissingInputsError(
             f"{name} is not run: it depends on {', '.join(missing)}, which the remote does not have. "
-            "The flow `reproduce` runs what is missing, in order."
+            "The flow `reproduce` runs missing stages in order."
         )
 
 
@@ -116,7 +114,7 @@ def _fetch_inputs(repo: Repo, resolution: Resolution, name: str) -> None:
     except DamagedOutputsError as error:
         delete_damaged(repo, resolution, error)
         raise MissingInputsError(
-            f"{name} is not run: {error}. These were withdrawn; the flow `reproduce` makes them again."
+            f"{name} is not run: {error}. These objects were deleted; the flow `reproduce` runs their stages again."
         ) from error
 
 
@@ -138,46 +136,47 @@ def _execute(
             return runner.run(node, log)
 
 
-def _send_what_mlflow_missed(
-    settings: ClusterSettings, stop: StopEvents, log: Log, *, patience: float
+def _send_waiting_records(
+    settings: ClusterSettings, stop: StopEvents, log: Log, *, retry_seconds: float
 ) -> None:
-    """Send records that MLflow did not take while the stage ran; the next stage on a machine may be days away."""
+    """Send records that MLflow did not accept while the stage ran: the next stage may start days later."""
     if tracking_environment(settings):
-        return  # no server, but a database on this machine
+        return  # MLflow is a database on this machine
     outbox = settings.shared_state / "mlflow-outbox"
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + retry_seconds
     while waiting := send_leftovers(outbox):
         if time.monotonic() > deadline or stop.requested.wait(_MLFLOW_PAUSE_SECONDS):
-            log(f"MLflow does not answer; records of {waiting} runs wait in {outbox} for the next stage")
+            log(f"MLflow is unavailable; records of {waiting} runs wait in {outbox} for the next stage")
             return
 
 
 def _new_entry(stage: Any, key: str) -> Entry:
-    """What DVC has just written about the stage into dvc.lock.
+    """Return the entry of the stage that DVC has just written to dvc.lock.
 
-    Raises RuntimeError if code, parameters or inputs are no longer those that it was started with.
+    Raises:
+        RuntimeError: code, parameters or inputs were changed while the stage ran.
     """
     entry: Entry = load_yaml(str(Path(stage.path).with_suffix(".lock")))["stages"][stage.name]
     if key_of_entry(entry) != key:
         raise RuntimeError(
-            f"{stage.addressing} changed its own inputs while it ran; its outputs are not kept"
+            f"the inputs of {stage.addressing} were changed while it ran; its outputs are not pushed"
         )
     return entry
 
 
 def _publish(repo: Repo, resolution: Resolution, stage: Any, key: str, entry: Entry) -> None:
-    """Outputs first: whoever finds the entry finds what it names."""
+    """Push outputs first, so that they exist when another machine finds the entry."""
     StageLoader.fill_from_lock(stage, entry)
     push_outputs(repo, stage)
     resolution.run_cache.publish(key, entry)
 
 
 @contextmanager
-def _alone(file: Path, stop: StopEvents, log: Log) -> Iterator[int]:
-    """Hold the lock of a stage with its inputs, among all machines that share the folder; yield its descriptor.
+def _stage_lock(file: Path, stop: StopEvents, log: Log) -> Iterator[int]:
+    """Hold the lock of a stage with given inputs, and yield its descriptor. Machines that share the folder share it.
 
-    It is free when this process and those that inherited the descriptor have ended, however they died. The file
-    stays: removing it would let two hold it.
+    It is released when this process and all that inherited the descriptor have ended. The file is not removed:
+    otherwise two processes could hold locks on two files of the same name.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)

@@ -1,4 +1,4 @@
-"""What a machine of the cluster is told through its environment."""
+"""The settings of a machine of the cluster, from environment variables."""
 
 import os
 import tempfile
@@ -9,18 +9,19 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class SettingsError(ValueError):
-    """The environment lacks something; the message names the variable."""
+    """An environment variable is missing or wrong. The message names it."""
 
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Where commits, files and state of this machine are.
+    """Locations of commits, files and state.
 
-    repository: git URL or folder from which commits are fetched (LZN_REPOSITORY).
-    remote: URL of the DVC remote that all machines share (LZN_DVC_REMOTE), `s3://bucket/prefix` or a folder.
-    work: this machine's folder: mirror of the repository, checkouts, DVC's cache (LZN_WORK).
-    shared_state: checkpoints, unfinished preparations, locks, what MLflow has not taken yet. Machines that share it
-        (LZN_SHARED_STATE on a common file system) continue each other's work; by default it is in `work`.
+    Attributes:
+        repository: git URL or folder from which commits are fetched (LZN_REPOSITORY).
+        remote: URL of the DVC remote that all machines share (LZN_DVC_REMOTE): `s3://bucket/prefix` or a folder.
+        work: folder of this machine (LZN_WORK) with a mirror of the repository, checkouts and DVC's cache.
+        shared_state: checkpoints, unfinished preparations, locks, and records for MLflow. Machines that share it
+            (LZN_SHARED_STATE on a common file system) continue each other's work. By default it is in `work`.
     """
 
     repository: str
@@ -32,9 +33,12 @@ class ClusterSettings:
     def from_environment(environment: Mapping[str, str] = os.environ) -> "ClusterSettings":
         """Read the settings.
 
-        Raises SettingsError if a variable is missing or a folder among them is a relative path.
+        Raises:
+            SettingsError: a variable is missing, or a folder is a relative path.
         """
-        repository = _required(environment, "LZN_REPOSITORY", "the git URL or folder to take commits from")
+        repository = _required(
+            environment, "LZN_REPOSITORY", "the git URL or folder from which commits are fetched"
+        )
         remote = _required(
             environment, "LZN_DVC_REMOTE", "the URL of the DVC remote, such as s3://bucket/prefix"
         )
@@ -44,7 +48,7 @@ class ClusterSettings:
 
 
 def without_credentials(url: str) -> str:
-    """The URL as it may be logged: without user name and password."""
+    """Remove user name and password from a URL, so that it can be logged."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -54,7 +58,7 @@ def without_credentials(url: str) -> str:
 def _required(environment: Mapping[str, str], name: str, meaning: str) -> str:
     value = environment.get(name, "")
     if not value:
-        raise SettingsError(f"{name} is not set: {meaning}; workers need it, see infra/README.md")
+        raise SettingsError(f"{name} is not set: {meaning}; see infra/README.md")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a machine is told, and which commits it finds."""
+"""Settings of a machine, and checkouts of commits."""
 
 import subprocess
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_a_relative_folder_is_refused() -> None:
         ClusterSettings.from_environment(environment)
 
 
-def test_state_is_the_machine_s_own_unless_it_is_shared() -> None:
+def test_state_is_in_the_folder_of_the_machine_unless_it_is_shared() -> None:
     environment = {"LZN_REPOSITORY": "/project", "LZN_DVC_REMOTE": "s3://bucket", "LZN_WORK": "/work"}
     assert ClusterSettings.from_environment(environment).shared_state == Path("/work/state")
     shared = ClusterSettings.from_environment({**environment, "LZN_SHARED_STATE": "/shared"})
@@ -56,7 +56,7 @@ def test_a_branch_moves_on(tmp_path: Path) -> None:
     assert resolve_commit("main", cluster.machine()) == resolve_commit("HEAD", cluster.machine()) == after
 
 
-def test_an_unknown_commit_and_an_unreachable_repository_are_said_without_secrets(tmp_path: Path) -> None:
+def test_errors_about_commits_and_repositories_contain_no_secrets(tmp_path: Path) -> None:
     cluster = ToyCluster.make(tmp_path)
     with pytest.raises(CommitError, match="has no branch, tag or commit nowhere"):
         resolve_commit("nowhere", cluster.machine())

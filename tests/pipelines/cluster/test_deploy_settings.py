@@ -1,4 +1,4 @@
-"""What is said of deployments in prefect.yaml and on the command line, before any server hears of it."""
+"""Deployments in prefect.yaml and on the command line, without a server."""
 
 import json
 from pathlib import Path
@@ -23,14 +23,14 @@ def pools(*arguments: str, **environment: str) -> dict[str, Pool]:
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_a_deployment_names_a_flow_that_is_there_and_takes_its_parameters_in_a_pool_that_is_made(name: str):
+def test_a_deployment_has_an_existing_flow_and_pool_and_parameters_of_the_flow(name: str):
     deployment = DEPLOYMENTS[name]
     flow: Flow[..., Any] = load_flow_from_entrypoint(deployment["entrypoint"])
     assert deployment.get("parameters", {}).keys() <= flow.parameters.properties.keys()
     assert deployment["work_pool"]["name"] in DESCRIPTIONS
 
 
-def test_the_deployments_that_a_flow_asks_for_are_there():
+def test_the_deployments_that_a_flow_starts_exist():
     pool = Resources.model_fields["pool"].annotation
     for name in ("cpu", "gpu"):
         assert name in str(pool)
@@ -39,18 +39,18 @@ def test_the_deployments_that_a_flow_asks_for_are_there():
         assert DEPLOYMENTS[name]["work_pool"]["name"] == name
 
 
-def test_a_run_is_given_up_after_three_heartbeats_of_every_deployment():
+def test_a_run_counts_as_crashed_after_three_heartbeats_of_every_deployment():
     for deployment in DEPLOYMENTS.values():
         heartbeat = deployment["work_pool"]["job_variables"]["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]
         assert 3 * float(heartbeat) == ZOMBIE_SECONDS
 
 
-def test_no_path_of_a_machine_is_in_the_file():
+def test_the_file_has_no_path_of_a_machine():
     assert FILE["pull"] == []
     assert "/home" not in (PROJECT / "prefect.yaml").read_text()
 
 
-def test_pools_are_as_wide_as_the_environment_and_then_the_command_line_says():
+def test_limits_of_pools_come_from_the_command_line_before_the_environment():
     assert {name: pool.limit for name, pool in pools().items()} == {"control": 16, "cpu": None, "gpu": None}
     environment = {"LZN_GPUS": "8", "LZN_POOL_LIMITS": "cpu=4 control=2"}
     assert {name: pool.limit for name, pool in pools(**environment).items()} == {
@@ -73,8 +73,8 @@ def test_a_pool_can_be_of_containers_with_a_template(tmp_path: Path):
     assert (given["cpu"].kind, given["cpu"].template) == ("process", None)
 
 
-@pytest.mark.parametrize(("content", "message"), [("{", "is not JSON"), ("{}", "no base job template")])
-def test_a_template_that_is_none_is_refused(tmp_path: Path, content: str, message: str):
+@pytest.mark.parametrize(("content", "message"), [("{", "is not JSON"), ("{}", "is not a base job template")])
+def test_an_invalid_template_is_an_error(tmp_path: Path, content: str, message: str):
     file = tmp_path / "template.json"
     file.write_text(content)
     with pytest.raises(SetupError, match=message):
@@ -85,12 +85,12 @@ def test_a_template_that_is_none_is_refused(tmp_path: Path, content: str, messag
     ("arguments", "environment", "words"),
     [
         (["--pool-limit", "tpu=1"], {}, "with a pool of control, cpu, gpu"),
-        (["--pool-limit", "gpu=many"], {}, "'many' is not a number of 0 or more"),
+        (["--pool-limit", "gpu=many"], {}, "'many' is not an integer of 0 or more"),
         ([], {"LZN_POOL_LIMITS": "gpu"}, "'gpu' is not POOL=VALUE"),
-        ([], {"LZN_GPUS": "-1"}, "'-1' is not a number of 0 or more"),
+        ([], {"LZN_GPUS": "-1"}, "'-1' is not an integer of 0 or more"),
     ],
 )
-def test_a_number_that_makes_no_sense_is_refused_at_once(
+def test_an_invalid_number_or_pool_is_a_usage_error(
     arguments: list[str], environment: dict[str, str], words: str, capsys: pytest.CaptureFixture[str]
 ):
     with pytest.raises(SystemExit):
@@ -98,7 +98,7 @@ def test_a_number_that_makes_no_sense_is_refused_at_once(
     assert words in capsys.readouterr().err
 
 
-def test_without_a_server_named_nothing_is_set_up(monkeypatch, capsys: pytest.CaptureFixture[str]):
+def test_without_the_address_of_a_server_nothing_is_set_up(monkeypatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     assert main([]) == 1

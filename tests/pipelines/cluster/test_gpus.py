@@ -1,4 +1,4 @@
-"""Leases of GPUs, which need none: real processes, real file locks, and the kernel that frees them."""
+"""Leases of GPUs with real processes and file locks. No GPU is needed."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError, availab
 from pipelines.processes.signals import StopEvents
 
 FOUR = ("0", "1", "2", "3")
-# Prints the GPUs it has, and holds them until its input ends.
+# It prints its GPUs, and holds them until its input ends.
 HOLDER = """
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ with leased_gpus(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")) as
 
 
 class Holder:
-    """Another process that asks for GPUs, as a worker's flow does."""
+    """Another process that leases GPUs, like the flow of a worker."""
 
     def __init__(self, count: int, folder: Path, available: Sequence[str] = FOUR) -> None:
         self.process = subprocess.Popen(
@@ -39,7 +39,7 @@ class Holder:
         )
 
     def gpus(self) -> set[str]:
-        """Its GPUs, as soon as it has them."""
+        """Wait until the process has GPUs, and return them."""
         assert self.process.stdout is not None
         return set(self.process.stdout.readline().strip().split(","))
 
@@ -59,7 +59,7 @@ def test_two_processes_never_have_the_same_gpu(tmp_path: Path):
         holder.kill()
 
 
-def test_gpus_of_a_killed_process_come_free(tmp_path: Path):
+def test_gpus_of_a_killed_process_become_free(tmp_path: Path):
     holder = Holder(4, tmp_path)
     holder.gpus()
     threading.Timer(0.5, holder.process.kill).start()
@@ -84,7 +84,7 @@ def test_a_process_that_inherits_the_descriptors_holds_the_lease(tmp_path: Path)
         pass
 
 
-def test_many_that_want_more_than_half_wait_for_each_other_without_deadlock(tmp_path: Path):
+def test_requests_for_more_than_half_of_the_gpus_do_not_deadlock(tmp_path: Path):
     def ask(available: Sequence[str]) -> None:
         for _ in range(3):
             with leased_gpus(3, tmp_path, available) as lease:
@@ -96,7 +96,7 @@ def test_many_that_want_more_than_half_wait_for_each_other_without_deadlock(tmp_
 
     inside: list[tuple[str, ...]] = []
     done: list[tuple[str, ...]] = []
-    # Asked for in other orders, and by some as another set of names: these do not wait in one queue.
+    # In different orders, and one with another set of names, which waits in another queue.
     orders = [FOUR, FOUR[::-1], (*FOUR, "4")[1:4], ("2", "0", "3", "1")]
     threads = [threading.Thread(target=ask, args=(order,), daemon=True) for order in orders]
     for thread in threads:
@@ -107,11 +107,11 @@ def test_many_that_want_more_than_half_wait_for_each_other_without_deadlock(tmp_
     assert len(done) == 3 * len(orders)
 
 
-def test_a_request_for_all_is_not_passed_by_later_ones_for_few(tmp_path: Path):
+def test_later_requests_for_few_gpus_do_not_overtake_one_for_all(tmp_path: Path):
     first = Holder(1, tmp_path)
     first.gpus()
     many = Holder(4, tmp_path)
-    time.sleep(2.0)  # for that process to start and to stand in line
+    time.sleep(2.0)  # for that process to start and to wait in the queue
     late = Holder(1, tmp_path)
     time.sleep(2.0)
     first.kill()
@@ -122,7 +122,7 @@ def test_a_request_for_all_is_not_passed_by_later_ones_for_few(tmp_path: Path):
     late.kill()
 
 
-def test_a_stage_without_gpus_waits_for_nobody_and_sees_none(tmp_path: Path):
+def test_a_stage_without_gpus_does_not_wait_and_sees_none(tmp_path: Path):
     holder = Holder(4, tmp_path)
     holder.gpus()
 
@@ -131,13 +131,13 @@ def test_a_stage_without_gpus_waits_for_nobody_and_sees_none(tmp_path: Path):
     holder.kill()
 
 
-def test_more_than_the_machine_has_is_an_error_at_once(tmp_path: Path):
+def test_a_request_for_more_than_the_machine_has_is_an_error(tmp_path: Path):
     with (
-        pytest.raises(GpuError, match="5 GPUs are needed and this machine offers 0, 1, 2, 3"),
+        pytest.raises(GpuError, match="5 GPUs are needed, and this machine has 0, 1, 2, 3"),
         leased_gpus(5, tmp_path, FOUR),
     ):
         pass
-    with pytest.raises(GpuError, match="offers none"), leased_gpus(1, tmp_path, ()):
+    with pytest.raises(GpuError, match="has none"), leased_gpus(1, tmp_path, ()):
         pass
 
 
@@ -152,7 +152,7 @@ def test_more_than_the_machine_has_is_an_error_at_once(tmp_path: Path):
         ("GPU-8a", ("GPU-8a",)),
     ],
 )
-def test_the_environment_says_which_gpus_there_are(value: str, gpus: tuple[str, ...]):
+def test_the_variable_lists_the_available_gpus(value: str, gpus: tuple[str, ...]):
     assert available_gpus({"CUDA_VISIBLE_DEVICES": value}) == gpus
 
 
@@ -160,7 +160,9 @@ def test_the_environment_says_which_gpus_there_are(value: str, gpus: tuple[str, 
     ("script", "gpus"),
     [("printf '0\\n1\\n'", ("0", "1")), ("echo No devices were found", ()), ("echo no driver; exit 9", ())],
 )
-def test_without_it_the_driver_says_so(tmp_path: Path, monkeypatch, script: str, gpus: tuple[str, ...]):
+def test_without_the_variable_the_driver_lists_the_gpus(
+    tmp_path: Path, monkeypatch, script: str, gpus: tuple[str, ...]
+):
     program = tmp_path / "nvidia-smi"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)

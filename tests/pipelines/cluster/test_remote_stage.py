@@ -1,4 +1,4 @@
-"""One stage on a worker: only it, only once, from inputs that are what they should be; real git and DVC."""
+"""One stage on a worker: no other stage runs, it runs once, and its inputs are verified. Real git and DVC."""
 
 import contextlib
 import multiprocessing
@@ -52,21 +52,21 @@ def dvc(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def test_a_stage_whose_inputs_were_not_made_is_refused_and_nothing_runs(cluster: ToyCluster) -> None:
+def test_a_stage_with_missing_inputs_is_an_error_and_nothing_runs(cluster: ToyCluster) -> None:
     cluster.run("prepare")
     with pytest.raises(MissingInputsError, match=r"join is not run: it depends on left, right, which"):
         cluster.run("join")
     assert cluster.executed == ["prepare"]
 
 
-def test_each_stage_is_executed_once_whatever_machine_asks_for_it(cluster: ToyCluster) -> None:
+def test_each_stage_is_executed_once_on_any_number_of_machines(cluster: ToyCluster) -> None:
     run_all(cluster, ("one", "two", "three"))
     assert {cluster.run(stage, "four").outcome for stage in STAGES} == {Outcome.UP_TO_DATE}
     assert cluster.executed == ["prepare", "left", "right", "join"]
 
 
-def test_a_worker_restores_what_a_stage_names_and_no_more(tmp_path: Path) -> None:
-    """`right` also makes `details`; the machine that runs `join` was given them by nobody."""
+def test_a_worker_restores_the_dependencies_of_a_stage_and_no_other_output(tmp_path: Path) -> None:
+    """`right` also writes `details`, which is not on the machine that runs `join`."""
     cluster = ToyCluster.make(
         tmp_path, join="ls -d inputs made/left made/right details > joined 2> /dev/null || true"
     )
@@ -74,7 +74,7 @@ def test_a_worker_restores_what_a_stage_names_and_no_more(tmp_path: Path) -> Non
     assert cluster.object_file(b"made/left\nmade/right\n").exists()
 
 
-def test_the_collected_workspace_and_lock_are_those_of_dvc_repro(cluster: ToyCluster) -> None:
+def test_collected_outputs_and_lock_are_those_of_dvc_repro(cluster: ToyCluster) -> None:
     run_all(cluster, ("one", "two"))
     collected = collect_into(cluster, "three")
     dvc(cluster.project, "repro")
@@ -83,8 +83,8 @@ def test_the_collected_workspace_and_lock_are_those_of_dvc_repro(cluster: ToyClu
     assert dvc(collected, "status", "--json").strip() == "{}"
 
 
-def test_dvc_itself_takes_over_what_workers_made(cluster: ToyCluster) -> None:
-    """Anyone with the remote can do without this project's flows."""
+def test_dvc_alone_restores_what_workers_pushed(cluster: ToyCluster) -> None:
+    """The remote is usable without the flows of this project."""
     run_all(cluster)
     dvc(cluster.project, "remote", "add", "--local", "--default", "cluster", str(cluster.remote))
     dvc(cluster.project, "fetch", "--run-cache")
@@ -92,14 +92,14 @@ def test_dvc_itself_takes_over_what_workers_made(cluster: ToyCluster) -> None:
     assert cluster.executed == ["prepare", "left", "right", "join"]
 
 
-def test_workers_take_over_what_dvc_push_with_the_run_cache_left(cluster: ToyCluster) -> None:
+def test_workers_restore_what_dvc_pushed_with_the_run_cache(cluster: ToyCluster) -> None:
     dvc(cluster.project, "remote", "add", "--local", "--default", "cluster", str(cluster.remote))
     dvc(cluster.project, "repro")
     dvc(cluster.project, "push", "--run-cache")
     assert {cluster.run(stage).outcome for stage in STAGES} == {Outcome.UP_TO_DATE}
 
 
-def test_a_change_concerns_the_stages_behind_it_only(cluster: ToyCluster) -> None:
+def test_after_a_change_only_the_stages_that_depend_on_it_run(cluster: ToyCluster) -> None:
     run_all(cluster)
     (cluster.project / "code").write_text("other code\n")
     cluster.commit()
@@ -109,7 +109,7 @@ def test_a_change_concerns_the_stages_behind_it_only(cluster: ToyCluster) -> Non
     }  # fmt: skip
 
 
-def test_one_s_own_clone_collects_what_is_made_and_names_what_is_not(
+def test_a_clone_collects_outputs_and_names_missing_stages(
     cluster: ToyCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(cluster.project)
@@ -120,7 +120,7 @@ def test_one_s_own_clone_collects_what_is_made_and_names_what_is_not(
     assert main([]) == 1
     said = capsys.readouterr()
     assert said.out == "Collected 1 of 4 stages.\n"
-    assert said.err == "error: not made with the code and parameters in this clone: left, right\n"
+    assert said.err == "error: no outputs for the code and parameters in this clone: left, right\n"
     for stage in ("left", "right", "join"):
         cluster.run(stage)
     assert main([]) == 0
@@ -129,9 +129,7 @@ def test_one_s_own_clone_collects_what_is_made_and_names_what_is_not(
 
 
 @pytest.mark.parametrize("loss", ["corrupted", "deleted"])
-def test_a_damaged_object_is_not_used_and_its_stage_alone_is_made_again(
-    cluster: ToyCluster, loss: str
-) -> None:
+def test_a_damaged_object_is_not_used_and_only_its_stage_runs_again(cluster: ToyCluster, loss: str) -> None:
     cluster.run("prepare")
     damaged = cluster.object_file(b"source\n")
     damaged.chmod(0o644)
@@ -140,7 +138,7 @@ def test_a_damaged_object_is_not_used_and_its_stage_alone_is_made_again(
     else:
         damaged.unlink()
     with pytest.raises(
-        MissingInputsError, match=r"left is not run: lost or damaged in the remote: .* \(of prepare\)"
+        MissingInputsError, match=r"left is not run: missing or damaged in the remote: .* \(of prepare\)"
     ):
         cluster.run("left", "other")
     with pytest.raises(MissingInputsError, match="depends on prepare"):
@@ -150,7 +148,7 @@ def test_a_damaged_object_is_not_used_and_its_stage_alone_is_made_again(
     assert cluster.executed == ["prepare", "prepare", "left"]
 
 
-def test_a_damaged_list_of_files_counts_as_not_made(cluster: ToyCluster) -> None:
+def test_a_damaged_list_of_files_counts_as_missing(cluster: ToyCluster) -> None:
     cluster.run("prepare")
     (listing,) = (cluster.remote / "files").rglob("*.dir")
     listing.chmod(0o644)
@@ -159,7 +157,7 @@ def test_a_damaged_list_of_files_counts_as_not_made(cluster: ToyCluster) -> None
         cluster.run("left", "other")
 
 
-def test_an_entry_that_is_not_what_its_name_says_counts_as_not_there(cluster: ToyCluster) -> None:
+def test_an_entry_without_the_content_of_its_hash_counts_as_missing(cluster: ToyCluster) -> None:
     cluster.run("prepare")
     (entry,) = [file for file in (cluster.remote / "runs").rglob("*") if file.is_file()]
     content = load_yaml(str(entry))
@@ -167,9 +165,9 @@ def test_an_entry_that_is_not_what_its_name_says_counts_as_not_there(cluster: To
     assert cluster.run("prepare").outcome is Outcome.DONE
 
 
-def test_the_collector_finds_damage_and_uses_nothing_of_it(cluster: ToyCluster) -> None:
+def test_the_collector_finds_a_damaged_object_and_does_not_use_it(cluster: ToyCluster) -> None:
     run_all(cluster)
-    damaged = cluster.object_file(b"7\n")  # inputs/b, and what `right` makes of it
+    damaged = cluster.object_file(b"7\n")  # inputs/b, and the copy that `right` writes
     damaged.chmod(0o644)
     damaged.write_bytes(b"8\n")
     with pytest.raises(DamagedOutputsError) as caught:
@@ -178,7 +176,7 @@ def test_the_collector_finds_damage_and_uses_nothing_of_it(cluster: ToyCluster) 
     assert not (cluster.root / "other" / "collected" / "toy" / "joined").exists()
 
 
-def test_a_stage_that_two_workers_start_at_once_is_executed_by_one(tmp_path: Path) -> None:
+def test_a_stage_that_two_workers_start_at_once_is_executed_once(tmp_path: Path) -> None:
     cluster = ToyCluster.make(
         tmp_path, prepare="sleep 3 && mkdir inputs && cp source inputs/a && echo 7 > inputs/b"
     )
@@ -192,7 +190,7 @@ def test_a_stage_that_two_workers_start_at_once_is_executed_by_one(tmp_path: Pat
     assert cluster.executed == ["prepare"]
 
 
-def test_a_stage_that_fails_says_so_and_leaves_nothing_in_the_remote(tmp_path: Path) -> None:
+def test_a_failed_stage_is_reported_and_pushes_nothing(tmp_path: Path) -> None:
     cluster = ToyCluster.make(tmp_path, prepare="echo broken && false")
     result = cluster.run("prepare")
     assert result.outcome is Outcome.FAILED
@@ -200,7 +198,7 @@ def test_a_stage_that_fails_says_so_and_leaves_nothing_in_the_remote(tmp_path: P
     assert not list(cluster.remote.rglob("*"))
 
 
-def test_a_checkout_ends_with_its_stage_and_a_killed_one_with_the_next(cluster: ToyCluster) -> None:
+def test_a_checkout_is_removed_after_its_stage_and_an_abandoned_one_by_the_next(cluster: ToyCluster) -> None:
     abandoned = cluster.root / "machine" / "checkouts" / "abandoned"
     abandoned.mkdir(parents=True)
     abandoned.with_suffix(".lock").touch()
