@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from lzn_testing import PROJECT
 
-from pipelines.dag import read_dag, read_dependencies
+from pipelines.dag import cached_dependencies_in, read_dag, read_dependencies
 
 DIAMOND = {
     "join": ("cat left.txt right.txt > join.txt", ["left.txt", "right.txt"], ["join.txt"]),
@@ -101,3 +102,26 @@ def test_stages_of_a_second_pipeline_file_keep_their_own_lock_file(diamond):
         other.with_name("dvc.lock"),
         "big",
     )
+
+
+def test_stages_with_an_uncached_output_are_left_out_of_cached_dependencies(toy_repository, monkeypatch):
+    root = toy_repository(
+        first=("echo > first.txt", [], ["first.txt"]),
+        shown=("cp first.txt shown.txt", ["first.txt"], ["kept.txt", {"shown.txt": {"cache": False}}]),
+        last=("cat first.txt shown.txt > last.txt", ["first.txt", "shown.txt"], ["last.txt"]),
+    )
+    monkeypatch.chdir(root)
+
+    assert read_dependencies()["last"] == {"first", "shown"}
+    with Repo() as repo:
+        assert cached_dependencies_in(repo) == {"first": frozenset(), "last": {"first"}}
+        assert cached_dependencies_in(repo, ["shown"]) == {"first": frozenset()}
+
+
+def test_in_the_project_only_results_are_left_out_of_cached_dependencies(monkeypatch):
+    monkeypatch.chdir(PROJECT)
+
+    with Repo() as repo:
+        left_out = set(read_dependencies()) - set(cached_dependencies_in(repo))
+
+    assert {name.partition("@")[0] for name in left_out} == {"results"}
