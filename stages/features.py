@@ -1,4 +1,4 @@
-"""Make ready the network in whose features a data set's images are measured."""
+"""Train or read the network with whose features the images of a data set are compared."""
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ BATCH_SIZE = 1000
 
 
 def make_features(call: StageCall) -> None:
-    """Write the network, and what is known of it."""
+    """Write the network of a data set, and its metrics if it was trained here."""
     params = call.params.section(f"features.{call.item}", FeaturesParams)
     folder = call.outputs.folder("features", call.item)
     measured: dict[str, float] = {}
@@ -42,14 +42,14 @@ def make_features(call: StageCall) -> None:
 
 
 def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, float]:
-    """Train on the training split, and measure what a perfect generator would get: the test images' distance."""
+    """Train a classifier, and measure its accuracy and the distance between training and test images."""
     data_folder = call.outputs.folder("prepare", call.item)
     data = read_description(data_folder)
     train_set, test_set = read_split(data_folder, "train"), read_split(data_folder, "test")
     if data.num_classes < 2 or len(test_set) == 0:
         raise ParamsError(
-            f"{call.params.path}: features.{call.item}: a classifier needs classes and test images, and {call.item} "
-            f"has {data.num_classes} classes and {len(test_set)} test images: choose kind inception or none"
+            f"{call.params.path}: features.{call.item}: a classifier needs classes and test images, but {call.item} "
+            f"has {data.num_classes} classes and {len(test_set)} test images: set kind to inception or none"
         )
     channels, size, _ = data.image_shape
     shape = ClassifierShape(size, channels, data.num_classes, params.base_channels, params.feature_dim)

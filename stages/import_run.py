@@ -1,4 +1,4 @@
-"""Make a run out of a checkpoint that the paper's authors released, as if it had been trained here."""
+"""Convert a checkpoint that the paper's authors released to the files that `train` writes."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from lzn.base.files import file_sha256
 from lzn.base.sections import ParamsError, Section
 from lzn.data.prepared import DataDescription, read_description
 from lzn.released import RunModules, load_weights_into
@@ -19,37 +20,37 @@ from stages.runtime.provenance import code_fingerprint, git_commit, method_finge
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
 from stages.tracking.seed_identity import identity_of
-from stages.training.downloads import DownloadError, download, file_sha256
+from stages.training.downloads import DownloadError, download
 
 
 class ImportParams(Section):
-    """A released checkpoint, and the run that it is of: its networks must be those of the checkpoint."""
+    """The section ``imports.<run>``: a released checkpoint, and a run with the networks of the checkpoint."""
 
     source: Literal["released"]
     path: str | None = None
-    """Where the file is, seen from the project's root; or else a ``url``."""
+    """The file, relative to the project's root. Set either this or ``url``."""
     url: Annotated[str, Field(pattern=r"^https?://")] | None = None
-    """Where to download it from; it is kept in ``.downloads``."""
+    """The URL of the file, which is downloaded to ``.downloads``."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     ema: bool = True
-    """The averaged weights, which the paper evaluates, or those of the last iteration."""
+    """Read the averaged weights, which the paper evaluates; False: those of the last iteration."""
     run: AnyRun
 
     @model_validator(mode="after")
-    def _has_one_place(self) -> Self:
+    def _has_one_location(self) -> Self:
         if (self.path is None) == (self.url is None):
-            raise ValueError("give either the path of the checkpoint or its url")
+            raise ValueError("set either path or url of the checkpoint")
         return self
 
     @model_validator(mode="after")
-    def _is_of_one_seed(self) -> Self:
+    def _has_one_seed(self) -> Self:
         if len(self.run.seeds) > 1:
-            raise ValueError("run.seeds: a checkpoint is one training, with one seed")
+            raise ValueError("run.seeds: a checkpoint has one seed; remove the others")
         return self
 
 
 def import_run(call: StageCall) -> None:
-    """Write weights and configuration as ``train`` does, and an MLflow run tagged ``source: released``."""
+    """Write weights and configuration as `train` does, and an MLflow run with the tag ``source: released``."""
     where = f"imports.{call.item}"
     params: ImportParams = read_section_of_run(call.params, where, ImportParams, run_key="run")
     data = read_description(call.outputs.folder("prepare", params.run.data))
@@ -76,7 +77,7 @@ def import_run(call: StageCall) -> None:
 
 
 def _check_images(run: AnyRun, data: DataDescription) -> None:
-    """Training would show that the networks are for other images than the data set's; here nothing else does."""
+    """Raise an error if the networks are for images of another shape; no later step of the stage finds this."""
     channels, *sizes = data.image_shape
     if isinstance(run, RepresentationRun):
         fits = channels == run.encoder.image_channels
@@ -84,7 +85,7 @@ def _check_images(run: AnyRun, data: DataDescription) -> None:
         fits = channels == run.unet.image_channels and set(sizes) == {run.unet.image_size}
     if not fits:
         raise ValueError(
-            f"the run's networks are for other images than those of {run.data}, which are {data.image_shape}"
+            f"the run's networks do not fit the images of {run.data}, which are {data.image_shape}"
         )
 
 
@@ -94,10 +95,14 @@ def _checkpoint_file(params: ImportParams) -> Path:
     assert params.path is not None
     file = Path(params.path)
     if not file.is_file():
-        raise ValueError(f"there is no file {file}: put the released checkpoint there, or give its url")
+        raise ValueError(
+            f"there is no file {file}: put the released checkpoint there, or set url instead of path"
+        )
     found = file_sha256(file)
     if found != params.sha256:
-        raise ValueError(f"{file} has sha256 {found}, not {params.sha256}")
+        raise ValueError(
+            f"{file} has sha256 {found}, not {params.sha256}: replace the file, or correct sha256"
+        )
     return file
 
 
@@ -109,11 +114,11 @@ def _modules_of(model: nn.Module) -> RunModules:
             return RunModules(encoder=model.encoder)
         case GenerativeModel():
             return RunModules(encoder=model.encoder, decoder=model.decoder)
-    raise TypeError(f"no study has a {type(model).__name__}")
+    raise TypeError(f"{type(model).__name__} is not the model of a study")
 
 
 def _key(params: ImportParams, data: DataDescription) -> str:
-    """The run's identity: hash of checkpoint, configuration, code and data; where the file came from is no part."""
+    """Return a hash of checkpoint, configuration, code and data; the location of the file does not change it."""
     content = [
         params.model_dump(mode="json", exclude={"path", "url"}),
         data.sha256,

@@ -1,4 +1,4 @@
-"""Bring a data set into the uniform form: once, in parallel, and so that it goes on where it was interrupted."""
+"""Convert a data set to the uniform form, in parallel processes; an interrupted preparation is continued."""
 
 import hashlib
 import json
@@ -21,25 +21,25 @@ from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
 SET_ASIDE = "set_aside.txt"
-# Settings that decide what is checked, not what is written: unfinished work outlives a change of them.
+# Settings that change checks but not the written files: unfinished work stays valid after a change of them.
 CHECKS = {"expected", "sha256", "on_corrupt"}
 
 
 def prepare(call: StageCall) -> None:
-    """Write both splits into a folder of unfinished work, and what is complete and right into the stage's output.
+    """Write both splits to a folder of unfinished work, check them, and move them to the stage's output folder.
 
     Raises:
-        ParamsError: the data set is not there, not what is expected, or cannot be read or written.
+        ParamsError: the data set is missing, is not the expected one, or cannot be read or written.
     """
     params: DataParams = call.params.section(f"data.{call.item}", AnyData)
-    with _explaining(f"{call.params.path}: data.{call.item}"):
+    with _explain_errors(f"{call.params.path}: data.{call.item}"):
         raw = _open(params)
         work = call.outputs.preparation(call.item, _key(params, raw))
         work.mkdir(parents=True, exist_ok=True)
-        _mention_other_work(work)
+        _report_other_work(work)
         with FileLock(work / "lock", blocking=False):
             description = _prepare(call.item, params, raw, work)
-            _deliver(work, call.outputs.folder("prepare", call.item))
+            _move_output(work, call.outputs.folder("prepare", call.item))
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes"
@@ -47,28 +47,28 @@ def prepare(call: StageCall) -> None:
 
 
 @contextmanager
-def _explaining(where: str) -> Iterator[None]:
-    """Turn what can go wrong without a fault of the code into messages that say what to do."""
+def _explain_errors(where: str) -> Iterator[None]:
+    """Turn errors of the data or the machine into a ParamsError that says what to do."""
     try:
         yield
     except Timeout as error:
-        raise ParamsError(f"{where}: another process prepares it now") from error
+        raise ParamsError(f"{where}: another process is preparing this data set; wait for it") from error
     except UnusableImageError as error:
         raise ParamsError(
-            f"{where}: {error}\nRepair the image and run the stage again, or let on_corrupt be set_aside, so that "
-            "such images are left out and listed; what is finished is kept"
+            f"{where}: {error}\nRepair the image and run the stage again, or set on_corrupt to set_aside to leave out "
+            "and list such images; finished work is kept"
         ) from error
     except BrokenProcessPool as error:
         raise ParamsError(
-            f"{where}: a process that writes images died, perhaps for lack of memory; run the stage again: "
-            "what is finished is kept"
+            f"{where}: a process that writes images was killed, perhaps for lack of memory; run the stage again: "
+            "finished work is kept"
         ) from error
     except (_UnexpectedDataError, OSError) as error:
         raise ParamsError(f"{where}: {error}") from error
 
 
 class _UnexpectedDataError(ValueError):
-    """The data set is not there, or not what it should be."""
+    """The data set is missing or is not the expected one."""
 
 
 def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
@@ -76,23 +76,23 @@ def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
 
 
 def _open(params: DataParams) -> RawDataSet:
-    """Find the data set and count its images."""
+    """Open the data set and check the numbers of images."""
     try:
         raw = params.open()
-    except ValueError as error:  # what is missing or damaged, and what to do
+    except ValueError as error:  # a file is missing or damaged; the message says what to do
         raise _UnexpectedDataError(str(error)) from error
     for split, source in _sources(raw).items():
         expected = None if params.expected is None else getattr(params.expected, split)
         if expected is not None and len(source) != expected:
             raise _UnexpectedDataError(
-                f"there are {len(source)} {split} images instead of the {expected} that are expected; complete the "
-                f"data set, or change expected.{split} (null: any number)"
+                f"there are {len(source)} {split} images instead of the expected {expected}; complete the data set, "
+                f"or change expected.{split} (null: any number)"
             )
     return raw
 
 
 def _key(params: DataParams, raw: RawDataSet) -> str:
-    """By what unfinished work is recognised: settings, code, and the source as far as it shows without reading all."""
+    """Return a hash of settings, code and source, which identifies unfinished work. It does not read all images."""
     parts = [
         params.model_dump_json(exclude=CHECKS),
         code_fingerprint("stages.prepare"),
@@ -101,22 +101,22 @@ def _key(params: DataParams, raw: RawDataSet) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _mention_other_work(work: Path) -> None:
-    """Say where work lies that other settings or other code left, since it can be large."""
+def _report_other_work(work: Path) -> None:
+    """Print the folders of unfinished work with other settings or code, because they can be large."""
     name, key = work.name.rsplit("-", 1)
     others = sorted(str(path) for path in work.parent.glob(f"{name}-{'?' * len(key)}") if path != work)
     if others:
         print(
-            f"unfinished, with other settings, code or images, and of no use to this call: {', '.join(others)}"
+            f"unfinished work with other settings, code or images, which you may delete: {', '.join(others)}"
         )
 
 
 def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> DataDescription:
-    """Write all files of the data set into ``work/data``."""
+    """Write all files of the data set to ``work/data``."""
     folder = work / "data"
     written = _write_splits(name, params, raw, work)
     if not written["train"].num_images:
-        raise _UnexpectedDataError(f"no training image can be used; {_reason(written['train'])}")
+        raise _UnexpectedDataError(f"no training image is usable; {_describe_unusable(written['train'])}")
     description = DataDescription.of(
         name,
         num_classes=raw.num_classes,
@@ -127,8 +127,8 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
     )
     if params.sha256 not in (None, description.sha256):
         raise _UnexpectedDataError(
-            f"sha256 is to be {params.sha256}, and that of the prepared data set is {description.sha256}: "
-            "the source has other images, or other libraries decode them; null takes any"
+            f"the prepared data set has sha256 {description.sha256}, not {params.sha256}: the source has other images, "
+            "or other versions of libraries decode them; correct sha256 (null: any data set)"
         )
     write_description(folder, description)
     _list_set_aside(folder / SET_ASIDE, written)
@@ -158,21 +158,21 @@ def _write_splits(name: str, params: DataParams, raw: RawDataSet, work: Path) ->
 
 
 def _num_cpus() -> int:
-    """CPUs that this process may use; where the system does not say, those that there are."""
+    """Return the number of CPUs that this process may use, or of all CPUs if the system does not report it."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _reason(written: WrittenSplit) -> str:
+def _describe_unusable(written: WrittenSplit) -> str:
     if not written.set_aside:
-        return "there is none"
+        return "there are no images"
     first = written.set_aside[0]
-    return f"the first, {first.name}: {first.reason}"
+    return f"the first is {first.name}: {first.reason}"
 
 
 def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
-    """One line for each image that is left out: split, name and reason, with tabs between them."""
+    """Write one line for each image that is left out: split, name and reason, separated by tabs."""
     lines = [
         "\t".join([split, image.name, " ".join(image.reason.split())])
         for split, files in written.items()
@@ -181,10 +181,10 @@ def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
     file.unlink(missing_ok=True)
     if lines:
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        print(f"{len(lines)} images cannot be used and are left out; {file.name} lists them")
+        print(f"{len(lines)} unusable images are left out; {file.name} lists them")
 
 
-def _deliver(work: Path, target: Path) -> None:
+def _move_output(work: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The report: an HTML page with claims, tables, figures, sampled images, and what was run."""
+"""Write the report: an HTML page with claims, tables, figures, sampled images and a description of the runs."""
 
 import json
 

@@ -2,21 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from lzn.base.files import write_json
+from lzn.base.nested import flatten
 from stages.runtime.stage_main import StageCall, run_stage
 
 RESULTS = Path("results")
 CURVES = {"train": "curves", "steps": "steps", "probe": "probe", "settings": "settings"}
-"""Stages with curves, and the folder of results/<size> that their files go to."""
+"""Stages with curves, and the folder in results/<size> to which their files are copied."""
+TABLES = ("tables.md", "claims.md", "claims.json")
 SHOWN = {
     "generative": ("measure", ("fd_", "fid", "reconstruction")),
     "classifying": ("classify", ("accuracy",)),
     "representing": ("probe", ("trained.without_head.top1",)),
 }
-"""For each family the stage, and the beginnings of the names of its numbers, that `dvc metrics` and `dvc exp` show."""
+"""The numbers in `dvc metrics show` and `dvc exp show`: by family, a stage and prefixes of the names of its numbers."""
 
 
 def write_results(call: StageCall) -> None:
@@ -26,38 +28,26 @@ def write_results(call: StageCall) -> None:
     folder = RESULTS / size
     shutil.rmtree(folder, ignore_errors=True)
     for stage, name in CURVES.items():
-        for file in sorted(outputs.plot(stage, "any").parent.glob("*.csv")):
+        for file in sorted(outputs.plots_folder(stage).glob("*.csv")):
             _copy(file, folder / name / file.name)
-    for name in ("tables.md", "claims.md", "claims.json"):
+    for name in TABLES:
         _copy(outputs.folder("tables") / name, folder / name)
-    metrics = outputs.metrics("measure", "any").parents[1]
-    for file in sorted(metrics.glob("*/*.json")):
+    for file in sorted(outputs.folder("metrics").glob("*/*.json")):
         _copy(file, folder / "metrics" / file.parent.name / file.name)
-    write_json(RESULTS / "metrics" / f"{size}.json", dict(_shown(families, call)))
+    write_json(RESULTS / "metrics" / f"{size}.json", _shown_numbers(families, call))
 
 
-def _shown(
-    families: Mapping[str, Mapping[str, str]], call: StageCall
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """Means over seeds of the numbers that are shown, by run."""
+def _shown_numbers(families: Mapping[str, Mapping[str, str]], call: StageCall) -> dict[str, dict[str, float]]:
+    """Return the means over seeds of the numbers in `SHOWN`, by run and name."""
     shown: dict[str, dict[str, float]] = {}
-    for family, (stage, beginnings) in SHOWN.items():
+    for family, (stage, prefixes) in SHOWN.items():
         for run in families.get(family, {}):
             content = json.loads(call.outputs.metrics(stage, run).read_text(encoding="utf-8"))
-            for name, mean in _means(content):
-                if name.startswith(beginnings):
-                    shown.setdefault(run, {})[name] = mean
-    yield from shown.items()
-
-
-def _means(content: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, float]]:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            mean = value.get("mean")
-            if isinstance(mean, int | float):
-                yield prefix + name, float(mean)
-            else:
-                yield from _means(value, f"{prefix}{name}.")
+            numbers = flatten(content, is_leaf=lambda value: "mean" in value)
+            means = {name: number["mean"] for name, number in numbers.items() if name.startswith(prefixes)}
+            if means:
+                shown.setdefault(run, {}).update(means)
+    return shown
 
 
 def _copy(file: Path, target: Path) -> None:

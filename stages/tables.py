@@ -1,4 +1,4 @@
-"""The tables and claims of the paper, with its numbers and ours."""
+"""Write the paper's tables with its numbers and ours, and the verdicts on its claims."""
 
 import hashlib
 import json

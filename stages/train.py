@@ -1,8 +1,8 @@
-"""Train one run: averaged weights, the configuration that rebuilds the model, and the training curve.
+"""Train a run, and write averaged weights, the configuration of the model, and the training curve.
 
-Several processes may train it together, a part of each batch each, and their number is the machine's matter: neither
-command nor checkpoint depends on it. Results with different numbers agree to rounding, not to the bit: sums over a
-batch are taken in another order. With the same number on CPU they are the same, bit for bit.
+Several processes can train one seed together; each computes a part of every batch. The command and the checkpoints do
+not depend on their number. On CPU, results with the same number of processes are equal bit for bit; with another
+number they are equal up to rounding, because sums over a batch have another order.
 """
 
 import hashlib
@@ -34,33 +34,33 @@ from lzn.training import (
 from stages.runtime.provenance import code_fingerprint, method_fingerprint
 from stages.runtime.signals import StopRequest, stop_requests
 from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
-from stages.training.launch import is_worker, place_of_worker, processes_to_start, run_workers
-from stages.training.recording import Recorder, recording
+from stages.training.launch import configure_worker, is_worker, num_workers_to_start, run_workers
+from stages.training.recording import Recorder, open_recorder
 
 
 def seeds_of(call: StageCall) -> Sequence[int]:
-    """The seeds of the run.
+    """Return the seeds of the run.
 
     Raises:
-        ParamsError: this process was started by torchrun, which trains one seed, and the call does not say which.
+        ParamsError: torchrun started this process for a run with several seeds; it can train only one.
     """
     run: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     if is_worker() and len(run.seeds) > 1:
         raise ParamsError(
-            f"run {call.item} has {len(run.seeds)} seeds: under torchrun say which, with --seed"
+            f"run {call.item} has {len(run.seeds)} seeds: under torchrun choose one with --seed"
         )
     return tuple(run.seeds)
 
 
 def train_seed(call: StageCall) -> None:
-    """Train, resuming from the newest checkpoint of the same configuration, code and data; or start those that do."""
+    """Train one seed from the newest checkpoint with the same configuration, code and data, or start workers for it."""
     family: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     try:
         run = family.of_seed(call.run_seed)
     except ValueError as error:
         raise ParamsError(f"{call.params.path}: runs.{call.item}: {error}") from error
     hardware = call.params.section("hardware", Hardware)
-    count = processes_to_start(batch_size=run.training.batch_size)
+    count = num_workers_to_start(batch_size=run.training.batch_size)
     data = read_description(call.outputs.folder("prepare", run.data))
     if count is not None:
         arguments = [call.item, "--seed", str(call.seed)]
@@ -74,17 +74,18 @@ def train_seed(call: StageCall) -> None:
         code_sha256=method_fingerprint(),
         run=run,
     )
-    device = place_of_worker(call.device, num_threads=hardware.num_threads)
+    device = configure_worker(call.device, num_threads=hardware.num_threads)
     with join_processes(device) as processes, stop_requests() as stop:
         _train_and_record(call, configuration, hardware, data, device=device, processes=processes, stop=stop)
-        # Where a process ends with an exit code, as after a stop, the launcher ends the others, the recording one too.
+        # If one process exits with an error code (for example after a stop), the launcher ends all others. So all wait
+        # here until the first one has written its results.
         processes.barrier()
     if stop():
         sys.exit(stop.exit_code)
 
 
 def write_mean_curve(call: StageCall, seeds: Sequence[int]) -> None:
-    """Write the training curve for ``dvc plots``, means over seeds; of several workers the first does it."""
+    """Write the training curve for ``dvc plots``: means over seeds. Of several workers only the first writes it."""
     if os.environ.get("RANK", "0") != "0":
         return
     curves = [read_curve(call.outputs.curve(call.item, seed)) for seed in seeds]
@@ -102,7 +103,7 @@ def _train_and_record(
     stop: StopRequest,
 ) -> None:
     checkpoints = CheckpointFolder(call.outputs.checkpoints(configuration.name, configuration.key))
-    with recording(
+    with open_recorder(
         configuration,
         call,
         checkpoints,
@@ -122,11 +123,11 @@ def _train_and_record(
                 stop=stop,
             )
         except TrainingInterruptedError as interruption:
-            recorder.interrupted(interruption)
-            if not stop():  # another process was asked
+            recorder.on_interrupt(interruption)
+            if not stop():  # another process got the signal
                 stop.signal = signal.SIGTERM
         except TrainingDivergedError as error:
-            if not processes.is_first:  # all find the same; one says it
+            if not processes.is_first:  # all processes raise it; only the first prints it
                 sys.exit(1)
             raise ParamsError(f"run {call.item}: {error}") from error
         except (ImageLoadingError, OSError) as error:
@@ -146,7 +147,7 @@ def _train(
 ) -> None:
     run = configuration.run
     model: Any = run.build_model(configuration.num_classes)
-    recorder.built(model)
+    recorder.on_start(model)
     step: TrainingStep[Any] = run.build_step()
     result = train(
         model,
@@ -161,17 +162,17 @@ def _train(
         processes=processes,
         checkpoints=checkpoints,
         callbacks=TrainingCallbacks(
-            on_snapshot=recorder.at_snapshot,
-            on_step=recorder.at_step,
-            on_checkpoint=recorder.at_checkpoint,
+            on_snapshot=recorder.on_snapshot,
+            on_step=recorder.on_step,
+            on_checkpoint=recorder.on_checkpoint,
             should_stop=stop,
         ),
     )
-    recorder.finished(model, result)
+    recorder.on_end(model, result)
 
 
 def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
-    """The run's identity: hash of its configuration, of the code that trains it, and of the data."""
+    """Return a hash of everything that determines the result: configuration, threads, data and code."""
     content = [
         run.model_dump(mode="json"),
         hardware.num_threads,

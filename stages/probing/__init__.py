@@ -1,1 +1,1 @@
-"""How a linear probe is fitted to representations."""
+"""Linear probing of representations: `methods` has the probes that params.yaml can choose; `probe` calls it."""

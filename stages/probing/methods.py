@@ -1,4 +1,4 @@
-"""How a linear classifier is fitted to representations: typed choices of params.yaml, and what each does with a run."""
+"""The methods of linear probing: their sections in params.yaml, and the probing of a run's representations."""
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -28,11 +28,11 @@ from lzn.studies import BatchRepresentation, represent_images
 from lzn.training.batches import training_batches
 
 Accuracies = dict[str, float]
-"""``top1``, and ``top5`` where there are more than five classes."""
+"""``top1``, and ``top5`` if there are more than five classes."""
 
 
 class LogisticProbe(Section):
-    """Logistic regression on fixed, standardised representations: quick, and without a choice of learning rate."""
+    """Logistic regression on fixed, standardised representations. It is fast and has no learning rate."""
 
     kind: Literal["logistic"]
     max_iterations: Annotated[int, Field(ge=1)]
@@ -46,10 +46,10 @@ class AdamWProbe(Section):
     batch_size: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0)]
     augmented: bool
-    """Representations are recomputed in every epoch, under the run's own training augmentation; else they are fixed."""
+    """True: compute representations in every epoch, with the run's training augmentation. False: they are fixed."""
 
     def build(self) -> AdamWSettings:
-        """How the layer is trained."""
+        """Return the settings of the training of the layer."""
         return AdamWSettings(num_epochs=self.num_epochs, learning_rate=self.learning_rate)
 
 
@@ -58,15 +58,15 @@ ProbeMethod = Annotated[LogisticProbe | AdamWProbe, Field(discriminator="kind")]
 
 @dataclass(frozen=True)
 class ProbedData:
-    """What representations are made of and probed on.
+    """The images whose representations are probed, and the settings that all methods share.
 
     Attributes:
-        run: whose training augmentation is used.
+        run: the run; probes with augmentation use its training augmentation.
         train: images of the training set.
-        test: images of the test set; always seen as evaluation sees them.
-        num_classes: of both.
-        batch_size: images that fixed representations are made of at once; latents are computed among them.
-        seed: of the probe.
+        test: images of the test set; they are never augmented.
+        num_classes: the number of classes of both.
+        batch_size: images that are encoded together for fixed representations; latents are computed among them.
+        seed: the seed of the probe.
         num_workers: processes that load augmented images.
         device: where representations are computed.
     """
@@ -87,9 +87,9 @@ class ProbedData:
         *,
         on_epoch: Callable[[int], object] = lambda epoch: None,
     ) -> dict[str, Accuracies]:
-        """Test accuracies of what ``represent`` makes of images, by representation.
+        """Fit a probe to each representation that ``represent`` computes, and return test accuracies by its name.
 
-        ``on_epoch`` is called with the number of finished epochs, where there are some.
+        ``on_epoch`` is called with the number of finished epochs; logistic regression has none.
 
         Raises:
             ValueError: the method's batch is larger than the training set.
@@ -131,7 +131,7 @@ class ProbedData:
     def _probe_logistic(
         self, train: Mapping[str, Tensor], test: Mapping[str, Tensor], method: LogisticProbe
     ) -> dict[str, Accuracies]:
-        found = {}
+        accuracies = {}
         for name, features in train.items():
             result = linear_probe(
                 features.numpy(),
@@ -140,11 +140,11 @@ class ProbedData:
                 self.test.labels,
                 max_iterations=method.max_iterations,
             )
-            found[name] = _accuracies(result.top1, result.top5)
-        return found
+            accuracies[name] = _accuracies(result.top1, result.top5)
+        return accuracies
 
     def _fixed(self, represent: BatchRepresentation, split: Literal["train", "test"]) -> dict[str, Tensor]:
-        """Representations of a split as evaluation sees it, in the host's memory."""
+        """Compute the representations (n, d) of a split, without augmentation, in the host's memory."""
         generator = generator_for(self.seed, "probe", self.run.seed, split, device=self.device)
         images = (self.train if split == "train" else self.test).images
         return represent_images(
@@ -154,7 +154,7 @@ class ProbedData:
     def _augmented(
         self, represent: BatchRepresentation, method: AdamWProbe, *, seed: int
     ) -> Generator[LabelledFeatures, None, None]:
-        """All epochs' representations of one random view of each image; nothing is kept of a batch."""
+        """Yield the batches of all epochs: representations of one random view of each image, and labels."""
         augmentation = self.run.augmentation
         schedule = replace(
             self.run.training,
@@ -175,9 +175,8 @@ class ProbedData:
         with closing(batches):
             for step, batch in enumerate(batches):
                 generator = generator_for(seed, "views and latents", step, device=self.device)
-                images = (
-                    batch.images[:, 0] if batch.images.ndim == 5 else batch.images
-                )  # the view, or the image
+                views = batch.images
+                images = views[:, 0] if views.ndim == 5 else views  # (b, 1, c, h, w) => (b, c, h, w)
                 images = augment(images, BatchRandom.for_whole_batch(len(images), generator))
                 yield LabelledFeatures(represent(images, generator), batch.labels)
 

@@ -36,7 +36,7 @@ def run_in_processes(tasks: Mapping[str, Callable[[], None]], *, num_processes: 
             for name in [name for name, process in running.items() if not process.is_alive()]:
                 exit_code = running.pop(name).exitcode
                 if exit_code != 0 and failed is None and not stop():
-                    failed = _describe_failure(name, exit_code)
+                    failed = describe_failure(name, exit_code)
                     for other in running.values():
                         other.terminate()
     if stop():
@@ -89,7 +89,8 @@ def _forward_signals_to(running: Mapping[str, ForkProcess]) -> Iterator[StopRequ
         yield request
 
 
-def _describe_failure(name: str, exit_code: int | None) -> str:
+def describe_failure(name: str, exit_code: int | None) -> str:
+    """Return how a process failed, for an error message; ``exit_code`` is negative if a signal killed it."""
     if exit_code is not None and exit_code < 0:
         return f"{name} was killed by {signal.Signals(-exit_code).name}"
-    return f"{name} failed"
+    return f"{name} failed with exit code {exit_code}"

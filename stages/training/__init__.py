@@ -1,1 +1,6 @@
-"""What the stage `train` and imports of released checkpoints share."""
+"""What the stages `train` and `import_run` use.
+
+- `launch`: starts the workers of a training on several devices; `train` calls it first.
+- `recording`: callbacks of a training that log to MLflow and write snapshots, curve and weights; `train` uses it.
+- `downloads`: downloads files into a cache; `import_run` calls it.
+"""

@@ -1,4 +1,4 @@
-"""What a training leaves: its MLflow run, progress bar, snapshots, curve and weights, by one process for all."""
+"""Record a training: its MLflow run, progress bar, snapshots, curve and weights. Only the first process records."""
 
 import shutil
 import sys
@@ -23,33 +23,33 @@ from stages.tracking import MetricRow, Tracker
 from stages.tracking.seed_identity import identity_of
 
 SNAPSHOTS = "snapshots"
-"""Averaged weights at the steps that the run's ``training.snapshot_steps`` names (Figure 20)."""
+"""Folder of the averaged weights at the steps in the run's ``training.snapshot_steps`` (Figure 20)."""
 
 
 class Recorder:
-    """That of all processes but the first: it hears what happens and does nothing."""
+    """Callbacks of a training. These do nothing: only the first process records."""
 
-    def built(self, model: nn.Module) -> None:
-        """The model is there, its first step not yet done."""
+    def on_start(self, model: nn.Module) -> None:
+        """Called with the new model, before the first step."""
 
-    def at_step(self, step: int) -> None:
-        """So many steps are finished."""
+    def on_step(self, step: int) -> None:
+        """Called with the number of finished steps."""
 
-    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
-        """A checkpoint is safe; the curve so far."""
+    def on_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        """Called after a checkpoint is written, with the curve up to it."""
 
-    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
-        """The averaged weights at a step that the run names."""
+    def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+        """Called at each of the run's ``snapshot_steps``, with the averaged weights."""
 
-    def finished(self, model: nn.Module, result: TrainingResult) -> None:
-        """The training is done; the model has the averaged weights."""
+    def on_end(self, model: nn.Module, result: TrainingResult) -> None:
+        """Called after the last step, with the averaged weights in the model."""
 
-    def interrupted(self, interruption: TrainingInterruptedError) -> None:
-        """The training was asked to stop, and its checkpoint is safe."""
+    def on_interrupt(self, interruption: TrainingInterruptedError) -> None:
+        """Called after a request to stop, when the last checkpoint is written."""
 
 
 @contextmanager
-def recording(
+def open_recorder(
     configuration: TrainedConfiguration,
     call: StageCall,
     checkpoints: CheckpointFolder,
@@ -58,7 +58,7 @@ def recording(
     num_threads: int,
     data_sha256: str,
 ) -> Iterator[Recorder]:
-    """The recorder of this process; leaving the block ends its MLflow run."""
+    """Yield the recorder of this process. In the first process, the MLflow run ends with the block."""
     if not processes.is_first:
         yield Recorder()
         return
@@ -84,7 +84,7 @@ def recording(
 
 @dataclass
 class _FirstRecorder(Recorder):
-    """That of the first process, which tells MLflow and writes files."""
+    """Callbacks of the first process: they log to MLflow and write files."""
 
     configuration: TrainedConfiguration
     tracker: Tracker
@@ -92,25 +92,25 @@ class _FirstRecorder(Recorder):
     folder: Path
     curve: Path
     kept_snapshots: Path
-    num_sent: int = 0
+    num_logged: int = 0
 
-    def built(self, model: nn.Module) -> None:
+    def on_start(self, model: nn.Module) -> None:
         parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
         self.tracker.log_params(parts)
 
-    def at_step(self, step: int) -> None:
+    def on_step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
 
-    def at_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
-        new = curve[self.num_sent :]
+    def on_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+        new = curve[self.num_logged :]
         rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
         self.tracker.log_metrics(rows)
-        self.num_sent = len(curve)
+        self.num_logged = len(curve)
 
-    def at_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
+    def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
         save_tensors(averages, self.kept_snapshots / f"step_{step:09d}.safetensors")
 
-    def finished(self, model: nn.Module, result: TrainingResult) -> None:
+    def on_end(self, model: nn.Module, result: TrainingResult) -> None:
         self.bar.close()
         write_trained(self.folder, self.configuration, model.cpu())
         snapshots = self.folder / SNAPSHOTS
@@ -122,7 +122,7 @@ class _FirstRecorder(Recorder):
         last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
         print(f"{identity_of(self.configuration).name}: step {result.curve[-1].step}: {last}")
 
-    def interrupted(self, interruption: TrainingInterruptedError) -> None:
+    def on_interrupt(self, interruption: TrainingInterruptedError) -> None:
         self.bar.close()
         self.tracker.kill()
-        print(f"train: {interruption}; the next dvc repro goes on from there", file=sys.stderr)
+        print(f"train: {interruption}; the next dvc repro resumes from there", file=sys.stderr)

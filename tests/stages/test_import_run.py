@@ -287,7 +287,7 @@ def test_another_hash_is_refused_with_the_one_found(project: Project) -> None:
     said = error_of(project, section_of("cifar10", sha256="0" * 64))
     assert said == (
         f"params.yaml: imports.wrong: {checkpoint_of('cifar10')} has sha256 "
-        f"{sha256_of(checkpoint_of('cifar10'))}, not {'0' * 64}"
+        f"{sha256_of(checkpoint_of('cifar10'))}, not {'0' * 64}: replace the file, or correct sha256"
     )
 
 
@@ -305,7 +305,7 @@ def test_a_missing_file_is_named(project: Project) -> None:
 @pytest.mark.parametrize("place", [{"path": None}, {"url": "https://example.org/file.pt"}])
 def test_a_checkpoint_has_one_place(project: Project, place: dict[str, Any]) -> None:
     said = error_of(project, section_of("cifar10", **place))
-    assert said == "params.yaml: imports.wrong: give either the path of the checkpoint or its url"
+    assert said == "params.yaml: imports.wrong: set either path or url of the checkpoint"
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_networks_of_another_study_are_refused(project: Project) -> None:
 
 def test_networks_for_other_images_than_the_data_sets_are_refused(project: Project) -> None:
     said = error_of(project, section_of("hires"))
-    assert said.endswith("for other images than those of photos, which are (3, 16, 16)")
+    assert said.endswith("the run's networks do not fit the images of photos, which are (3, 16, 16)")
 
 
 def test_the_command_says_what_is_wrong_and_fails(project: Project) -> None:

@@ -189,7 +189,7 @@ def test_a_damaged_archive_is_named() -> None:
 def test_a_wrong_number_of_images_is_found_before_anything_is_written() -> None:
     lay_out_folder()
     message = error_of({**FOLDER, "expected": {"train": 6, "test": 3}})
-    assert "there are 2 test images instead of the 3 that are expected" in message
+    assert "there are 2 test images instead of the expected 3" in message
     assert not Path(".prepare").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_wrong_hash_says_both_and_with_the_right_one_finished_work_is_used() -
     lay_out_folder()
     expected = run(FOLDER).sha256
     message = error_of({**FOLDER, "sha256": 64 * "0"})
-    assert f"sha256 is to be {64 * '0'}, and that of the prepared data set is {expected}" in message
+    assert f"the prepared data set has sha256 {expected}, not {64 * '0'}" in message
     (record,) = Path(".prepare").glob("*/*/data/train_00000.npy")
     written = record.stat().st_mtime_ns
     assert run({**FOLDER, "sha256": expected}).sha256 == expected
@@ -209,7 +209,7 @@ def test_a_corrupt_image_stops_the_stage_and_says_what_can_be_done() -> None:
     Path("data/tea/7.jpg").write_bytes(b"<html>Not Found</html>")
     message = error_of({**FOLDER, "test_fraction": 0.0})
     assert "data.x: train image 8, data/tea/7.jpg: not an image of a supported format" in message
-    assert "let on_corrupt be set_aside" in message
+    assert "set on_corrupt to set_aside" in message
     assert not OUTPUT.exists()
 
 
@@ -222,13 +222,13 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
     assert [line[:2] for line in lines] == [["train", "data/tea/7.jpg"], ["train", "data/tea/8.jpg"]]
     assert all(line[2].startswith("not an image of a supported format") for line in lines)
     assert description.num_train == 8
-    assert "2 images cannot be used and are left out; set_aside.txt lists them" in capsys.readouterr().out
+    assert "2 unusable images are left out; set_aside.txt lists them" in capsys.readouterr().out
 
 
 def test_without_one_usable_training_image_there_is_no_data_set() -> None:
     write_files(Path("data"), {"a.jpg": b"", "b.jpg": b""})
     message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
-    assert "no training image can be used; the first, data/a.jpg: not an image" in message
+    assert "no training image is usable; the first is data/a.jpg: not an image" in message
 
 
 def test_images_of_another_size_are_refused_where_it_must_be_exact() -> None:
@@ -241,7 +241,7 @@ def test_unfinished_work_of_other_settings_is_mentioned(capsys: pytest.CaptureFi
     error_of({**FOLDER, "sha256": 64 * "0"})
     (left,) = Path(".prepare/test").iterdir()
     run({**FOLDER, "image_size": 9})
-    assert f"of no use to this call: {left}" in capsys.readouterr().out
+    assert f"which you may delete: {left}" in capsys.readouterr().out
 
 
 def test_two_preparations_at_once_do_not_mix() -> None:
@@ -249,4 +249,6 @@ def test_two_preparations_at_once_do_not_mix() -> None:
     error_of({**FOLDER, "sha256": 64 * "0"})
     (work,) = Path(".prepare/test").iterdir()
     with FileLock(work / "lock"):
-        assert error_of(FOLDER) == "params.yaml: data.x: another process prepares it now"
+        assert (
+            error_of(FOLDER) == "params.yaml: data.x: another process is preparing this data set; wait for it"
+        )

@@ -69,7 +69,7 @@ def test_sigterm_saves_a_checkpoint_and_ends_the_mlflow_run_as_killed(history: H
     assert ended.status == "KILLED"
     assert ended.outputs == {}
     said = re.search(
-        rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro goes on", ended.stderr
+        rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro resumes", ended.stderr
     )
     assert said is not None, ended.stderr
     assert ended.checkpoints[-1] == int(said[1])

@@ -22,9 +22,7 @@ TOLERANCE = 1e-4
 """Of the curve, relative. Sums over the batch are taken in parts: 1e-7 a step in float32, which Adam's first steps,
 of the size of the learning rate whatever the gradient's, carry into the weights; 1e-7 was seen in 150 steps."""
 MINUTE = 60.0
-TORCHRUN = (
-    "torch.distributed.run --standalone --nproc-per-node 2 -m -- stages.train --params params.yaml --run rf"
-)
+TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m -- stages.train rf"
 
 
 def losses(ended: Ended) -> dict[int, float]:
@@ -98,7 +96,7 @@ def test_a_killed_worker_ends_the_others_within_a_minute_with_an_error_that_says
     assert ended.seconds < MINUTE
     assert are_gone(history.killed_workers)
     assert "process 1 was killed by SIGKILL" in ended.stderr
-    assert "start the same command again: it resumes from the last checkpoint" in ended.stderr
+    assert "run the same command again: it resumes from the last checkpoint" in ended.stderr
     assert ended.checkpoints[-1] > 0
     assert ended.outputs == {}
 
@@ -113,7 +111,7 @@ def test_sigterm_stops_all_processes_at_a_checkpoint_and_ends_the_mlflow_run_as_
     assert ended.status == "KILLED"
     assert ended.outputs == {}
     said = re.fullmatch(
-        rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro goes on .*\n", ended.stderr
+        rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro resumes .*\n", ended.stderr
     )
     assert said is not None, ended.stderr
     assert ended.checkpoints[-1] == int(said[1]) > history.killed.checkpoints[-1]

@@ -64,5 +64,5 @@ def test_torchrun_without_a_seed_is_an_error_that_asks_for_the_seed(folder: Trai
     process = folder.start_python("-m", "stages.train", "rf", RANK="0", WORLD_SIZE="1")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "run rf has 2 seeds: under torchrun say which, with --seed" in errors
+    assert "run rf has 2 seeds: under torchrun choose one with --seed" in errors
     assert Path(folder.folder / "outputs/tiny/train/rf/seed_0/weights.safetensors").exists()

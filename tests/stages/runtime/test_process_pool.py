@@ -58,7 +58,9 @@ def test_a_failure_ends_the_others_and_starts_no_more(
         "third": partial(write_pid, tmp_path / "third"),
     }
     start = time.monotonic()
-    with pytest.raises(SystemExit, match="second failed; the work of the other tasks is kept: run the same"):
+    with pytest.raises(
+        SystemExit, match="second failed with exit code 3; the work of the other tasks is kept"
+    ):
         run_in_processes(tasks, num_processes=2)
     assert time.monotonic() - start < 30  # the first would have slept for a minute
     assert not (tmp_path / "third").exists()

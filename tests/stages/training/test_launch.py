@@ -10,7 +10,7 @@ from lzn_testing import PROJECT
 from lzn_testing.projects.train_folder import PARAMS
 
 from lzn.base.sections import ParamsError
-from stages.training.launch import processes_to_start
+from stages.training.launch import num_workers_to_start
 
 NO_NUMBERS = ["0", "-2", "two", "1.5", ""]
 
@@ -23,48 +23,48 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_devices_and_settings_the_stage_trains_itself() -> None:
-    assert processes_to_start(batch_size=16) is None
+    assert num_workers_to_start(batch_size=16) is None
 
 
 def test_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
-    assert processes_to_start(batch_size=16) == 3
+    assert num_workers_to_start(batch_size=16) == 3
 
 
 def test_one_is_the_stage_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "1")
-    assert processes_to_start(batch_size=16) is None
+    assert num_workers_to_start(batch_size=16) is None
 
 
 def test_a_worker_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
     monkeypatch.setenv("RANK", "0")
-    assert processes_to_start(batch_size=16) is None
+    assert num_workers_to_start(batch_size=16) is None
 
 
 def test_with_several_machines_even_one_process_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PET_NNODES", "1:2")
-    assert processes_to_start(batch_size=16) == 1
+    assert num_workers_to_start(batch_size=16) == 1
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_anything_but_a_positive_integer_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", text)
     with pytest.raises(ParamsError, match=f"LZN_PROCESSES is '{text}': it must be a positive integer"):
-        processes_to_start(batch_size=16)
+        num_workers_to_start(batch_size=16)
 
 
 def test_a_number_of_machines_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PET_NNODES", "many")
     with pytest.raises(ParamsError, match="PET_NNODES is 'many'"):
-        processes_to_start(batch_size=16)
+        num_workers_to_start(batch_size=16)
 
 
 def test_more_processes_than_samples_of_a_batch_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
     monkeypatch.setenv("PET_NNODES", "2")
     with pytest.raises(ParamsError, match="cannot share a batch of 5"):
-        processes_to_start(batch_size=5)
+        num_workers_to_start(batch_size=5)
 
 
 def run_python(*arguments: str, folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -90,8 +90,8 @@ def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
 
 def test_a_worker_takes_its_share_of_the_threads(tmp_path: Path) -> None:
     ask = (
-        "import torch; from stages.training.launch import place_of_worker; "
-        "print(place_of_worker(torch.device('cpu'), num_threads=5), torch.get_num_threads())"
+        "import torch; from stages.training.launch import configure_worker; "
+        "print(configure_worker(torch.device('cpu'), num_threads=5), torch.get_num_threads())"
     )
     place = {"RANK": "3", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
     assert run_python("-c", ask, folder=tmp_path, **place).stdout == "cpu 2\n"
