@@ -9,16 +9,21 @@ import torch
 from lzn_testing.projects.made_once import open_shared_folder, remove_shared_folder
 
 LONGEST = (
-    "tests/services/test_faults_of_processes.py",
     "tests/stages/test_pipeline.py",
     "tests/services/test_faults_of_servers.py",
+    "tests/services/test_faults_of_processes.py",
+    "tests/services/test_faults_of_machines.py",
+    "tests/services/test_faults_of_flows.py",
     "tests/stages/test_folder_of_images.py",
-    "tests/services/test_slurm.py",
+    "tests/services/test_slurm_training.py",
+    "tests/services/test_slurm_pilot.py",
     "tests/services/test_deployments.py",
     "tests/services/test_stack.py",
     "tests/stages/test_train_processes.py",
     "tests/stages/test_train_seeds.py",
     "tests/slow/test_full_size_steps.py",
+    "tests/services/test_worker_is_drained.py",
+    "tests/services/test_container_commands.py",
     "tests/services/test_gpu_limit.py",
     "tests/slow/test_compiled_training.py",
     "tests/stages/serving/test_served_model.py",

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,9 @@ from lzn_testing.servers.container_servers import (
     status,
 )
 from lzn_testing.servers.infra_files import PROJECT
-from lzn_testing.servers.ports import free_port
 
 from infra.make_env import DVC_BUCKET, MLFLOW_BUCKET, Passwords, S3Key
+from pipelines.local.prefect_server import free_port
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
@@ -197,7 +198,7 @@ def test_prefect_needs_its_auth_string_and_serves_its_ui(storage: Storage, tmp_p
         assert status(f"http://127.0.0.1:{port}/") == 200
         assert list(pages.rglob("index.html"))
 
-    with storage.connect("prefect", storage.passwords.postgres_prefect, "prefect") as connection:
+    with closing(storage.connect("prefect", storage.passwords.postgres_prefect, "prefect")) as connection:
         cursor = connection.cursor()
         cursor.execute("SELECT name FROM work_pool")
         assert cursor.fetchall() == [("cpu",)]

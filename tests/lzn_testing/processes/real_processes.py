@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lzn.base.parallel import Processes, join_processes
-from lzn_testing.servers.ports import free_port
+from pipelines.local.prefect_server import free_port
 
 _PRELOADED = ["torch._dynamo", "lzn_testing.processes.real_processes", "lzn_testing.models.parallel_training"]
 """Imported once instead of in each process. An optimiser imports the first one in its first step."""

@@ -1,16 +1,25 @@
-"""The training in which things are broken, and what it leaves when nothing is."""
+"""The project whose training tests interrupt, and the reference: its outputs and MLflow records without faults."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dvc.utils.serialize import load_yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
+from benchmarks.small_project import (
+    commit_all,
+    copy_project,
+    read_params,
+    run_in,
+    shrink_params,
+    write_params,
+)
 
 TARGET = "train@rf"
 STAGES = ("prepare@digits", TARGET)
@@ -20,7 +29,7 @@ EXPERIMENT = "lzn-digits"
 
 
 def make_project(folder: Path) -> Path:
-    """Make a repository with the project and one of its trainings alone, which takes seconds and saves itself often."""
+    """Make a repository with the project and one short training, which often writes a checkpoint."""
     copy_project(folder)
     shrink_params(folder, num_steps=3)
     params = read_params(folder)
@@ -37,15 +46,13 @@ def make_project(folder: Path) -> Path:
         "encoding": {},
     }
     write_params(folder, params)
-    who = ["-c", "user.name=drill", "-c", "user.email=drill@example.org"]
-    for command in (["add", "--all"], ["commit", "--quiet", "--message", "drill"]):
-        subprocess.run(["git", *who, *command], cwd=folder, check=True)
+    commit_all(folder, "drill")
     return folder
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """What MLflow has of the training: every point of every curve, parameters, artifacts."""
+    """The records of a training in MLflow: points of curves, parameters, artifacts."""
 
     status: str
     points: Mapping[str, list[tuple[int, float]]]
@@ -55,19 +62,40 @@ class Tracked:
 
 @dataclass(frozen=True)
 class Reference:
-    """What `dvc repro` makes in a clone on which nothing falls: hashes of outputs, and what MLflow has then."""
+    """Hashes of outputs and records in MLflow after `dvc repro` in a clone, without faults."""
 
     outputs: Mapping[str, str]
     tracked: Tracked
 
+    def write(self, file: Path) -> None:
+        file.write_text(json.dumps(asdict(self)))
+
     @staticmethod
-    def make(project: Path, folder: Path) -> "Reference":
-        subprocess.run(["git", "clone", "--quiet", str(project), str(folder)], check=True)
-        done = run_in(folder, [sys.executable, "-m", "dvc", "repro", TARGET])
-        assert done.returncode == 0, done.stdout + done.stderr
-        client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-        [run] = runs_of(client)
-        return Reference(outputs_in(folder), tracked(client, run))
+    def read(file: Path) -> "Reference":
+        content = json.loads(file.read_text())
+        record = content["tracked"]
+        points = {name: [(step, value) for step, value in curve] for name, curve in record["points"].items()}
+        record |= {"points": points, "artifacts": tuple(record["artifacts"])}
+        return Reference(content["outputs"], Tracked(**record))
+
+
+def make_project_and_reference(folder: Path) -> None:
+    """Make the repository `project`, `prepared` (DVC's cache after the stage `prepare`) and `reference.json`."""
+    project, clone = folder / "project", folder / "clone"
+    project.mkdir()
+    make_project(project)
+    subprocess.run(["git", "clone", "--quiet", str(project), str(clone)], check=True)
+    _repro(clone, STAGES[0])
+    shutil.copytree(clone / ".dvc/cache", folder / "prepared")
+    _repro(clone, TARGET)
+    client = MlflowClient(f"sqlite:///{clone}/mlflow.db")
+    [run] = runs_of(client)
+    Reference(outputs_in(clone), tracked(client, run)).write(folder / "reference.json")
+
+
+def _repro(clone: Path, target: str) -> None:
+    done = run_in(clone, [sys.executable, "-m", "dvc", "repro", target])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def runs_of(client: MlflowClient) -> list[Run]:
@@ -76,7 +104,7 @@ def runs_of(client: MlflowClient) -> list[Run]:
 
 
 def tracked(client: MlflowClient, run: Run) -> Tracked:
-    """All of a run but what the clock and the machine decide."""
+    """Return the records of a run, without times."""
     names = [name for name in run.data.metrics if not name.startswith("seconds.")]
     points = {
         name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
@@ -87,6 +115,6 @@ def tracked(client: MlflowClient, run: Run) -> Tracked:
 
 
 def outputs_in(folder: Path) -> dict[str, str]:
-    """Hashes of the outputs of the drill's stages, by path, as dvc.lock records them."""
+    """Return the hashes of outputs in dvc.lock, by path."""
     stages = load_yaml(str(folder / "dvc.lock"))["stages"]
     return {out["path"]: out["md5"] for name in STAGES for out in stages[name]["outs"]}

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from infra.make_env import Passwords
 from infra.stack.postgres import find_programs
 from lzn_testing.processes.waiting import wait_until
 from lzn_testing.servers.infra_files import INFRA, PROJECT, read_yaml
-from lzn_testing.servers.ports import free_port
+from pipelines.local.prefect_server import free_port
 
 SERVICES: dict[str, dict[str, Any]] = read_yaml(INFRA / "compose.yaml")["services"]
 
@@ -47,9 +48,19 @@ def status(url: str) -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], *, healthy: str | None, log: Path, seconds: float = 120.0, **options: Any
+    command: Sequence[str],
+    *,
+    healthy: str | None,
+    log: Path,
+    seconds: float = 120.0,
+    stop_signal: signal.Signals = signal.SIGTERM,
+    stop_seconds: float = 20.0,
+    **options: Any,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a server; the body starts when the URL `healthy` answers 200."""
+    """Run a server; the body starts when the URL `healthy` answers 200.
+
+    seconds: time until it is healthy. stop_seconds: time from `stop_signal` until it is killed.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, **options)
 
@@ -61,9 +72,9 @@ def running(
             wait_until(is_healthy, f"an answer of {healthy}", seconds=seconds, context=log.read_text)
             yield process
         finally:
-            process.terminate()
+            process.send_signal(stop_signal)
             try:
-                process.wait(20)
+                process.wait(stop_seconds)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -86,7 +97,8 @@ def postgres(folder: Path, passwords: Passwords) -> Iterator[int]:
         check=True, capture_output=True, cwd=folder, **user,
     )  # fmt: skip
     command = [str(programs / "postgres"), "-D", data, "-p", str(port), "-k", str(folder), "-h", "127.0.0.1"]
-    with running(command, healthy=None, log=log, cwd=folder, **user):
+    fast_shutdown = signal.SIGINT  # SIGTERM would wait for clients to disconnect
+    with running(command, healthy=None, log=log, stop_signal=fast_shutdown, cwd=folder, **user):
         ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port), "-t", "60"]
         wait_until(
             lambda: subprocess.run(ready, check=False).returncode == 0,
@@ -117,7 +129,9 @@ def s3(folder: Path, passwords: Passwords) -> Iterator[int]:
     flags += ["-filer.localSocket=f.sock", "-s3.localSocket=s.sock"]
     weed = Path(sys.executable).parent / "weed"
     log = folder.with_suffix(".log")
-    with running([str(weed), *flags], healthy=f"http://127.0.0.1:{port}/healthz", log=log, cwd=folder):
+    healthy = f"http://127.0.0.1:{port}/healthz"
+    # After SIGTERM it waits 15 s for its own inner connections; no test needs that.
+    with running([str(weed), *flags], healthy=healthy, log=log, stop_seconds=1.0, cwd=folder):
         yield port
 
 

@@ -22,14 +22,14 @@ from lzn_testing.processes.process_info import command_line, environment_variabl
 from lzn_testing.processes.waiting import wait_until
 from lzn_testing.projects.drill_project import (
     CHECKPOINT_EVERY,
-    STAGES,
     TARGET,
     Reference,
-    make_project,
+    make_project_and_reference,
     outputs_in,
     runs_of,
     tracked,
 )
+from lzn_testing.projects.made_once import made_once
 from lzn_testing.servers.prefect_api import PrefectApi
 from lzn_testing.servers.stack_folders import started_stack
 from pipelines.processes.commands import TAG_VARIABLE
@@ -41,10 +41,11 @@ _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 @dataclass
 class Drill:
-    """The stack, its clients, and the table of faults."""
+    """The stack, its clients, and the table of faults. `prepared` is a DVC cache with the outputs of `prepare`."""
 
     stack: Stack
     reference: Reference
+    prepared: Path
     rows: list[str] = field(default_factory=list)
 
     @property
@@ -84,21 +85,26 @@ class Drill:
         )
 
     def reset(self) -> None:
-        """Keep the outputs of `prepare`; remove checkpoints, other cached outputs and MLflow's runs."""
+        """Leave only the outputs of `prepare` in the remote; remove checkpoints, caches and MLflow's runs."""
         self.wait_until(lambda: not self.orphans(), 60, "the end of the previous fault's processes")
         shutil.rmtree(self.work / "state", ignore_errors=True)
         shutil.rmtree(self.work / "cache", ignore_errors=True)
         shutil.rmtree(self.work / "collected", ignore_errors=True)
-        is_prepared = False
-        for item in self.bucket().objects.filter(Prefix="cache/runs/"):
-            if b"stages.prepare" in item.get()["Body"].read():
-                is_prepared = True
-            else:
+        runs = list(self.bucket().objects.filter(Prefix="cache/runs/"))
+        if not runs:
+            runs = self._push_prepared()
+        for item in runs:
+            if b"stages.prepare" not in item.get()["Body"].read():
                 item.delete()
-        if not is_prepared:
-            self.finish(self.api.start("reproduce", size="digits", targets=[STAGES[0]]))
         for run in runs_of(self.mlflow):
             self.mlflow.delete_run(run.info.run_id)
+
+    def _push_prepared(self) -> list[Any]:
+        """Copy the outputs of `prepare` into the remote, which has a cache's layout. Return its run-cache's objects."""
+        bucket = self.bucket()
+        for file in filter(Path.is_file, self.prepared.rglob("*")):
+            bucket.upload_file(str(file), f"cache/{file.relative_to(self.prepared)}")
+        return list(bucket.objects.filter(Prefix="cache/runs/"))
 
     def bucket(self) -> Any:
         environment = self.environment
@@ -237,12 +243,12 @@ class Drill:
 
 @contextmanager
 def started_drill(folder: Path) -> Iterator[Drill]:
-    """Start a stack with two workers, and make the reference without faults."""
-    (folder / "project").mkdir()
-    project = make_project(folder / "project")
-    reference = Reference.make(project, folder / "clone")
+    """Start a stack with two workers on a clone of the project in `folder`. All drills share the reference."""
+    made = made_once("drill", make_project_and_reference)
+    project = folder / "project"
+    subprocess.run(["git", "clone", "--quiet", str(made / "project"), str(project)], check=True)
     with started_stack(workers=2, repository=str(project)) as stack:
-        yield Drill(stack, reference)
+        yield Drill(stack, Reference.read(made / "reference.json"), made / "prepared")
 
 
 def kill(process: psutil.Process) -> None:

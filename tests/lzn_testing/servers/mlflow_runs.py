@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from lzn_testing.processes.waiting import wait_until
 from lzn_testing.projects.made_once import made_once
-from lzn_testing.servers.ports import free_port
+from pipelines.local.prefect_server import free_port
 from stages.tracking.server import connect
 
 

@@ -11,6 +11,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ import psutil
 
 from lzn_testing.processes.process_info import environment_variable
 from lzn_testing.processes.waiting import wait_until
-from lzn_testing.servers.ports import free_port
+from pipelines.local.prefect_server import free_port
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "sinfo")
 CONFIGURATION = """\
@@ -53,6 +54,8 @@ NodeName=two NodeHostname=localhost NodeAddr=127.0.0.1 Port={port_two} CPUs=1
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 NODES = ("one", "two")
+PATIENCE_SECONDS = 300.0
+"""For operations that take 20 s on two idle cores."""
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 
 
@@ -64,6 +67,13 @@ class Job:
     state: str
     restarts: int
     exit_code: str
+
+
+def job_variables(**others: str) -> dict[str, str]:
+    """Return the variables of a job: this interpreter's programs, and none of the user's settings."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
+    own = {"PATH": path, "LZN_ENV_FILE": "", "LZN_PROCESSES": "1", "HOME": "/nonexistent"}
+    return {**own, **others}
 
 
 class OneNodeSlurm:
@@ -125,7 +135,7 @@ class OneNodeSlurm:
         fields = dict(re.findall(r"(\w+)=(\S*)", said))
         return Job(number, fields["JobState"], int(fields["Restarts"]), fields["ExitCode"])
 
-    def wait_for_end(self, number: int, *, seconds: float) -> Job:
+    def wait_for_end(self, number: int, *, seconds: float = PATIENCE_SECONDS) -> Job:
         """Wait until the job has ended. Return its state."""
         wait_until(
             lambda: self.job(number).state in ENDED,
@@ -134,6 +144,21 @@ class OneNodeSlurm:
             context=self.logs,
         )
         return self.job(number)
+
+    def wait_for_requeue(self, number: int, *, restarts: int) -> None:
+        """Wait until the job is queued again after its processes have ended, for restart number ``restarts``."""
+
+        def is_queued_again() -> bool:
+            job = self.job(number)
+            assert job.state not in ENDED, self.logs()
+            return (job.state, job.restarts) == ("PENDING", restarts)
+
+        wait_until(
+            is_queued_again,
+            f"restart {restarts} of job {number}",
+            seconds=PATIENCE_SECONDS,
+            context=self.logs,
+        )
 
     def control(self, *arguments: str) -> None:
         """Run ``scontrol``."""

@@ -1,7 +1,6 @@
 """A flow for a pilot worker. Its program counts, saves the count on SIGTERM, and continues from it.
 
-``python pilot_flow.py deploy`` makes its deployment ``count/test`` in the pool ``gpu``; ``python pilot_flow.py count
-FOLDER`` is the program. It ends when FOLDER contains a file ``enough``.
+``python pilot_flow.py FOLDER`` is the program. It ends when FOLDER contains a file ``enough``.
 """
 
 import signal
@@ -21,7 +20,7 @@ SAVING_SECONDS = 3.0
 def count(folder: str) -> None:
     """Run the program as the project's flows run a stage: a signal to the flow is passed on."""
     with stop_on_signals() as stop:
-        program = subprocess.Popen([sys.executable, __file__, "count", folder], start_new_session=True)
+        program = subprocess.Popen([sys.executable, __file__, folder], start_new_session=True)
         while program.poll() is None:
             time.sleep(0.1)
             if stop.requested.is_set():
@@ -47,14 +46,5 @@ def _count(folder: Path) -> None:
     (folder / "result").write_text(str(number))
 
 
-def _deploy() -> None:
-    file = Path(__file__)
-    source = flow.from_source(source=str(file.parent), entrypoint=f"{file.name}:count")
-    source.deploy(name="test", work_pool_name="gpu", print_next_steps=False)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "deploy":
-        _deploy()
-    else:
-        _count(Path(sys.argv[2]))
+    _count(Path(sys.argv[1]))

@@ -6,6 +6,7 @@ import time
 import urllib.request
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from uuid import uuid4
@@ -22,7 +23,7 @@ class PrefectApi:
     url: str
     auth_string: str | None = None
 
-    def post(self, path: str, **body: object) -> Any:
+    def post(self, path: str, /, **body: object) -> Any:
         """Send a request and return the response. Raises HTTPError with the server's status."""
         return self._send("POST", path, json.dumps(body).encode())
 
@@ -50,6 +51,23 @@ class PrefectApi:
     def all_of(self, kind: str, **query: object) -> list[dict[str, Any]]:
         """Return all objects of a kind, such as `deployments`, that match the query."""
         return list(self.post(f"{kind}/filter", **query))
+
+    def make_pool(self, name: str) -> None:
+        """Make a work pool of processes with Prefect's default template."""
+        workers = self._send("GET", "collections/views/aggregate-worker-metadata")
+        template = workers["prefect"]["process"]["default_base_job_configuration"]
+        self.post("work_pools/", name=name, type="process", base_job_template=template)
+
+    def deploy(self, file: Path, flow: str, *, pool: str) -> None:
+        """Make a deployment of a flow in a file; the deployment has the name of the flow."""
+        self.post(
+            "deployments/",
+            name=flow,
+            flow_id=self.post("flows/", name=flow)["id"],
+            work_pool_name=pool,
+            path=str(file.parent),
+            entrypoint=f"{file.name}:{flow}",
+        )
 
     def start(self, deployment: str, **parameters: object) -> str:
         """Start a run of the only deployment of this name; return its id."""

@@ -1,8 +1,6 @@
 """A real Prefect server with a password, in a temporary folder."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +24,6 @@ class PrefectWithPassword:
     def environment(self) -> dict[str, str]:
         """The environment of a client, without this machine's own settings for Prefect."""
         return {**neutral_environment(), **self.client}
-
-    def run(self, *command: str) -> None:
-        """Run this interpreter as a client. Fails if the command fails."""
-        ended = subprocess.run(
-            [sys.executable, *command], env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @contextmanager

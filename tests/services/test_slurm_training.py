@@ -1,9 +1,6 @@
-"""The jobs of infra/slurm on a real Slurm cluster of two nodes: trainings and flow runs continue in a requeued job."""
+"""infra/slurm/train.sbatch on a real Slurm cluster of two nodes: trainings continue in a requeued job."""
 
-import os
 import shutil
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,30 +8,15 @@ from typing import Any
 import pytest
 from lzn_testing.processes.process_info import command_line
 from lzn_testing.processes.waiting import wait_until
-from lzn_testing.servers import pilot_flow
-from lzn_testing.servers.one_node_slurm import ENDED, OneNodeSlurm
-from lzn_testing.servers.prefect_with_password import PrefectWithPassword, prefect_with_password
+from lzn_testing.servers.one_node_slurm import PATIENCE_SECONDS, OneNodeSlurm, job_variables
 from ruamel.yaml import YAML
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
 pytestmark = pytest.mark.services
 
-NUM_STEPS = 60  # so many that a signal arrives before the last one on a busy machine
-PATIENCE_SECONDS = 300.0  # for what takes 20 s on two idle cores
+NUM_STEPS = 60  # a signal arrives before the last step, also on a busy machine
 TARGET = "train@rf"
-
-
-@pytest.fixture(scope="module")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNodeSlurm]:
-    missing = OneNodeSlurm.missing_programs()
-    assert not missing, f"missing programs {missing}: apt-get install slurm-wlm munge"
-    cluster = OneNodeSlurm(tmp_path_factory.mktemp("slurm"))
-    try:
-        cluster.start()
-        yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +71,6 @@ def without_slurm(project: Path) -> DVCRecord:
     return DVCRecord.of(folder)
 
 
-def settings(**others: str) -> dict[str, str]:
-    """Return a job's variables: this interpreter's programs, and none of the user's settings."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin"])
-    own = {"PATH": path, "LZN_ENV_FILE": "", "LZN_PROCESSES": "1", "HOME": "/nonexistent"}
-    return {**own, **others}
-
-
 def last_checkpoint(project: Path) -> int:
     """Return the step of the newest complete checkpoint."""
     files = project.glob(".checkpoints/**/step_*.sha256")
@@ -115,19 +90,6 @@ def wait_for_checkpoint_after(step: int, project: Path, slurm: OneNodeSlurm) -> 
     )
 
 
-def wait_for_requeue(number: int, slurm: OneNodeSlurm, *, restarts: int) -> None:
-    """Wait until the job is queued again after its processes have ended, for restart number ``restarts``."""
-
-    def is_queued_again() -> bool:
-        job = slurm.job(number)
-        assert job.state not in ENDED, slurm.logs()
-        return (job.state, job.restarts) == ("PENDING", restarts)
-
-    wait_until(
-        is_queued_again, f"restart {restarts} of job {number}", seconds=PATIENCE_SECONDS, context=slurm.logs
-    )
-
-
 def test_a_training_on_two_nodes_interrupted_twice_is_recorded_as_by_dvc_repro(
     slurm: OneNodeSlurm, project: Path, without_slurm: DVCRecord
 ) -> None:
@@ -138,12 +100,12 @@ def test_a_training_on_two_nodes_interrupted_twice_is_recorded_as_by_dvc_repro(
         "rf",
         folder=folder,
         options=["--nodes=2", "--time=30"],
-        settings=settings(),
+        settings=job_variables(),
     )
 
     wait_for_checkpoint_after(0, folder, slurm)
     slurm.signal_script(number, "USR1")  # Slurm's signal before the time limit
-    wait_for_requeue(number, slurm, restarts=1)
+    slurm.wait_for_requeue(number, restarts=1)
     stopped_after = last_checkpoint(folder)
     assert stopped_after < NUM_STEPS
     assert not slurm.processes_of_jobs()
@@ -152,10 +114,10 @@ def test_a_training_on_two_nodes_interrupted_twice_is_recorded_as_by_dvc_repro(
 
     wait_for_checkpoint_after(stopped_after, folder, slurm)
     slurm.control("requeue", str(number))  # as a preemption does
-    wait_for_requeue(number, slurm, restarts=2)
+    slurm.wait_for_requeue(number, restarts=2)
     assert last_checkpoint(folder) < NUM_STEPS
 
-    ended = slurm.wait_for_end(number, seconds=PATIENCE_SECONDS)
+    ended = slurm.wait_for_end(number)
     assert (ended.state, ended.restarts) == ("COMPLETED", 2), log.read_text()
     assert not slurm.processes_of_jobs()
     assert DVCRecord.of(folder) == without_slurm
@@ -167,11 +129,11 @@ def test_a_cancelled_training_stays_cancelled(slurm: OneNodeSlurm, project: Path
     folder = project.with_name("cancelled")
     shutil.copytree(project, folder)
     number = slurm.submit(
-        "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"], settings=settings()
+        "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"], settings=job_variables()
     )
     wait_for_checkpoint_after(0, folder, slurm)
     slurm.cancel(number)
-    assert slurm.wait_for_end(number, seconds=PATIENCE_SECONDS).state == "CANCELLED"
+    assert slurm.wait_for_end(number).state == "CANCELLED"
     wait_until(lambda: not slurm.processes_of_jobs(), "end of the job's processes", seconds=30)
 
 
@@ -180,7 +142,7 @@ def test_a_job_is_not_queued_again_after_its_last_restart(slurm: OneNodeSlurm, p
     shutil.copytree(project, folder)
     number = slurm.submit(
         "infra/slurm/train.sbatch", "rf", folder=folder, options=["--time=30"],
-        settings=settings(LZN_MAX_RESTARTS="0"),
+        settings=job_variables(LZN_MAX_RESTARTS="0"),
     )  # fmt: skip
 
     def trains() -> bool:
@@ -188,7 +150,7 @@ def test_a_job_is_not_queued_again_after_its_last_restart(slurm: OneNodeSlurm, p
 
     wait_until(trains, "the training", seconds=PATIENCE_SECONDS, context=slurm.logs)
     slurm.signal_script(number, "USR1")
-    assert slurm.wait_for_end(number, seconds=PATIENCE_SECONDS).state == "FAILED"
+    assert slurm.wait_for_end(number).state == "FAILED"
     assert "Not queued again: restarted 0 times" in (folder / f"slurm-train-{number}.log").read_text()
 
 
@@ -201,57 +163,10 @@ def test_an_env_file_that_others_can_read_is_refused(
     for script in ("train.sbatch", "pilot_worker.sbatch"):
         number = slurm.submit(
             f"infra/slurm/{script}", "rf", folder=project, options=[f"--output={tmp_path}/log"],
-            settings=settings(LZN_ENV_FILE=str(secrets)),
+            settings=job_variables(LZN_ENV_FILE=str(secrets)),
         )  # fmt: skip
         assert slurm.wait_for_end(number, seconds=30).state == "FAILED"
         log = (tmp_path / "log").read_text()
         assert "other users can read" in log
         assert "admin:secret" not in log
         (tmp_path / "log").unlink()
-
-
-@pytest.fixture
-def prefect(tmp_path: Path) -> Iterator[PrefectWithPassword]:
-    with prefect_with_password(tmp_path) as server:
-        server.run("-m", "prefect", "--no-prompt", "work-pool", "create", "gpu", "--type", "process")
-        server.run(pilot_flow.__file__, "deploy")
-        yield server
-
-
-def test_a_pilot_worker_queues_again_before_its_time_limit_and_its_flow_continues(
-    slurm: OneNodeSlurm, prefect: PrefectWithPassword, project: Path, tmp_path: Path
-) -> None:
-    counting = tmp_path / "counting"
-    counting.mkdir()
-    log = tmp_path / "pilot.log"
-    secrets = tmp_path / "env"
-    secrets.touch(mode=0o600)
-    secrets.write_text("".join(f"export {name}='{value}'\n" for name, value in prefect.client.items()))
-    first = prefect.api.start("test", folder=str(counting))
-    number = slurm.submit(
-        "infra/slurm/pilot_worker.sbatch", folder=project,
-        options=["--time=30", "--signal=B:USR1@120", f"--output={log}"],
-        settings=settings(LZN_ENV_FILE=str(secrets), LZN_POLL_SECONDS="1", LZN_IDLE_SECONDS="15"),
-    )  # fmt: skip
-    wait_until(
-        (counting / "started").exists, "the flow's program", seconds=PATIENCE_SECONDS, context=log.read_text
-    )
-    assert prefect.api.state_of(first)["type"] == "RUNNING"
-
-    slurm.control(
-        "update", f"JobId={number}", "TimeLimit=2"
-    )  # minutes; Slurm sends its signal at the next check
-    wait_for_requeue(number, slurm, restarts=1)
-    assert not slurm.processes_of_jobs()
-    assert prefect.api.state_of(first)["type"] == "CRASHED"
-    saved = int((counting / "saved").read_text())
-
-    slurm.control("update", f"JobId={number}", "TimeLimit=30")
-    (counting / "enough").touch()
-    second = prefect.api.start("test", folder=str(counting))
-    ended = slurm.wait_for_end(number, seconds=PATIENCE_SECONDS)
-    assert (ended.state, ended.restarts) == ("COMPLETED", 1), log.read_text()
-    assert "Idle for 15 s: ended" in log.read_text()
-    assert prefect.api.state_of(second)["type"] == "COMPLETED"
-    assert (counting / "started").read_text().split() == ["0", str(saved)]
-    assert not slurm.processes_of_jobs()
