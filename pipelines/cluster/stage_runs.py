@@ -97,11 +97,11 @@ class StageRuns:
                 return StageRun(stage, run.id)
         raise RuntimeError(f"{stage} was started {_MAX_ATTEMPTS} times with the same inputs")
 
-    def read(self, children: Sequence[StageRun]) -> dict[UUID, FlowRun]:
+    def read(self, stage_runs: Sequence[StageRun]) -> dict[UUID, FlowRun]:
         """Read the runs by id. Deleted runs are missing in the result."""
-        ids = FlowRunFilterId(any_=[child.flow_run_id for child in children])
+        ids = FlowRunFilterId(any_=[stage_run.flow_run_id for stage_run in stage_runs])
         runs = self._retry(
-            lambda: self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(children))
+            lambda: self._client.read_flow_runs(flow_run_filter=FlowRunFilter(id=ids), limit=len(stage_runs))
         )
         return {run.id: run for run in runs}
 
@@ -110,12 +110,12 @@ class StageRuns:
         states = self._retry(lambda: self._client.read_flow_run_states(flow_run_id))
         return any(state.type in (StateType.CANCELLING, StateType.CANCELLED) for state in states)
 
-    def cancel(self, children: Sequence[StageRun]) -> None:
+    def cancel(self, stage_runs: Sequence[StageRun]) -> None:
         """Cancel runs. Their stages have time to save their work."""
-        for child in children:
+        for stage_run in stage_runs:
             self._retry(
-                lambda child=child: self._client.set_flow_run_state(  # type: ignore[misc]
-                    child.flow_run_id, Cancelling(message="the flow that started it was stopped")
+                lambda stage_run=stage_run: self._client.set_flow_run_state(  # type: ignore[misc]
+                    stage_run.flow_run_id, Cancelling(message="the flow that started it was stopped")
                 )
             )
 

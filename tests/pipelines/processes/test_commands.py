@@ -129,7 +129,7 @@ def test_a_timeout_ends_the_whole_tree():
     assert not [pid for pid in map(int, lines) if alive(pid)]
 
 
-def test_a_stop_lets_children_save_their_work_first(tmp_path: Path):
+def test_a_stop_lets_child_processes_save_their_work_first(tmp_path: Path):
     lines: list[str] = []
     stop = StopEvents()
     child = f"""
