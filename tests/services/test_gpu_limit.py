@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from lzn_testing.processes.waiting import wait_until
-from lzn_testing.servers.prefect_with_password import neutral_environment
+from lzn_testing.servers.prefect_api import PrefectApi
+from lzn_testing.servers.prefect_with_password import neutral_environment, prefect_home
 
 from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
 
@@ -32,14 +33,13 @@ def test_a_training_continues_when_the_server_has_lost_its_lease(tmp_path: Path)
     environment = {
         **neutral_environment(),
         **DEFAULTS,
-        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_HOME": str(prefect_home(tmp_path)),
         "PREFECT_API_URL": url,
     }
     log = tmp_path / "holder.log"
     server = start_server(port, environment=environment)  # keeps leases in memory, as is Prefect's default
     try:
-        make_limit = [sys.executable, "-m", "prefect", "gcl", "create", "gpus", "--limit", "1"]
-        subprocess.run(make_limit, env=environment, check=True, capture_output=True)
+        PrefectApi(url).post("v2/concurrency_limits/", name="gpus", limit=1)
         with log.open("wb") as output:
             holder = subprocess.Popen(
                 [sys.executable, "-c", HOLDER], cwd=tmp_path, env=environment, stdout=output, stderr=output
