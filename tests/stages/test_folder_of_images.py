@@ -1,7 +1,4 @@
-"""A folder of somebody's own JPEGs through the whole pipeline, at a few steps, as a size of its own.
-
-Beside the run that is trained on them there is one that is read from a checkpoint in the authors' format.
-"""
+"""The whole pipeline on a folder of JPEG files, with a run of few steps and an imported checkpoint."""
 
 import hashlib
 import json
@@ -15,12 +12,12 @@ from ruamel.yaml import YAML
 
 from benchmarks.small_project import ROOT, copy_project, run_in
 
-NUM_IMAGES = 40  # a class
+NUM_IMAGES = 40  # per class
 EULER = {"kind": "euler", "num_steps": 2}
 
 
 def write_photos(folder: Path, *, classes: tuple[str, ...]) -> None:
-    """JPEGs of many sizes: light ones of the first class, dark ones of the second."""
+    """Write JPEG files of many sizes: dark images of the first class, light ones of the second."""
     numbers = np.random.default_rng(0)
     for position, name in enumerate(classes):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -33,7 +30,7 @@ def write_photos(folder: Path, *, classes: tuple[str, ...]) -> None:
 
 
 def params(*, features: dict[str, Any]) -> dict[str, Any]:
-    """A size for the folder ``photos``: one run of RF+LZN, with colours, at 16x16."""
+    """Return params.yaml for the folder ``photos``: colour images of 16x16 pixels and two runs of RF+LZN."""
     return {
         "size": "own",
         "hardware": {"num_threads": 1, "num_workers": 1},
@@ -106,7 +103,7 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
 
 
 def released() -> dict[str, Any]:
-    """The smallest of the checkpoints that the tests have, which is for images of 16x16."""
+    """Return an import of a small checkpoint for images of 16x16 pixels."""
     file = "tests/reference/released_cifar10_tiny.pt"
     return {
         "source": "released",
@@ -138,7 +135,7 @@ CLASSIFIER = {
 }  # fmt: skip
 
 
-def own_size(project: Path, content: dict[str, Any]) -> None:
+def write_size(project: Path, content: dict[str, Any]) -> None:
     YAML().dump(content, project / "params.yaml")
 
 
@@ -156,7 +153,7 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
 ) -> None:
     project = copy_project(tmp_path)
     write_photos(project / "data/photos", classes=classes)
-    own_size(project, params(features=features))
+    write_size(project, params(features=features))
 
     result = run_in(project, ["python", "-m", "dvc", "repro"])
 
@@ -167,7 +164,7 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
     for run in ("rf_lzn", "released"):
         images = np.load(outputs / "sample" / run / "seed_0" / "images.npy")
         assert (images.shape, images.dtype) == ((num_train, 3, 16, 16), np.uint8)
-        assert images.std() > 1  # grey levels; not one flat colour
+        assert images.std() > 1  # not a single colour
         measured[run] = json.loads((outputs / "metrics/measure" / f"{run}.json").read_text())
         assert set(measured[run]) == metrics
         assert all(np.isfinite(value["mean"]) for value in measured[run].values())
@@ -186,6 +183,6 @@ def test_photos_are_prepared_trained_on_sampled_measured_and_tabulated(
     }
     assert [row["label"] for row in tables["training"]["rows"]] == [
         "rf_lzn"
-    ]  # nothing was trained for the other
+    ]  # the imported run has no training
     page = (outputs / "report/index.html").read_text()
     assert "RF+LZN, photos" in page

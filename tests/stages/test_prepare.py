@@ -1,4 +1,4 @@
-"""The stage ``prepare``, on small files in the layouts that the real data sets have."""
+"""The stage prepare on small files in the layouts of the real data sets."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ OUTPUT = Path("outputs/test/prepare/x")
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -46,7 +46,7 @@ def run(settings: Mapping[str, Any]) -> DataDescription:
 
 
 def error_of(settings: Mapping[str, Any]) -> str:
-    """The message with which preparing ``x`` ends."""
+    """Return the error message of the preparation of ``x``."""
     with pytest.raises(ParamsError) as raised:
         run(settings)
     return str(raised.value)
@@ -117,7 +117,7 @@ def lay_out_folder() -> None:
         ),
     ],
 )
-def test_the_layouts_that_people_have_are_prepared(
+def test_the_layouts_of_the_real_data_sets_are_prepared(
     lay_out: Callable[[], None],
     settings: dict[str, Any],
     counts: tuple[int, int],
@@ -135,14 +135,14 @@ def test_the_layouts_that_people_have_are_prepared(
         assert count == 0 or data.images[:].std() > 10  # noise: not an empty canvas
 
 
-def test_imagenet_keeps_its_photographs_whole() -> None:
+def test_photographs_of_imagenet_are_stored_uncropped() -> None:
     lay_out_imagenet()
     run({"kind": "imagenet", "root": "data"})
     assert open_image(read_split(OUTPUT, "train").images, 0).size == (30, 40)
     assert read_split(OUTPUT, "test").labels.tolist() == [1, 0, 0]
 
 
-def test_digits_are_scikit_learn_s_split_in_equal_shares() -> None:
+def test_digits_have_the_stratified_split_of_scikit_learn() -> None:
     description = run({"kind": "digits", "test_fraction": 0.2, "seed": 0})
     pixels, labels = sklearn.datasets.load_digits(return_X_y=True)
     levels = np.rint(pixels * 255 / 16).astype(np.uint8).reshape(-1, 1, 8, 8)
@@ -157,7 +157,7 @@ def test_digits_are_scikit_learn_s_split_in_equal_shares() -> None:
 FOLDER = {"kind": "folder", "root": "data", "image_size": 8, "test_fraction": 0.25, "seed": 0}
 
 
-def test_nothing_unfinished_is_left_behind() -> None:
+def test_the_unfinished_work_is_deleted_at_the_end() -> None:
     lay_out_folder()
     run(FOLDER)
     assert list(Path(".prepare").rglob("*")) == [Path(".prepare/test")]
@@ -173,7 +173,7 @@ def test_a_second_preparation_replaces_the_first() -> None:
     assert not (OUTPUT / "left_over.npy").exists()
 
 
-def test_a_data_set_that_is_missing_says_what_to_download_and_where_to_put_it() -> None:
+def test_the_error_of_a_missing_data_set_says_what_to_download_and_where_to_put_it() -> None:
     message = error_of({"kind": "cifar10", "root": "data/cifar10"})
     assert message.startswith("params.yaml: data.x: CIFAR10 was not found in ")
     assert "Download: " in message
@@ -181,19 +181,19 @@ def test_a_data_set_that_is_missing_says_what_to_download_and_where_to_put_it() 
     assert "put it into" in message
 
 
-def test_a_damaged_archive_is_named() -> None:
+def test_the_error_names_a_damaged_archive() -> None:
     write_files(Path("data"), {"cifar-10-python.tar.gz": b"not an archive"})
     assert "cifar-10-python.tar.gz is damaged" in error_of({"kind": "cifar10", "root": "data"})
 
 
-def test_a_wrong_number_of_images_is_found_before_anything_is_written() -> None:
+def test_a_wrong_number_of_images_is_an_error_before_files_are_written() -> None:
     lay_out_folder()
     message = error_of({**FOLDER, "expected": {"train": 6, "test": 3}})
     assert "there are 2 test images instead of the expected 3" in message
     assert not Path(".prepare").exists()
 
 
-def test_a_wrong_hash_says_both_and_with_the_right_one_finished_work_is_used() -> None:
+def test_a_wrong_hash_is_an_error_and_finished_work_is_used_after_its_correction() -> None:
     lay_out_folder()
     expected = run(FOLDER).sha256
     message = error_of({**FOLDER, "sha256": 64 * "0"})
@@ -204,7 +204,7 @@ def test_a_wrong_hash_says_both_and_with_the_right_one_finished_work_is_used() -
     assert (OUTPUT / "train_00000.npy").stat().st_mtime_ns == written
 
 
-def test_a_corrupt_image_stops_the_stage_and_says_what_can_be_done() -> None:
+def test_a_corrupt_image_is_an_error_that_says_what_to_do() -> None:
     lay_out_folder()
     Path("data/tea/7.jpg").write_bytes(b"<html>Not Found</html>")
     message = error_of({**FOLDER, "test_fraction": 0.0})
@@ -225,18 +225,20 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
     assert "2 unusable images are left out; set_aside.txt lists them" in capsys.readouterr().out
 
 
-def test_without_one_usable_training_image_there_is_no_data_set() -> None:
+def test_a_data_set_without_usable_training_images_is_an_error() -> None:
     write_files(Path("data"), {"a.jpg": b"", "b.jpg": b""})
     message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
     assert "no training image is usable; the first is data/a.jpg: not an image" in message
 
 
-def test_images_of_another_size_are_refused_where_it_must_be_exact() -> None:
+def test_images_of_another_size_are_an_error_with_fit_exact() -> None:
     lay_out_folder()
     assert "has 12x10 pixels, not 8x8" in error_of({**FOLDER, "fit": "exact"})
 
 
-def test_unfinished_work_of_other_settings_is_mentioned(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_folder_of_unfinished_work_with_other_settings_is_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     lay_out_folder()
     error_of({**FOLDER, "sha256": 64 * "0"})
     (left,) = Path(".prepare/test").iterdir()
@@ -244,7 +246,7 @@ def test_unfinished_work_of_other_settings_is_mentioned(capsys: pytest.CaptureFi
     assert f"which you may delete: {left}" in capsys.readouterr().out
 
 
-def test_two_preparations_at_once_do_not_mix() -> None:
+def test_a_second_preparation_of_the_same_data_at_the_same_time_is_an_error() -> None:
     lay_out_folder()
     error_of({**FOLDER, "sha256": 64 * "0"})
     (work,) = Path(".prepare/test").iterdir()

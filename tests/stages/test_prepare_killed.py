@@ -1,4 +1,4 @@
-"""A preparation by several processes that is killed goes on where it was, and ends as if nothing had happened."""
+"""A killed preparation by several processes is continued, and has the same results as one without a kill."""
 
 import json
 import os
@@ -17,9 +17,7 @@ from lzn_testing.data.image_files import encode, noise
 pytestmark = pytest.mark.slow  # kills and restarts real processes, which import torch each time
 
 NUM_IMAGES = 400
-IMAGES_PER_SHARD = (
-    10  # as many as 128 MiB would hold of this image size uncompressed, though originals are stored
-)
+IMAGES_PER_SHARD = 10  # a shard has at most 128 MiB of uncompressed images, also if originals are stored
 SETTINGS = {
     "kind": "folder",
     "root": "photos",
@@ -32,7 +30,7 @@ SETTINGS = {
 
 
 class Project:
-    """A folder with photographs, a damaged one among them, and the stage that prepares them."""
+    """A folder with photographs, one of which is damaged, in which the stage prepare runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +43,7 @@ class Project:
             (folder / f"photos/{number:03d}.jpg").write_bytes(data[:5000] if number == 17 else data)
 
     def start(self, *, alone: bool = False) -> "subprocess.Popen[str]":
-        """Start the stage, on one CPU if it is to write without other processes."""
+        """Start the stage; with ``alone`` on one CPU, where it uses no other processes."""
         process = subprocess.Popen(
             [sys.executable, "-m", "stages.prepare", "photos"],
             cwd=self.folder,
@@ -54,12 +52,12 @@ class Project:
             stderr=subprocess.PIPE,
             text=True,
         )
-        if alone:  # long before it has imported all that it needs and asks for its CPUs
+        if alone:  # before it has imported torch and counts its CPUs
             os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
         return process
 
     def finished_shards(self) -> dict[str, int]:
-        """Shards of the unfinished preparation that have a record, with the time when they were written."""
+        """Return the shards of the unfinished preparation that have a record, with the times when they were written."""
         folders = self.folder.glob(".prepare/tiny/photos-*")
         return {
             record.stem: (folder / f"data/{record.stem}.bin").stat().st_mtime_ns
@@ -77,7 +75,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Killed:
-    """What a killed preparation left."""
+    """The files and processes after a preparation was killed."""
 
     shards: dict[str, int]
     outputs: dict[str, bytes]
@@ -101,9 +99,9 @@ def kill(project: Project) -> Killed:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Prepared by one process, which nothing disturbs."""
-    project = Project(tmp_path_factory.mktemp("undisturbed"))
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A preparation by one process without interruption."""
+    project = Project(tmp_path_factory.mktemp("reference"))
     process = project.start(alone=True)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
@@ -124,7 +122,7 @@ def killed(disturbed: Project) -> Killed:
 
 @pytest.fixture(scope="module")
 def finished(disturbed: Project, killed: Killed) -> Project:
-    """Started again after a byte of a finished shard was changed."""
+    """The killed preparation, continued after a byte of a finished shard was changed."""
     (damaged,) = disturbed.folder.glob(f".prepare/*/*/data/{min(killed.shards)}.bin")
     content = bytearray(damaged.read_bytes())
     content[1000] ^= 1
@@ -140,11 +138,11 @@ def test_a_killed_preparation_leaves_finished_shards_and_no_output(killed: Kille
     assert killed.outputs == {}
 
 
-def test_no_process_outlives_the_one_that_was_killed(killed: Killed) -> None:
+def test_all_processes_end_with_the_one_that_was_killed(killed: Killed) -> None:
     assert killed.survivors == []
 
 
-def test_started_again_it_keeps_the_finished_shards_but_not_a_damaged_one(
+def test_the_next_preparation_keeps_the_finished_shards_but_not_a_damaged_one(
     killed: Killed, finished: Project
 ) -> None:
     now = {file.stem: file.stat().st_mtime_ns for file in finished.output.glob("*.bin")}
@@ -155,13 +153,11 @@ def test_started_again_it_keeps_the_finished_shards_but_not_a_damaged_one(
     assert now[damaged] > killed.shards[damaged]
 
 
-def test_in_the_end_all_files_are_those_of_the_undisturbed_preparation_by_one_process(
-    finished: Project, undisturbed: Project
-) -> None:
-    assert finished.outputs() == undisturbed.outputs()
+def test_all_files_are_those_of_the_preparation_by_one_process(finished: Project, reference: Project) -> None:
+    assert finished.outputs() == reference.outputs()
     assert list(finished.folder.glob(".prepare/*/*")) == []
 
 
-def test_the_image_that_cannot_be_used_is_listed_once(finished: Project) -> None:
+def test_the_unusable_image_is_listed_once(finished: Project) -> None:
     (line,) = (finished.output / "set_aside.txt").read_text().splitlines()
     assert "photos/017.jpg\tcannot be decoded" in line

@@ -1,4 +1,4 @@
-"""The stage probe: both methods, controls, and accuracy along the training; once as DVC starts it, over two seeds."""
+"""The stage probe: both methods, controls, and accuracy along the training; once as a process, with two seeds."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from lzn_testing import PROJECT
-from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import OUTPUTS, call, prepare_digits, write_params, write_run
 from lzn_testing.servers.mlflow_runs import new_database, runs_of
 
 from lzn.base.sections import ParamsError
@@ -43,14 +43,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.slow  # imports in processes of their own
+@pytest.mark.slow  # starts a process for each seed
 def test_the_stage_writes_numbers_of_each_seed_their_mean_and_the_curve_along_the_training(
     folder: Path,
 ) -> None:
     uri = new_database(folder)
     write_params(probe={"digits": PROBE})
     run_stage(folder, uri)
-    by_seed = [json.loads(WORKSPACE.measured("probe", "representation", seed).read_text()) for seed in (0, 1)]
+    by_seed = [json.loads(OUTPUTS.measured("probe", "representation", seed).read_text()) for seed in (0, 1)]
     assert by_seed[0] == probed()  # another process, the same numbers
     assert by_seed[1] != by_seed[0]
     for found in by_seed:
@@ -63,9 +63,9 @@ def test_the_stage_writes_numbers_of_each_seed_their_mean_and_the_curve_along_th
         assert found["raw_pixels"]["pixels"]["top1"] > 0.8
         assert found["trained"]["without_head"]["top1"] > found["trained"]["with_latent"]["top1"] > 0.1
     tops = [found["trained"]["without_head"]["top1"] for found in by_seed]
-    summary = json.loads(WORKSPACE.metrics("probe", "representation").read_text())
+    summary = json.loads(OUTPUTS.metrics("probe", "representation").read_text())
     assert summary["trained"]["without_head"]["top1"]["mean"] == pytest.approx(sum(tops) / 2)
-    header, *rows = WORKSPACE.plot("probe", "representation.csv").read_text().splitlines()
+    header, *rows = OUTPUTS.plot("probe", "representation.csv").read_text().splitlines()
     assert header == "step,top1,std"
     assert [row.split(",")[0] for row in rows] == ["20", "40"]
     assert float(rows[1].split(",")[1]) == pytest.approx(sum(tops) / 2)
@@ -91,7 +91,7 @@ def run_stage(folder: Path, uri: str) -> None:
 
 
 @pytest.mark.parametrize("augmented", [False, True])
-def test_the_papers_probe_reads_the_four_representations_and_repeats(augmented: bool) -> None:
+def test_the_papers_probe_measures_four_representations_and_is_reproducible(augmented: bool) -> None:
     changes = {"controls": [], "along_training": None}
     found = probed(method={**ADAMW, "augmented": augmented}, **changes)
     assert found.keys() == {"trained"}
@@ -104,9 +104,7 @@ def test_the_papers_probe_reads_the_four_representations_and_repeats(augmented: 
     assert probed(method=short, seed=1, **changes) != first
 
 
-def test_augmentation_changes_what_is_trained_on_and_fixed_pixels_are_read_as_logistic_regression_does() -> (
-    None
-):
+def test_augmentation_changes_accuracy_and_without_it_adamw_agrees_with_logistic_regression() -> None:
     changes = {"controls": ["raw_pixels"], "along_training": None}
     logistic, fixed, briefly, augmented_briefly = (
         probed(method=method, **changes)["raw_pixels"]["pixels"]
@@ -118,24 +116,24 @@ def test_augmentation_changes_what_is_trained_on_and_fixed_pixels_are_read_as_lo
         )
     )
     assert augmented_briefly != briefly
-    # The same features of 179 images; the one has no penalty and stops early, the other is penalised.
+    # The same features of 179 images; AdamW stops early without a penalty, logistic regression has a penalty.
     assert fixed["top1"] == pytest.approx(logistic["top1"], abs=0.05)
 
 
-def test_a_run_of_its_own_settings_is_probed_by_them() -> None:
+def test_settings_of_a_run_replace_those_of_all_runs() -> None:
     own = {"method": LOGISTIC, "controls": [], "along_training": None}
     assert probed(of_runs={"representation": own}).keys() == {"trained"}
     assert probed(of_runs={"other": own}).keys() == {"trained", "untrained", "raw_pixels", "along_training"}
 
 
-def test_without_snapshots_the_curve_is_the_end_of_the_training() -> None:
+def test_without_snapshots_the_curve_has_only_the_trained_run() -> None:
     measured = probed(controls=[], along_training=None)
     write_curve_along_training(call("representation", seed=None), combine_seeds({0: measured}))
-    rows = WORKSPACE.plot("probe", "representation.csv").read_text().splitlines()[1:]
+    rows = OUTPUTS.plot("probe", "representation.csv").read_text().splitlines()[1:]
     assert rows == [f"40,{measured['trained']['without_head']['top1']!r},"]
 
 
-def test_what_cannot_be_probed_is_refused_in_words() -> None:
+def test_the_error_of_a_wrong_run_or_parameter_names_it() -> None:
     with pytest.raises(ParamsError, match=r"'generation', .* remove it from families\.representing"):
         probed("rf")
     with pytest.raises(ParamsError, match=r"probe\.digits: batch_size must lie in \[1, 179\]"):

@@ -1,4 +1,4 @@
-"""The sample stage killed by SIGKILL goes on after its last finished batch, and ends as if undisturbed."""
+"""The stage sample resumes after its last finished batch and writes the same files as without a kill."""
 
 import signal
 import time
@@ -65,14 +65,14 @@ class Project(StageFolder):
 
 
 @pytest.mark.slow
-def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: Path) -> None:
-    quiet, killed = Project(tmp_path / "quiet"), Project(tmp_path / "killed")
-    quiet.run("sample", "rf_lzn")
+def test_after_a_kill_the_stage_writes_the_same_files_as_without(tmp_path: Path) -> None:
+    reference, killed = Project(tmp_path / "reference"), Project(tmp_path / "killed")
+    reference.run("sample", "rf_lzn")
 
     process = killed.start("sample", "rf_lzn")
     deadline = time.monotonic() + 120
     while killed.num_finished() < 6:
-        assert process.poll() is None, "it ended before it could be killed"
+        assert process.poll() is None, "the stage ended before the test killed it"
         assert time.monotonic() < deadline
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -82,12 +82,12 @@ def test_a_killed_sampling_ends_with_the_images_of_an_undisturbed_one(tmp_path: 
     assert killed.outputs() == {}
     killed.run("sample", "rf_lzn")
 
-    assert sorted(quiet.outputs()) == ["classes.png", "grid.png", "images.npy", "labels.npy"]
-    assert killed.outputs() == quiet.outputs()
-    assert killed.num_finished() == 0  # the unfinished work is cleared away
+    assert sorted(reference.outputs()) == ["classes.png", "grid.png", "images.npy", "labels.npy"]
+    assert killed.outputs() == reference.outputs()
+    assert killed.num_finished() == 0  # the folder of unfinished work is deleted
 
 
-def test_an_array_grows_where_it_was_left_and_is_moved_when_it_is_whole(tmp_path: Path) -> None:
+def test_an_array_is_continued_after_its_last_batch_and_moved_when_it_is_complete(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(7, 1, 2, 2), dtype=np.uint8)
     first = ResumableImages.open(tmp_path / "work", images.shape)
     first.append(images[:3])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lzn_testing.projects.small_runs import NUM_TEST, WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import NUM_TEST, OUTPUTS, call, prepare_digits, write_params, write_run
 
 from lzn.base.sections import ParamsError
 from stages.classify import classify
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def test_at_the_zones_centres_it_is_what_classify_measures_and_whole_zones_are_worse() -> None:
+def test_alpha_0_gives_the_accuracy_of_classify_and_alpha_1_a_lower_one() -> None:
     """As in the paper's Figure 25: smaller alpha and larger batches classify better."""
     found = measure_settings(call("joint_no_gen"))["accuracy"]
     assert {size: set(by_alpha) for size, by_alpha in found.items()} == {"100": {"0", "1"}, "400": {"0", "1"}}
@@ -45,7 +45,7 @@ def test_at_the_zones_centres_it_is_what_classify_measures_and_whole_zones_are_w
     assert correct == pytest.approx(round(correct), abs=1e-6)  # a share of the test images
 
 
-def test_seeds_decide_the_noise_and_other_settings_do_not() -> None:
+def test_the_noise_depends_on_the_seed_and_not_on_other_settings() -> None:
     write_settings(batch_sizes=[400], alphas=[1.0])
     alone = measure_settings(call("joint_no_gen"))["accuracy"]["400"]["1"]
     write_settings()
@@ -55,13 +55,13 @@ def test_seeds_decide_the_noise_and_other_settings_do_not() -> None:
     write_settings()
 
 
-def test_the_heat_map_has_a_row_for_each_pair_with_the_deviation_over_seeds() -> None:
+def test_the_plot_has_a_row_for_each_pair_with_the_deviation_over_seeds() -> None:
     measured = {
         0: {"accuracy": {"400": {"0": 0.9, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
         1: {"accuracy": {"400": {"0": 1.0, "0.45": 0.8}, "1000": {"0": 0.5}, "100": {"1": 0.7, "0.2": 0.75}}},
     }
     write_accuracies(call("joint_no_gen", seed=None), combine_seeds(measured))
-    header, *rows = WORKSPACE.plot("settings", "joint_no_gen.csv").read_text().splitlines()
+    header, *rows = OUTPUTS.plot("settings", "joint_no_gen.csv").read_text().splitlines()
     assert header == "batch_size,alpha,accuracy,std"
     cells = [[float(cell) for cell in row.split(",")] for row in rows]
     assert [row[:2] for row in cells] == [[100, 0.2], [100, 1], [400, 0], [400, 0.45], [1000, 0]]
@@ -69,7 +69,7 @@ def test_the_heat_map_has_a_row_for_each_pair_with_the_deviation_over_seeds() ->
     assert cells[3][2:] == pytest.approx([0.8, 0.0])
 
 
-def test_a_run_without_labels_is_refused_in_words() -> None:
+def test_a_run_without_labels_is_an_error() -> None:
     with pytest.raises(
         ParamsError, match=r"run rf_lzn is of the study 'generation', .* remove it from families\.classifying"
     ):

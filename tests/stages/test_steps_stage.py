@@ -8,7 +8,7 @@ import pytest
 import torch
 from lzn_testing.projects.small_runs import (
     NUM_TRAIN,
-    WORKSPACE,
+    OUTPUTS,
     call,
     prepare_digits,
     write_params,
@@ -59,8 +59,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def test_more_steps_come_closer_to_the_real_images() -> None:
-    """Of a short training; one Euler step gives blurred means of digits."""
+def test_more_steps_give_a_smaller_distance_to_real_images() -> None:
+    """One Euler step gives blurred means of digits."""
     measured = measure_steps(call("rf"))
     assert measured["distance"].keys() == {"fd_digits"}
     found = measured["distance"]["fd_digits"]
@@ -68,12 +68,12 @@ def test_more_steps_come_closer_to_the_real_images() -> None:
     assert found["1"] > found["2"] > found["10"] > 0
 
 
-def test_a_distance_does_not_depend_on_the_other_numbers_of_steps_and_repeats() -> None:
-    """So noise and latents of each number of steps are the same."""
+def test_a_distance_does_not_depend_on_other_numbers_of_steps() -> None:
+    """Noise and latents are the same for all numbers of steps."""
     assert distances("rf_lzn", [2])["2"] == distances("rf_lzn", [5, 2])["2"]
 
 
-def test_the_seeds_of_the_stage_and_of_the_run_decide_the_images() -> None:
+def test_the_images_depend_on_the_seeds_of_the_stage_and_of_the_run() -> None:
     first = distances("rf_lzn", [2])
     assert distances("rf_lzn", [2]) == first
     assert distances("rf_lzn", [2], run_seed=1) != first
@@ -82,7 +82,7 @@ def test_the_seeds_of_the_stage_and_of_the_run_decide_the_images() -> None:
 
 @dataclass(frozen=True)
 class Noise:
-    """A sampler that stays where it starts."""
+    """A sampler that returns the noise."""
 
     def integrate(self, velocity: Velocity, x: Tensor, *, t_start: float, t_end: float) -> OdeSolution:
         return OdeSolution(x=x, num_evaluations=0)
@@ -92,15 +92,15 @@ def test_rf_and_rf_lzn_start_from_the_same_noise() -> None:
     labels = torch.zeros(120, dtype=torch.int64)
     starts = []
     for run in ("rf", "rf_lzn"):
-        trained = read_trained(WORKSPACE.seed_folder("train", run, 0))
+        trained = read_trained(OUTPUTS.seed_folder("train", run, 0))
         sampling = Sampling(trained, seed=0, batch_size=50, shape=(1, 8, 8), device=torch.device("cpu"))
         starts.append(torch.cat(list(sampling.batches(labels, Noise()))))
-        drawn = torch.cat(list(sampling.batches(labels, EulerSampler(num_steps=1))))
-        assert drawn.shape == starts[-1].shape
+        sampled = torch.cat(list(sampling.batches(labels, EulerSampler(num_steps=1))))
+        assert sampled.shape == starts[-1].shape
     assert torch.equal(*starts)
 
 
-def test_more_images_than_there_are_real_ones_are_compared_with_all_of_these() -> None:
+def test_more_images_than_there_are_real_ones_are_compared_with_all_real_ones() -> None:
     assert distances("rf_lzn", [1], num_images=NUM_TRAIN + 21)["1"] > 0
 
 
@@ -110,17 +110,16 @@ def test_the_curve_has_mean_and_deviation_over_seeds_in_order_of_the_steps() -> 
         1: {"distance": {"fid": {"10": 2.0, "2": 3.0}}},
     }
     write_curve_of_steps(call("rf", seed=None), combine_seeds(measured))
-    lines = WORKSPACE.plot("steps", "rf.csv").read_text().splitlines()
+    lines = OUTPUTS.plot("steps", "rf.csv").read_text().splitlines()
     assert lines == ["num_steps,distance,std", "2,3.0,0.0", f"10,1.5,{0.5**0.5!r}"]
     write_curve_of_steps(call("rf", seed=None), combine_seeds({0: {"distance": {"fd_digits": {"5": 4.0}}}}))
-    assert WORKSPACE.plot("steps", "rf.csv").read_text().splitlines()[1:] == ["5,4.0,"]
-    write_curve_of_steps(
-        call("rf", seed=None), combine_seeds({0: {"distance": {}}})
-    )  # data without a network
-    assert WORKSPACE.plot("steps", "rf.csv").read_text() == "num_steps,distance,std\n"
+    assert OUTPUTS.plot("steps", "rf.csv").read_text().splitlines()[1:] == ["5,4.0,"]
+    # A data set without a network has no distances.
+    write_curve_of_steps(call("rf", seed=None), combine_seeds({0: {"distance": {}}}))
+    assert OUTPUTS.plot("steps", "rf.csv").read_text() == "num_steps,distance,std\n"
 
 
-def test_a_run_without_decoder_is_refused_in_words() -> None:
+def test_a_run_without_decoder_is_an_error() -> None:
     write_steps()
     with pytest.raises(ParamsError, match=r"run joint_no_gen has no image decoder: remove it from families"):
         measure_steps(call("joint_no_gen"))

@@ -1,4 +1,4 @@
-"""The train stage killed by SIGKILL, ended by SIGTERM, and robbed of its newest checkpoint, ends as if undisturbed."""
+"""A training with a SIGKILL, a SIGTERM and a damaged checkpoint has the same results as one without."""
 
 import csv
 import re
@@ -16,7 +16,7 @@ NUM_STEPS = 150  # seconds, so that a signal arrives in time on a busy machine
 
 @dataclass(frozen=True)
 class History:
-    """One training that nothing disturbed, and one in another folder that went through it all."""
+    """A training without faults, and the phases of one with faults in another folder."""
 
     undisturbed: Ended
     killed: Ended
@@ -48,7 +48,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return History(Ended.of(quiet, undisturbed), killed, terminated, finished, project)
 
 
-def test_an_undisturbed_training_is_quiet_and_finished(history: History) -> None:
+def test_a_training_without_faults_prints_one_line_and_no_errors(history: History) -> None:
     ended = history.undisturbed
     assert (ended.returncode, ended.status, ended.stderr) == (0, "FINISHED", "")
     assert ended.stdout.startswith(f"rf, seed 0: step {NUM_STEPS}: loss ")
@@ -60,7 +60,7 @@ def test_sigkill_leaves_checkpoints_and_no_outputs(history: History) -> None:
     assert ended.returncode == -signal.SIGKILL
     assert 0 < ended.checkpoints[-1] < NUM_STEPS
     assert ended.outputs == {}
-    assert ended.status == "RUNNING"  # nobody was left to say otherwise
+    assert ended.status == "RUNNING"  # a killed process cannot change it
 
 
 def test_sigterm_saves_a_checkpoint_and_ends_the_mlflow_run_as_killed(history: History) -> None:
@@ -68,20 +68,20 @@ def test_sigterm_saves_a_checkpoint_and_ends_the_mlflow_run_as_killed(history: H
     assert ended.returncode == 128 + signal.SIGTERM
     assert ended.status == "KILLED"
     assert ended.outputs == {}
-    said = re.search(
+    printed = re.search(
         rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro resumes", ended.stderr
     )
-    assert said is not None, ended.stderr
-    assert ended.checkpoints[-1] == int(said[1])
+    assert printed is not None, ended.stderr
+    assert ended.checkpoints[-1] == int(printed[1])
 
 
-def test_a_truncated_newest_checkpoint_is_warned_of_and_the_one_before_is_used(history: History) -> None:
+def test_a_truncated_newest_checkpoint_gives_a_warning_and_the_one_before_is_used(history: History) -> None:
     damaged = f"step_{history.terminated.checkpoints[-1]:09d}.pt is damaged; using the one before"
     assert damaged in history.finished.stderr
     assert history.finished.stderr.count("is damaged") == 1
 
 
-def test_in_the_end_all_outputs_are_those_of_the_undisturbed_training(history: History) -> None:
+def test_the_outputs_are_those_of_the_training_without_faults(history: History) -> None:
     assert history.finished.returncode == 0, history.finished.stderr
     assert history.finished.outputs == history.undisturbed.outputs
 

@@ -1,4 +1,4 @@
-"""The train stage in several processes: one curve, one set of outputs, one MLflow run, whoever is killed."""
+"""The stage train in several processes: one curve, one set of outputs and one MLflow run, also after a kill."""
 
 import csv
 import re
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.slow  # many real processes, each of which imports torc
 
 NUM_STEPS = 84  # enough that a signal arrives in time on a busy machine
 TOLERANCE = 1e-4
-"""Of the curve, relative. Sums over the batch are taken in parts: 1e-7 a step in float32, which Adam's first steps,
-of the size of the learning rate whatever the gradient's, carry into the weights; 1e-7 was seen in 150 steps."""
+"""Relative tolerance of the curve. Sums over parts of a batch differ by 1e-7 in float32. Adam's first steps, whose size
+does not depend on that of the gradient, transfer this to the weights. Measured: 1e-7 in 150 steps."""
 MINUTE = 60.0
 TORCHRUN = "torch.distributed.run --standalone --nproc-per-node 2 -m -- stages.train rf"
 
@@ -31,14 +31,14 @@ def losses(ended: Ended) -> dict[int, float]:
 
 
 def are_gone(processes: list[psutil.Process]) -> bool:
-    """Are all gone within the time in which a worker notices that its launcher is?"""
+    """Return whether all processes end within 15 s; workers check every second whether their launcher has ended."""
     _, alive = psutil.wait_procs(processes, timeout=15)
     return not alive
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """One process, undisturbed."""
+    """A training by one process without interruption."""
     folder = TrainFolder(tmp_path_factory.mktemp("train") / "alone", num_steps=NUM_STEPS)
     return Ended.of(folder, folder.start_training())
 
@@ -60,7 +60,7 @@ def test_two_processes_train_the_same_curve_and_leave_one_set_of_outputs_and_one
 
 @dataclass(frozen=True)
 class History:
-    """A training by two processes of which one is killed, by three that are asked to stop, and by one to the end."""
+    """One training: two processes, one of which is killed; then three until SIGTERM; then one to the end."""
 
     killed: Ended
     killed_workers: list[psutil.Process]
@@ -88,7 +88,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return History(killed, killed_workers, terminated, terminated_workers, finished)
 
 
-def test_a_killed_worker_ends_the_others_within_a_minute_with_an_error_that_says_what_to_do(
+def test_after_a_worker_is_killed_the_others_end_within_a_minute_and_the_error_says_what_to_do(
     history: History,
 ) -> None:
     ended = history.killed
@@ -110,21 +110,21 @@ def test_sigterm_stops_all_processes_at_a_checkpoint_and_ends_the_mlflow_run_as_
     assert len(history.terminated_workers) == 3
     assert ended.status == "KILLED"
     assert ended.outputs == {}
-    said = re.fullmatch(
+    printed = re.fullmatch(
         rf"train: stopped after step (\d+) of {NUM_STEPS}; the next dvc repro resumes .*\n", ended.stderr
     )
-    assert said is not None, ended.stderr
-    assert ended.checkpoints[-1] == int(said[1]) > history.killed.checkpoints[-1]
+    assert printed is not None, ended.stderr
+    assert ended.checkpoints[-1] == int(printed[1]) > history.killed.checkpoints[-1]
 
 
-def test_another_number_of_processes_goes_on_to_the_same_curve(history: History, alone: Ended) -> None:
+def test_another_number_of_processes_continues_to_the_same_curve(history: History, alone: Ended) -> None:
     ended = history.finished
     assert (ended.returncode, ended.status, ended.stderr) == (0, "FINISHED", "")
     assert losses(ended) == pytest.approx(losses(alone), rel=TOLERANCE)
 
 
 def start_machines(folder: TrainFolder, *, how_many: int = 2) -> "list[subprocess.Popen[str]]":
-    """Starts so many of two machines, with one process each."""
+    """Start ``how_many`` of two machines, with one process each."""
     meeting = {"PET_NNODES": "2", "PET_MASTER_ADDR": "127.0.0.1", "PET_MASTER_PORT": str(free_port())}
     return [folder.start_training(**meeting, PET_NODE_RANK=str(rank)) for rank in range(how_many)]
 
@@ -156,14 +156,14 @@ def test_sigterm_ends_the_wait_for_another_machine(tmp_path: Path) -> None:
     deadline = time.monotonic() + MINUTE
     while not any(connection.status == psutil.CONN_LISTEN for connection in process.net_connections()):
         assert waiting.poll() is None, waiting.communicate()[1]
-        assert time.monotonic() < deadline, "it does not wait for the other machine"
+        assert time.monotonic() < deadline, "the process does not wait for the other machine"
         time.sleep(0.02)
     waiting.send_signal(signal.SIGTERM)
     waiting.communicate(timeout=MINUTE)
     assert waiting.returncode == 128 + signal.SIGTERM
 
 
-def test_torchrun_by_hand_does_the_same_and_its_workers_do_not_outlive_it(
+def test_a_user_can_call_torchrun_and_its_workers_end_with_it(
     alone: Ended, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = TrainFolder(tmp_path_factory.mktemp("train") / "by_hand", num_steps=NUM_STEPS)

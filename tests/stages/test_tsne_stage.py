@@ -1,11 +1,11 @@
-"""The stage tsne: points of random classes, and how far classes spread."""
+"""The stage tsne: points of random classes, and the spread of classes."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from lzn_testing.projects.small_runs import WORKSPACE, call, prepare_digits, write_params, write_run
+from lzn_testing.projects.small_runs import OUTPUTS, call, prepare_digits, write_params, write_run
 
 from lzn.base.sections import ParamsError, validate
 from lzn.data.prepared import read_split
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def points() -> np.ndarray:
-    return np.loadtxt(WORKSPACE.plot("tsne", "representation.csv"), delimiter=",", skiprows=1)
+    return np.loadtxt(OUTPUTS.plot("tsne", "representation.csv"), delimiter=",", skiprows=1)
 
 
 def test_the_numbers_are_those_of_the_points_of_the_first_seed() -> None:
@@ -51,11 +51,11 @@ def test_the_numbers_are_those_of_the_points_of_the_first_seed() -> None:
         assert spread["mean_1"] == pytest.approx(x[of_class].mean())
         assert spread["std_2"] == pytest.approx(y[of_class].std())
     assert found["all"]["std_1"] == pytest.approx(x.std())
-    # Even untrained, an encoder keeps digits apart a little.
+    # An untrained encoder separates digits a little.
     assert 0 < found["relative_std"] < 1
 
 
-def test_another_seed_shows_the_same_images_in_another_map_and_leaves_the_first_seeds_points() -> None:
+def test_another_seed_maps_the_same_images_differently_and_does_not_write_points() -> None:
     first: Any = measure_tsne(call("representation", seed=0))
     before = points()
     second: Any = measure_tsne(call("representation", seed=1))
@@ -65,8 +65,8 @@ def test_another_seed_shows_the_same_images_in_another_map_and_leaves_the_first_
     assert measure_tsne(call("representation", seed=0)) == first
 
 
-def test_classes_and_images_are_a_seeded_choice_and_all_where_there_are_fewer() -> None:
-    test = read_split(WORKSPACE.folder("prepare", "digits"), "test")
+def test_classes_and_images_depend_on_the_seed_and_all_are_used_if_there_are_fewer() -> None:
+    test = read_split(OUTPUTS.folder("prepare", "digits"), "test")
     chosen = choose_images(test, params())
     assert np.array_equal(chosen, choose_images(test, params()))
     assert len(chosen) == len(set(chosen)) == 80
@@ -76,7 +76,7 @@ def test_classes_and_images_are_a_seeded_choice_and_all_where_there_are_fewer() 
     assert len(choose_images(test, params(num_classes=20, images_per_class=1000))) == len(test)
 
 
-def test_the_representation_is_a_setting() -> None:
+def test_the_representation_changes_the_numbers() -> None:
     without_head: Any = measure_tsne(call("representation"))
     write_tsne(representation="with_latent")
     with_latent: Any = measure_tsne(call("representation"))
@@ -84,7 +84,7 @@ def test_the_representation_is_a_setting() -> None:
     assert with_latent["all"] != without_head["all"]
 
 
-def test_what_cannot_be_shown_is_refused_in_words() -> None:
+def test_the_error_of_a_wrong_run_or_parameter_names_it() -> None:
     with pytest.raises(ParamsError, match=r"'generation', .* remove it from families\.representing"):
         measure_tsne(call("rf"))
     write_tsne(perplexity=80.0)

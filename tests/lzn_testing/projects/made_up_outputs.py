@@ -1,4 +1,4 @@
-"""A folder with outputs of all measuring stages, made up, in the layout that `tables` and `report` read."""
+"""A folder with made-up outputs of all measuring stages, which `tables` and `report` read."""
 
 import csv
 import json
@@ -32,16 +32,16 @@ TABLES = {
     "linear_probe": "representation",
 }
 SCATTER = {0: 0.0, 1: 0.02, 2: -0.01}
-"""By how much each seed's numbers are larger, as a share of them."""
+"""Relative deviation of the numbers of each seed."""
 
 
 class MadeUpOutputs:
-    """``outputs/tiny`` below a folder, and the parameter file beside it."""
+    """A folder with ``outputs/tiny`` and params.yaml."""
 
     def __init__(self, root: Path, *, seeds: Sequence[int] = (0, 1)) -> None:
         self.root = root
         self.seeds = seeds
-        self.workspace = OutputPaths(SIZE)
+        self.paths = OutputPaths(SIZE)
         self.params: dict[str, Any] = {
             "size": SIZE,
             "hardware": {"num_threads": 1},
@@ -55,27 +55,27 @@ class MadeUpOutputs:
         self.write_params()
 
     def write_params(self) -> None:
-        """Again, after a change of ``params``."""
+        """Write params.yaml, for example after a change of ``params``."""
         YAML(typ="safe").dump(self.params, self.root / "params.yaml")
 
     def path(self, relative: Path) -> Path:
-        """Where a file of the workspace is; its folder is made."""
+        """Return the path of an output file, and create its folder."""
         file = self.root / relative
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
 
     def write_measured(self, stage: str, run: str, by_seed: Mapping[int, object]) -> None:
-        """What a measuring stage found."""
+        """Write the numbers that a measuring stage has for each seed."""
         for seed, measured in by_seed.items():
-            self.path(self.workspace.measured(stage, run, seed)).write_text(json.dumps(measured))
+            self.path(self.paths.measured(stage, run, seed)).write_text(json.dumps(measured))
 
     def remove(self, stage: str) -> None:
-        """As if the stage had never run."""
-        for file in (self.workspace.metrics(stage, "any"), self.workspace.plot(stage, "any")):
+        """Delete the outputs of a stage."""
+        for file in (self.paths.metrics(stage, "any"), self.paths.plot(stage, "any")):
             shutil.rmtree(self.root / file.parent, ignore_errors=True)
 
     def key(self, run: str, seed: int) -> str:
-        """Of the run in MLflow."""
+        """Return the key of the MLflow run of a seed."""
         return f"{RUNS.index(run)}{seed}".rjust(16, "0")
 
     def _write_trainings(self) -> None:
@@ -87,13 +87,13 @@ class MadeUpOutputs:
                     "key": self.key(run, seed),
                     "run": {"data": DATA, "seeds": [seed], "training": {"batch_size": 128}},
                 }
-                self.path(self.workspace.configuration(run, seed)).write_text(json.dumps(content))
-                _write_csv(self.path(self.workspace.curve(run, seed)), _curve(run, SCATTER[seed]))
-            _write_csv(self.path(self.workspace.plot("train", f"{run}.csv")), _curve(run, 0.0))
+                self.path(self.paths.configuration(run, seed)).write_text(json.dumps(content))
+                _write_csv(self.path(self.paths.curve(run, seed)), _curve(run, SCATTER[seed]))
+            _write_csv(self.path(self.paths.plot("train", f"{run}.csv")), _curve(run, 0.0))
 
     def _write_numbers(self) -> None:
         features = {"accuracy": 0.98, "fd_of_test_images": 2.1}
-        self.path(self.workspace.metrics("features", DATA)).write_text(json.dumps(features))
+        self.path(self.paths.metrics("features", DATA)).write_text(json.dumps(features))
         for run, distance in DISTANCES.items():
             self.write_measured(
                 "measure", run, {seed: _images(distance, SCATTER[seed]) for seed in self.seeds}
@@ -112,21 +112,21 @@ class MadeUpOutputs:
     def _write_pictures(self) -> None:
         grid = np.tile(np.arange(0, 240, 4, dtype=np.uint8), (30, 1))
         for run in FAMILIES["generative"]:
-            Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}/grid.png")))
-            Image.fromarray(grid).save(self.path(self.workspace.plot("sample", f"{run}/classes.png")))
+            Image.fromarray(grid).save(self.path(self.paths.plot("sample", f"{run}/grid.png")))
+            Image.fromarray(grid).save(self.path(self.paths.plot("sample", f"{run}/classes.png")))
         zones = np.repeat(np.arange(4, dtype=np.uint8), 4).reshape(4, 4).repeat(4, axis=1)
         for run in FAMILIES["classifying"]:
             for seed in self.seeds:
                 self.write_measured(
                     "classify", run, {seed: {"accuracy": ACCURACIES[run] * (1 + SCATTER[seed])}}
                 )
-            np.save(self.path(self.workspace.plot("classify", f"{run}.npy")), zones)
+            np.save(self.path(self.paths.plot("classify", f"{run}.npy")), zones)
         points = [
             {"x": 3.0 * label + 0.1 * n, "y": -2.0 * label + 0.2 * n, "label": label}
             for label in range(3)
             for n in range(5)
         ]
-        _write_csv(self.path(self.workspace.plot("tsne", "representation.csv")), points)
+        _write_csv(self.path(self.paths.plot("tsne", "representation.csv")), points)
 
 
 def _write_csv(file: Path, rows: Sequence[Mapping[str, object]]) -> None:

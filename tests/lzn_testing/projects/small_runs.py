@@ -1,4 +1,4 @@
-"""Runs of several seeds on a tenth of the digits, in the current folder, as measuring stages find them."""
+"""Trained runs on a tenth of the digits in the current folder, for tests of stages that measure a run."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from ruamel.yaml import YAML
+from torch import Tensor
 
 from lzn.base.files import save_tensors
 from lzn.base.sections import ParamsFile, validate
@@ -23,17 +24,18 @@ from stages.runtime.stage_main import StageCall
 PARAMS = ParamsFile.read(PROJECT / "params.yaml")
 RUNS: Mapping[str, Any] = {name: merge_blocks(PARAMS, f"runs.{name}")[0] for name in PARAMS.value("runs")}
 """The runs of params.yaml, merged with their blocks."""
-WORKSPACE = OutputPaths("tiny")
+OUTPUTS = OutputPaths("tiny")
 DATA = {"digits": {"kind": "digits", "test_fraction": 0.9, "seed": 0}}
 NUM_TRAIN, NUM_TEST = 179, 1618
 
 
 def call(item: str, *, seed: int | None = 0) -> StageCall:
-    return StageCall(ParamsFile.read(Path("params.yaml")), item, WORKSPACE, torch.device("cpu"), seed=seed)
+    """Return the call of a stage for a run and seed, or for a data set."""
+    return StageCall(ParamsFile.read(Path("params.yaml")), item, OUTPUTS, torch.device("cpu"), seed=seed)
 
 
 def write_params(**sections: Any) -> None:
-    """The parameters, with the settings of the stages that are tested."""
+    """Write params.yaml with the sections of the tested stages."""
     yaml = YAML()
     yaml.representer.ignore_aliases = lambda data: True
     content = {"size": "tiny", "hardware": {"num_threads": 1, "seeds_at_once": 2}, "data": DATA, **sections}
@@ -45,7 +47,7 @@ def prepare_digits() -> None:
 
 
 def write_run(name: str, *, seeds: Sequence[int] = (0,), num_steps: int = 0) -> None:
-    """The repository's run of this name after so many steps of training; with steps, half of them as a snapshot too."""
+    """Write seeds of a run of params.yaml after ``num_steps`` steps, with snapshots after half and all of the steps."""
     training = {"batch_size": 64, "snapshot_steps": [], "num_steps": max(1, num_steps), "warmup_steps": 5}
     training |= {"ema_decay": 0.9}
     section = {**RUNS[name], "seeds": list(seeds), "training": {**RUNS[name]["training"], **training}}
@@ -59,22 +61,18 @@ def write_run(name: str, *, seeds: Sequence[int] = (0,), num_steps: int = 0) -> 
             num_classes=10,
             run=validate(section, AnyRun, where=name).of_seed(seed),
         )
-        folder = WORKSPACE.seed_folder("train", name, seed)
+        folder = OUTPUTS.seed_folder("train", name, seed)
         model = configuration.build_model()
         if num_steps:
-            data = read_split(WORKSPACE.folder("prepare", "digits"), "train")
-            run = configuration.run
-            snapshots = folder / "snapshots"
-            train(
-                model,
-                run.build_step(),
-                data,
-                run.training,
-                seed=seed,
-                callbacks=TrainingCallbacks(
-                    on_snapshot=lambda step, weights, to=snapshots: save_tensors(
-                        weights, to / f"step_{step:09d}.safetensors"
-                    )
-                ),
-            )
+            _train(model, configuration, folder / "snapshots")
         write_trained(folder, configuration, model)
+
+
+def _train(model: Any, configuration: TrainedConfiguration, snapshots: Path) -> None:
+    def save_snapshot(step: int, weights: Mapping[str, Tensor]) -> None:
+        save_tensors(weights, snapshots / f"step_{step:09d}.safetensors")
+
+    run = configuration.run
+    data = read_split(OUTPUTS.folder("prepare", "digits"), "train")
+    callbacks = TrainingCallbacks(on_snapshot=save_snapshot)
+    train(model, run.build_step(), data, run.training, seed=run.seed, callbacks=callbacks)

@@ -1,4 +1,4 @@
-"""A folder with its own parameters and MLflow database, in which single stages are started as DVC starts them."""
+"""A folder with its own parameters and MLflow database, in which stages are started with DVC's commands."""
 
 import os
 import subprocess
@@ -8,11 +8,16 @@ from pathlib import Path
 from lzn_testing import PROJECT
 from lzn_testing.servers.mlflow_runs import new_database
 
-LEFT_OUT = ("MLFLOW_", "PET_", "LZN_PROCESSES", "RANK")  # of the environment: what would decide for the test
+REMOVED_VARIABLES = (
+    "MLFLOW_",
+    "PET_",
+    "LZN_PROCESSES",
+    "RANK",
+)  # prefixes; their values would change the tests
 
 
 class StageFolder:
-    """The folder; ``uri`` is that of its MLflow database."""
+    """The folder, and the URI of its MLflow database."""
 
     def __init__(self, folder: Path, params: str) -> None:
         folder.mkdir()
@@ -21,13 +26,15 @@ class StageFolder:
         (folder / "params.yaml").write_text(params)
 
     def start(self, stage: str, item: str, **settings: str) -> "subprocess.Popen[str]":
-        """The stage in one process, if ``settings``, added to the environment, do not say otherwise."""
+        """Start a stage. ``settings`` are environment variables; by default the stage runs in one process."""
         return self.start_python("-m", f"stages.{stage}", item, **settings)
 
     def start_python(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(LEFT_OUT)}
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(REMOVED_VARIABLES)
+        }
         own = {"PYTHONPATH": str(PROJECT), "MLFLOW_TRACKING_URI": self.uri, "LZN_PROCESSES": "1"}
-        own["CUDA_VISIBLE_DEVICES"] = ""  # on CPUs results can be compared
+        own["CUDA_VISIBLE_DEVICES"] = ""  # results on CPUs are reproducible
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.folder,
@@ -38,7 +45,7 @@ class StageFolder:
         )
 
     def run(self, stage: str, item: str) -> None:
-        """Run a stage that must succeed."""
+        """Run a stage, which must succeed."""
         process = self.start(stage, item)
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors

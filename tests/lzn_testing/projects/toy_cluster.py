@@ -1,4 +1,4 @@
-"""A git repository with a small real DAG, a DVC remote in a folder, and the settings of machines that share them."""
+"""A git repository with a small DVC pipeline, a DVC remote in a folder, and settings of machines that use both."""
 
 import subprocess
 from dataclasses import dataclass
@@ -24,15 +24,15 @@ STAGES = {
     ),
     "join": ("cat made/left made/right/number > joined", ["made"], ["joined"]),
 }
-"""Command, dependencies, outputs. `join` depends on a folder of outputs, and not on all that `right` made.
+"""Command, dependencies and outputs. `join` depends on a folder of outputs, and not on all outputs of `right`.
 
-Each command leaves a line in `$LOG`.
+`ToyCluster.make` lets each command add a line to `ToyCluster.log`.
 """
 
 
 @dataclass(frozen=True)
 class ToyCluster:
-    """Folders below `root`; `log` has a line for each command that was executed, wherever."""
+    """Folders in `root`. `log` has one line for each command that any machine executed."""
 
     root: Path
 
@@ -50,7 +50,7 @@ class ToyCluster:
 
     @staticmethod
     def make(root: Path, **commands: str) -> "ToyCluster":
-        """`commands` replace those of stages."""
+        """Create the repository and the remote. `commands` replace the commands of stages."""
         cluster = ToyCluster(root)
         cluster.remote.mkdir()
         cluster.log.touch()
@@ -90,7 +90,7 @@ class ToyCluster:
         return self.git("rev-parse", "HEAD")
 
     def machine(self, name: str = "machine") -> ClusterSettings:
-        """A machine with a folder of its own; all share state."""
+        """Return the settings of a machine with its own folder. All machines share state."""
         return ClusterSettings(
             repository=str(self.project),
             remote=str(self.remote),
@@ -99,7 +99,7 @@ class ToyCluster:
         )
 
     def run(self, stage: str, machine: str = "machine") -> StageResult:
-        """Run a stage of the newest commit as a worker on a machine would."""
+        """Run a stage of the newest commit as a worker on a machine."""
         return run_remote_stage(
             RemoteStage(self.head, SIZE, stage),
             self.machine(machine),
@@ -113,7 +113,7 @@ class ToyCluster:
         return self.log.read_text().split()
 
     def object_file(self, content: bytes) -> Path:
-        """The remote's object with this content."""
+        """Return the remote's object with this content."""
         (found,) = [
             file
             for file in (self.remote / "files").rglob("*")

@@ -1,4 +1,4 @@
-"""A folder with a small data set, in which a small training is started, watched and disturbed."""
+"""A folder with a small data set, in which tests start and disturb a small training."""
 
 import shutil
 import subprocess
@@ -46,7 +46,7 @@ OUTPUTS = ("weights.safetensors", "run.json", "curve.csv", "rf.csv")
 
 
 class TrainFolder(StageFolder):
-    """A folder in which the train stage can be started."""
+    """A folder in which the stage train can be started."""
 
     def __init__(self, folder: Path, *, num_steps: int, seeds: Sequence[int] = (0,)) -> None:
         super().__init__(folder, PARAMS.format(num_steps=num_steps, seeds=list(seeds)))
@@ -57,7 +57,7 @@ class TrainFolder(StageFolder):
         return self.start("train", "rf", **settings)
 
     def checkpoints(self) -> list[int]:
-        """Steps of the checkpoints that are complete."""
+        """Return the steps of the complete checkpoints."""
         return sorted(
             int(file.stem.removeprefix("step_")) for file in self.folder.glob(".checkpoints/*/*/*.sha256")
         )
@@ -85,7 +85,7 @@ def _prepare(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended, after how many seconds, and what it left."""
+    """The exit of a process: its output, the seconds until it ended, and the files and MLflow status after it."""
 
     returncode: int
     stdout: str
@@ -105,5 +105,5 @@ class Ended:
 
 
 def workers_of(launcher: "subprocess.Popen[str]") -> list[psutil.Process]:
-    """The processes that train, in order of their ranks."""
+    """Return the workers of a training, in order of their ranks."""
     return sorted(psutil.Process(launcher.pid).children(), key=lambda worker: int(worker.environ()["RANK"]))

@@ -15,7 +15,7 @@ PARAMS = TablesParams.model_validate(TABLES)
 
 def tables_of(outputs: MadeUpOutputs) -> Mapping[str, Table]:
     families = outputs.params["families"]
-    return {table.name: table for table in fill_tables(PARAMS, families, Results(outputs.workspace))}
+    return {table.name: table for table in fill_tables(PARAMS, families, Results(outputs.paths))}
 
 
 def row_of(table: Table, label: str, source: str = "ours") -> Row:

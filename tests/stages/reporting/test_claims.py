@@ -18,7 +18,7 @@ PARAMS = TablesParams.model_validate(TABLES)
 
 
 def claims_of(outputs: MadeUpOutputs) -> Mapping[str, Claim]:
-    claims = all_claims(PARAMS, outputs.params["families"], Results(outputs.workspace))
+    claims = all_claims(PARAMS, outputs.params["families"], Results(outputs.paths))
     assert len({claim.statement for claim in claims}) == len(claims)
     return {claim.statement: claim for claim in claims}
 
@@ -120,7 +120,7 @@ def test_claims_whose_stages_have_not_run_give_the_reason(folder: Path) -> None:
 
 def test_no_claim_is_measurable_without_runs_but_all_are_listed(folder: Path) -> None:
     outputs = MadeUpOutputs(folder)
-    claims = all_claims(TablesParams(), {}, Results(outputs.workspace))
+    claims = all_claims(TablesParams(), {}, Results(outputs.paths))
     assert {claim.verdict for claim in claims} == {Verdict.NOT_MEASURABLE}
     assert {claim.study for claim in claims} >= {"Representations", "Classification", "Latent zones"}
 

@@ -29,7 +29,7 @@ ALL = [
 
 
 def figures_of(outputs: MadeUpOutputs) -> Mapping[str, ReportFigure]:
-    figures = draw_figures(PARAMS, outputs.params["families"], Results(outputs.workspace), picture="joint")
+    figures = draw_figures(PARAMS, outputs.params["families"], Results(outputs.paths), picture="joint")
     return {figure.name: figure for figure in figures}
 
 

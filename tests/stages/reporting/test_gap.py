@@ -30,7 +30,7 @@ def test_the_share_of_the_gap_is_computed_seed_by_seed(folder: Path) -> None:
         "rf_conditional": (2.0, 6.0),
     }.items():
         outputs.write_measured("measure", run, {0: {"fd_digits": first}, 1: {"fd_digits": second}})
-    closed = our_gaps(PARAMS, Results(outputs.workspace))[DATA].closed
+    closed = our_gaps(PARAMS, Results(outputs.paths))[DATA].closed
     assert closed is not None
     assert closed.by_seed == pytest.approx({0: 40.0, 1: 25.0})  # the means give another share: 100 * 2.5 / 7
 
@@ -39,5 +39,5 @@ def test_there_is_no_gap_if_conditional_generation_is_not_better(folder: Path) -
     assert Gap("FD", Quantity({0: 2.0}), Quantity({0: 1.0}), Quantity({0: 2.5})).closed is None
     outputs = MadeUpOutputs(folder)
     outputs.write_measured("measure", "rf_conditional", {seed: {"fd_digits": 13.0} for seed in (0, 1)})
-    table = gap_table(PARAMS, Results(outputs.workspace))
+    table = gap_table(PARAMS, Results(outputs.paths))
     assert table.rows[1].cells["closed"].reason == NO_GAP

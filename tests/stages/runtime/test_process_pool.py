@@ -1,4 +1,4 @@
-"""Tasks side by side in real processes: all end well, or all end."""
+"""Parallel tasks in real processes: all succeed, or all end."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def write_pid(file: Path) -> None:
     file.write_text(str(os.getpid()))
 
 
-def end_with(code: int) -> None:
+def exit_with(code: int) -> None:
     sys.exit(code)
 
 
@@ -41,7 +41,7 @@ def wait_for(files: list[Path]) -> None:
         time.sleep(0.01)
 
 
-def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_every_task_runs_in_its_own_process(tmp_path: Path) -> None:
     files = [tmp_path / str(number) for number in range(5)]
     run_in_processes({file.name: partial(write_pid, file) for file in files}, num_processes=2)
     pids = {int(file.read_text()) for file in files}
@@ -49,12 +49,12 @@ def test_every_task_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert os.getpid() not in pids
 
 
-def test_a_failure_ends_the_others_and_starts_no_more(
+def test_a_failure_ends_the_running_tasks_and_starts_no_other(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tasks = {
         "first": partial(time.sleep, 60),
-        "second": partial(end_with, 3),
+        "second": partial(exit_with, 3),
         "third": partial(write_pid, tmp_path / "third"),
     }
     start = time.monotonic()
@@ -62,11 +62,11 @@ def test_a_failure_ends_the_others_and_starts_no_more(
         SystemExit, match="second failed with exit code 3; the work of the other tasks is kept"
     ):
         run_in_processes(tasks, num_processes=2)
-    assert time.monotonic() - start < 30  # the first would have slept for a minute
+    assert time.monotonic() - start < 30  # the first task sleeps for a minute
     assert not (tmp_path / "third").exists()
 
 
-def test_a_killed_task_is_named() -> None:
+def test_the_error_names_a_killed_task() -> None:
     with pytest.raises(SystemExit, match="victim was killed by SIGKILL"):
         run_in_processes({"victim": lambda: os.kill(os.getpid(), signal.SIGKILL)}, num_processes=1)
 

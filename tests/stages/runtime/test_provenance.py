@@ -1,4 +1,4 @@
-"""Which code a module runs, found and hashed in a small package of its own."""
+"""The code that a module runs, and its hash, in a small package of this test."""
 
 import subprocess
 from pathlib import Path
@@ -26,7 +26,7 @@ def total(number):
     "shop/currency.py": "CURRENCY = 'shell'\n",
     "shop/stock/__init__.py": "from shop.stock.fruit import apples\n",
     "shop/stock/fruit.py": "def apples():\n    from shop.late import number\n    return number\n",
-    "shop/late.py": "import shop.till\n\nnumber = 3\n",  # a circle
+    "shop/late.py": "import shop.till\n\nnumber = 3\n",  # a circular import
     "shop/unused.py": "raise RuntimeError\n",
     "garden/__init__.py": "",
 }
@@ -46,7 +46,7 @@ def closure(module: str) -> set[str]:
     return {file.as_posix() for file in import_closure(module)}
 
 
-def test_the_closure_is_all_that_an_import_may_load_and_nothing_else(root: Path) -> None:
+def test_the_closure_has_exactly_the_files_that_an_import_may_load(root: Path) -> None:
     assert closure("shop.till") == {
         "shop/__init__.py",
         "shop/till.py",
@@ -58,17 +58,17 @@ def test_the_closure_is_all_that_an_import_may_load_and_nothing_else(root: Path)
     }
 
 
-def test_a_module_loads_the_packages_that_it_is_in(root: Path) -> None:
+def test_the_closure_has_the_packages_that_contain_the_module(root: Path) -> None:
     assert closure("shop.currency") == {"shop/__init__.py", "shop/currency.py"}
 
 
 @pytest.mark.parametrize("module", ["math", "shop.nowhere", "garden.shed"])
-def test_a_module_of_others_or_of_nobody_is_refused(root: Path, module: str) -> None:
+def test_a_module_of_another_package_and_a_missing_module_are_errors(root: Path, module: str) -> None:
     with pytest.raises(ValueError, match=rf"{module} is not a module of shop, garden"):
         import_closure(module)
 
 
-def test_this_projects_training_runs_the_flow_and_no_other_stage() -> None:
+def test_the_closure_of_the_training_has_the_flow_and_no_other_stage() -> None:
     files = closure("lzn.runs.configuration")
     assert {
         "lzn/flow/assignment.py",
@@ -79,7 +79,7 @@ def test_this_projects_training_runs_the_flow_and_no_other_stage() -> None:
     assert not files & {"lzn/metrics/frechet.py", "stages/sample.py", "stages/tracking/tracker.py"}
 
 
-def changed(file: Path, old: str, new: str) -> None:
+def change(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
@@ -96,11 +96,11 @@ def changed(file: Path, old: str, new: str) -> None:
         ("unused.py", "RuntimeError", "ValueError"),
     ],
 )
-def test_the_fingerprint_stays_when_comments_docstrings_spaces_or_unused_code_change(
+def test_comments_docstrings_spaces_and_unused_code_do_not_change_the_fingerprint(
     root: Path, name: str, old: str, new: str
 ) -> None:
     before = code_fingerprint("shop.till")
-    changed(root / "shop" / name, old, new)
+    change(root / "shop" / name, old, new)
     assert code_fingerprint("shop.till") == before
 
 
@@ -114,15 +114,13 @@ def test_the_fingerprint_stays_when_comments_docstrings_spaces_or_unused_code_ch
         ("late.py", "number = 3", "number = '3'"),
     ],
 )
-def test_the_fingerprint_changes_with_the_code_wherever_it_is(
-    root: Path, name: str, old: str, new: str
-) -> None:
+def test_a_change_of_any_used_code_changes_the_fingerprint(root: Path, name: str, old: str, new: str) -> None:
     before = code_fingerprint("shop.till")
-    changed(root / "shop" / name, old, new)
+    change(root / "shop" / name, old, new)
     assert code_fingerprint("shop.till") != before
 
 
-def test_the_fingerprint_tells_files_apart(root: Path) -> None:
+def test_code_moved_to_another_file_changes_the_fingerprint(root: Path) -> None:
     before = code_fingerprint("shop.till")
     prices, currency = (root / "shop" / name for name in ("prices.py", "currency.py"))
     texts = prices.read_text(), currency.read_text()
@@ -144,7 +142,7 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_the_commit_is_named_and_changes_of_tracked_files_but_results_show(root: Path) -> None:
+def test_changes_of_tracked_files_except_results_make_the_commit_dirty(root: Path) -> None:
     assert git_commit() == "unknown"
     (root / "benchmarks").mkdir()
     results = [root / "dvc.lock", root / "benchmarks" / "steps.json"]

@@ -1,4 +1,4 @@
-"""Signals as requests to stop, sent for real to this process."""
+"""SIGTERM and SIGINT, sent to this process, become requests to stop."""
 
 import os
 import signal
@@ -18,16 +18,16 @@ def test_without_a_signal_there_is_no_request() -> None:
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_is_noted_and_interrupts_nothing(number: signal.Signals, exit_code: int) -> None:
+def test_a_signal_becomes_a_request_and_interrupts_nothing(number: signal.Signals, exit_code: int) -> None:
     with stop_requests() as request:
         send(number)
         assert request()
         assert request.signal == number
         assert request.exit_code == exit_code
-    assert request()  # the answer outlives the block
+    assert request()  # also after the block
 
 
-def test_a_second_ctrl_c_ends_the_process_as_usual() -> None:
+def test_a_second_ctrl_c_raises_keyboard_interrupt() -> None:
     with stop_requests() as request:
         send(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
@@ -35,7 +35,7 @@ def test_a_second_ctrl_c_ends_the_process_as_usual() -> None:
         assert request()
 
 
-def test_a_second_sigterm_is_a_request_still() -> None:
+def test_a_second_sigterm_is_still_a_request() -> None:
     with stop_requests() as request:
         send(signal.SIGTERM)
         send(signal.SIGTERM)
@@ -46,14 +46,14 @@ def handlers() -> list[object]:
     return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
 
 
-def test_what_signals_did_before_they_do_after() -> None:
+def test_the_former_handlers_are_restored() -> None:
     before = handlers()
     with stop_requests():
         send(signal.SIGTERM)
     assert handlers() == before
 
 
-def test_signals_do_what_they_did_before_after_an_error_too() -> None:
+def test_the_former_handlers_are_restored_after_an_error() -> None:
     def fail_after_a_signal() -> None:
         with stop_requests():
             send(signal.SIGINT)

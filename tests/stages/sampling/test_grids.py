@@ -1,4 +1,4 @@
-"""Grids of samples: which image is where."""
+"""Grids of sampled images: the position of each image."""
 
 from pathlib import Path
 
@@ -8,26 +8,26 @@ from PIL import Image
 
 from stages.sampling.grids import save_columns, save_grid
 
-SIDE = 48 + 2  # an image, magnified to 48 pixels, and the line before the next
+SIDE = 48 + 2  # an image, magnified to 48 pixels, and the gap
 
 
 def flat_images(levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images of 8x8 pixels, each of one grey level."""
+    """Return images of 8x8 pixels, each of one grey level."""
     return np.broadcast_to(levels[:, None, None, None], (len(levels), 1, 8, 8)).copy()
 
 
 def levels_in(file: Path) -> NDArray[np.uint8]:
-    """The grey level in the middle of every cell of a grid."""
+    """Return the grey level in the middle of every cell of a grid."""
     pixels = np.asarray(Image.open(file).convert("L"))
     return pixels[SIDE // 2 :: SIDE, SIDE // 2 :: SIDE]
 
 
-def test_without_classes_images_stand_in_order_ten_in_a_row(tmp_path: Path) -> None:
+def test_without_classes_images_are_in_order_ten_per_row(tmp_path: Path) -> None:
     save_grid(flat_images(np.arange(130, dtype=np.uint8)), None, tmp_path / "grid.png")
     np.testing.assert_array_equal(levels_in(tmp_path / "grid.png"), np.arange(100).reshape(10, 10))
 
 
-def test_every_class_has_five_rows_and_a_small_one_leaves_them_white(tmp_path: Path) -> None:
+def test_every_class_has_five_rows_and_missing_images_are_white(tmp_path: Path) -> None:
     labels = np.array([0] * 60 + [1] * 13)
     save_grid(flat_images((100 + 50 * labels).astype(np.uint8)), labels, tmp_path / "grid.png")
     levels = levels_in(tmp_path / "grid.png")
@@ -36,7 +36,7 @@ def test_every_class_has_five_rows_and_a_small_one_leaves_them_white(tmp_path: P
     assert levels[5:].flatten().tolist() == [150] * 13 + [255] * 7
 
 
-def test_columns_are_classes(tmp_path: Path) -> None:
+def test_each_column_is_a_class(tmp_path: Path) -> None:
     labels = np.tile(np.arange(3), 6)
     save_columns(flat_images((10 * labels).astype(np.uint8)), labels, tmp_path / "columns.png")
     np.testing.assert_array_equal(levels_in(tmp_path / "columns.png"), np.tile([0, 10, 20], (5, 1)))

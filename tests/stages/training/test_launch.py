@@ -1,4 +1,4 @@
-"""How many processes the train stage starts, what each gets of the machine, and what it says where that cannot be."""
+"""The number of workers of the stage train, their threads and devices, and errors of wrong numbers."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from lzn_testing.projects.train_folder import PARAMS
 from lzn.base.sections import ParamsError
 from stages.training.launch import num_workers_to_start
 
-NO_NUMBERS = ["0", "-2", "two", "1.5", ""]
+NOT_POSITIVE_INTEGERS = ["0", "-2", "two", "1.5", ""]
 
 
 @pytest.fixture(autouse=True)
@@ -22,45 +22,45 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def test_without_devices_and_settings_the_stage_trains_itself() -> None:
+def test_without_devices_and_variables_no_worker_is_started() -> None:
     assert num_workers_to_start(batch_size=16) is None
 
 
-def test_the_environment_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lzn_processes_is_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
     assert num_workers_to_start(batch_size=16) == 3
 
 
-def test_one_is_the_stage_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_one_process_no_worker_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "1")
     assert num_workers_to_start(batch_size=16) is None
 
 
-def test_a_worker_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_starts_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
     monkeypatch.setenv("RANK", "0")
     assert num_workers_to_start(batch_size=16) is None
 
 
-def test_with_several_machines_even_one_process_is_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_several_machines_one_process_is_a_worker_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PET_NNODES", "1:2")
     assert num_workers_to_start(batch_size=16) == 1
 
 
-@pytest.mark.parametrize("text", NO_NUMBERS)
-def test_anything_but_a_positive_integer_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", NOT_POSITIVE_INTEGERS)
+def test_lzn_processes_must_be_a_positive_integer(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", text)
     with pytest.raises(ParamsError, match=f"LZN_PROCESSES is '{text}': it must be a positive integer"):
         num_workers_to_start(batch_size=16)
 
 
-def test_a_number_of_machines_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_machines_must_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PET_NNODES", "many")
     with pytest.raises(ParamsError, match="PET_NNODES is 'many'"):
         num_workers_to_start(batch_size=16)
 
 
-def test_more_processes_than_samples_of_a_batch_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_samples_of_a_batch_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LZN_PROCESSES", "3")
     monkeypatch.setenv("PET_NNODES", "2")
     with pytest.raises(ParamsError, match="cannot share a batch of 5"):
@@ -80,7 +80,7 @@ def run_python(*arguments: str, folder: Path, **settings: str) -> "subprocess.Co
     )
 
 
-def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
+def test_the_stage_prints_the_error_and_ends_with_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS.format(num_steps=1, seeds=[0]))
     ended = run_python("-m", "stages.train", "rf", folder=tmp_path, LZN_PROCESSES="all")
     assert ended.returncode == 1
@@ -88,7 +88,7 @@ def test_the_stage_ends_with_exit_code_1_and_the_reason(tmp_path: Path) -> None:
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_worker_takes_its_share_of_the_threads(tmp_path: Path) -> None:
+def test_a_worker_uses_an_equal_share_of_the_threads(tmp_path: Path) -> None:
     ask = (
         "import torch; from stages.training.launch import configure_worker; "
         "print(configure_worker(torch.device('cpu'), num_threads=5), torch.get_num_threads())"
