@@ -1,6 +1,5 @@
 """The whole pipeline on a folder of JPEG files, with a run of few steps and an imported checkpoint."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,34 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from benchmarks.small_project import ROOT, copy_project, run_in
+from lzn.base.files import file_sha256
 
 NUM_IMAGES = 40  # per class
 EULER = {"kind": "euler", "num_steps": 2}
+NETWORKS = {
+    "small": {
+        "unet": {
+            "image_size": 16, "image_channels": 3, "base_channels": 8, "channel_multipliers": [1, 2],
+            "blocks_per_level": 1, "attention_resolutions": [8], "family": "ncsnpp",
+        }
+    },
+    "released": {
+        "unet": {
+            "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
+            "blocks_per_level": 1, "attention_resolutions": [8], "dropout": 0.15, "family": "ddpmpp",
+        }
+    },
+}  # fmt: skip
+LATENTS = {
+    "small": {
+        "latent": {"dim": 8, "alpha": 1.0, "solver": {"kind": "euler", "num_steps": 5}},
+        "latent_blocks": {"channels": 2, "units": 8},
+    },
+    "released": {
+        "latent": {"dim": 10, "alpha": 1.0, "solver": {"kind": "dpm", "num_steps": 20}},
+        "latent_blocks": {"channels": 4, "units": 12},
+    },
+}
 
 
 def write_photos(folder: Path, *, classes: tuple[str, ...]) -> None:
@@ -54,30 +78,8 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
                 "training": {"learning_rates": {"decoder": 1e-3, "encoder": 1e-3}},
             }
         },
-        "networks": {
-            "small": {
-                "unet": {
-                    "image_size": 16, "image_channels": 3, "base_channels": 8, "channel_multipliers": [1, 2],
-                    "blocks_per_level": 1, "attention_resolutions": [8], "family": "ncsnpp",
-                }
-            },
-            "released": {
-                "unet": {
-                    "image_size": 16, "image_channels": 3, "base_channels": 16, "channel_multipliers": [1, 2],
-                    "blocks_per_level": 1, "attention_resolutions": [8], "dropout": 0.15, "family": "ddpmpp",
-                }
-            },
-        },
-        "latents": {
-            "small": {
-                "latent": {"dim": 8, "alpha": 1.0, "solver": {"kind": "euler", "num_steps": 5}},
-                "latent_blocks": {"channels": 2, "units": 8},
-            },
-            "released": {
-                "latent": {"dim": 10, "alpha": 1.0, "solver": {"kind": "dpm", "num_steps": 20}},
-                "latent_blocks": {"channels": 4, "units": 12},
-            },
-        },
+        "networks": NETWORKS,
+        "latents": LATENTS,
         "schedules": {"short": SCHEDULE},
         "imports": {"released": released()},
         "sample": {"photos": {"seed": 0, "batch_size": 25, "sampler": EULER}},
@@ -108,7 +110,7 @@ def released() -> dict[str, Any]:
     return {
         "source": "released",
         "path": file,
-        "sha256": hashlib.sha256((ROOT / file).read_bytes()).hexdigest(),
+        "sha256": file_sha256(ROOT / file),
         "run": {
             "study": "generation",
             "data": "photos",
