@@ -15,7 +15,7 @@ TORCH_cpu = $(PIP) --retries 0 --timeout 20 --no-deps --index-url $(TORCH_INDEX)
 	|| echo "No CPU build of torch from $(TORCH_INDEX): going on with the default index (3 GB more, of CUDA's libraries)"
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SIZE ?=
-IN_FORCE = $(shell sed -n 's/^size: *\([^ ]*\).*/\1/p' params.yaml)
+CURRENT = $(shell sed -n 's/^size: *\([^ ]*\).*/\1/p' params.yaml)
 UI_PORT ?= 5000
 RUN ?= joint
 SERVE_PORT ?= 5001
@@ -26,12 +26,12 @@ PYTEST = pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder tests
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the size in force, or of SIZE=fashion, and print the verdict on each claim
+repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the current size, or of SIZE=fashion, and print the verdict on each claim
 	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
 	python -m pipelines.check params.yaml
 	dvc repro
-	@cat outputs/$(IN_FORCE)/tables/claims.md
-	@echo "Report: outputs/$(IN_FORCE)/report/index.html    Tables: outputs/$(IN_FORCE)/tables/tables.md    Runs: make ui"
+	@cat outputs/$(CURRENT)/tables/claims.md
+	@echo "Report: outputs/$(CURRENT)/report/index.html    Tables: outputs/$(CURRENT)/tables/tables.md    Runs: make ui"
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
@@ -88,10 +88,10 @@ ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
 
 serve: export MLFLOW_TRACKING_URI := $(or $(MLFLOW_TRACKING_URI),sqlite:///mlflow.db)
 serve: $(VENV)/installed  ## register the run RUN=joint and serve it on http://127.0.0.1:$(SERVE_PORT)
-	lzn register $(RUN) --size $(or $(SIZE),$(IN_FORCE))
+	lzn register $(RUN) --size $(or $(SIZE),$(CURRENT))
 	@echo "Requests: POST http://127.0.0.1:$(SERVE_PORT)/invocations    Stop with Ctrl-C"
 	@MLFLOW_DISABLE_TELEMETRY=true mlflow models serve --env-manager local --host 127.0.0.1 --port $(SERVE_PORT) \
-		--model-uri models:/lzn-$(or $(SIZE),$(IN_FORCE))-$(firstword $(subst :, ,$(RUN)))@champion
+		--model-uri models:/lzn-$(or $(SIZE),$(CURRENT))-$(firstword $(subst :, ,$(RUN)))@champion
 
 stack: $(VENV)/services  ## start PostgreSQL, S3, MLflow, Prefect and WORKERS=1 workers on this machine (see infra/README.md)
 	@python -m infra.stack up --workers $(WORKERS)

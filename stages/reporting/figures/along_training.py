@@ -28,7 +28,7 @@ def along_training_figure(run: str, results: Results) -> ReportFigure | None:
         name="along_training",
         title="Linear probe along training",
         caption=f"Test accuracy of a linear classifier on the representation without head of {run}, at snapshots of "
-        "its training. Bars: standard deviation over seeds, where there are several.",
+        "its training. Bars: standard deviation over seeds.",
         paper="Figure 20",
         alt="Line chart of top-1 accuracy in percent: "
         + ", ".join(f"{one.text} at step {step}" for step, one in found.items())

@@ -57,7 +57,7 @@ def representations_figure(run: str, results: Results) -> ReportFigure | None:
         name="representations",
         title="Linear classification on each representation",
         caption=f"Test accuracy of a linear classifier on the four representations of {run}, on those of the same "
-        "encoder before training, and on raw pixels. Bars: standard deviation over seeds, where there are several.",
+        "encoder before training, and on raw pixels. Bars: standard deviation over seeds.",
         paper="Figure 19",
         alt="Bar chart of top-1 accuracies in percent: " + "; ".join(words) + ".",
         figure=figure,

@@ -53,7 +53,7 @@ def zone_stability_figure(
         title="Latents that stay in their zones",
         caption="A latent is drawn from the zone of its sample in a batch. It stays if it lies in the zone of this "
         "sample in a batch that shares only this sample, or in the same batch; or among all training images (bank). "
-        "Bars: standard deviation over seeds, where there are several.",
+        "Bars: standard deviation over seeds.",
         paper="reviews: 49 %",
         alt="Chart of percentages: " + "; ".join(words) + ".",
         figure=figure,
