@@ -50,7 +50,9 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         if not (ROOT / target).exists():
             return link[0]  # MkDocs warns of it
         kind = "tree" if (ROOT / target).is_dir() else "blob"
-        return f"[{link['text']}]({config.repo_url}/{kind}/main/{target})" if config.repo_url else link["text"]
+        return (
+            f"[{link['text']}]({config.repo_url}/{kind}/main/{target})" if config.repo_url else link["text"]
+        )
 
     return LINK.sub(rewrite, markdown)
 
