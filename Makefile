@@ -20,7 +20,7 @@ UI_PORT ?= 5000
 RUN ?= joint
 SERVE_PORT ?= 5001
 WORKERS ?= 1
-PROCESSES ?= 4
+PROCESSES ?= 3
 PYTEST = pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder tests
 
 help:  ## list the tasks

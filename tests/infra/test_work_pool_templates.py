@@ -1,23 +1,26 @@
 """The work pool templates, filled in by Prefect's own workers, give valid Jobs and containers."""
 
 import asyncio
+import importlib
 import json
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from docker.models.containers import _create_container_args
 from lzn_testing.servers.infra_files import CLIENT_VARIABLES
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration
-from prefect_kubernetes.worker import KubernetesWorker, KubernetesWorkerJobConfiguration
 
 from infra.make_env import Passwords
 from infra.validate import KUSTOMIZATIONS, check_manifests, read_manifests
 from infra.work_pools.template import main, read_template
 
 FLOW_RUN = FlowRun(id=uuid4(), flow_id=uuid4(), name="fluffy-zone")
+
+
+def worker_module(pool_type: str) -> Any:
+    """Import the module of Prefect's worker. It takes seconds, and all processes of a test run import this file."""
+    return importlib.import_module(f"prefect_{pool_type}.worker")
 
 
 def filled_in(configuration: Any, pool_type: str, variables: dict[str, Any]) -> Any:
@@ -32,7 +35,8 @@ def filled_in(configuration: Any, pool_type: str, variables: dict[str, Any]) -> 
 
 def kubernetes_job(**variables: Any) -> dict[str, Any]:
     """Return the Job that the worker would make for a flow run with these job variables."""
-    job: dict[str, Any] = filled_in(KubernetesWorkerJobConfiguration, "kubernetes", variables).job_manifest
+    configuration = worker_module("kubernetes").KubernetesWorkerJobConfiguration
+    job: dict[str, Any] = filled_in(configuration, "kubernetes", variables).job_manifest
     # Prefect requires both here, where Kubernetes ignores them; in their right place, these are the defaults.
     assert job["spec"]["template"]["spec"].pop("completions") == 1
     assert job["spec"]["template"]["spec"].pop("parallelism") == 1
@@ -45,7 +49,7 @@ def docker_settings(monkeypatch: pytest.MonkeyPatch, **variables: Any) -> Any:
         monkeypatch.setenv(
             name, "http://prefect:4200/api" if name == "PREFECT_API_URL" else f"value of {name}"
         )
-    return filled_in(DockerWorkerJobConfiguration, "docker", variables)
+    return filled_in(worker_module("docker").DockerWorkerJobConfiguration, "docker", variables)
 
 
 def test_a_kubernetes_job_is_valid() -> None:
@@ -109,9 +113,9 @@ def test_a_docker_container_gets_the_workers_variables_and_the_runs_own(
 def test_docker_accepts_the_settings_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = docker_settings(monkeypatch, gpus=4).container_create_kwargs
 
-    host = _create_container_args({"image": "lzn", "command": None, "version": "1.44", **settings})[
-        "host_config"
-    ]
+    docker = importlib.import_module("docker.models.containers")
+    arguments = {"image": "lzn", "command": None, "version": "1.44", **settings}
+    host = docker._create_container_args(arguments)["host_config"]
 
     [request] = host["DeviceRequests"]
     assert (request["Driver"], request["Count"], request["Capabilities"]) == ("nvidia", 4, [["gpu"]])
@@ -120,9 +124,10 @@ def test_docker_accepts_the_settings_of_a_container(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("pool_type", "worker"), [("kubernetes", KubernetesWorker), ("docker", DockerWorker)]
+    ("pool_type", "name"), [("kubernetes", "KubernetesWorker"), ("docker", "DockerWorker")]
 )
-def test_a_template_has_every_variable_of_prefects_own(pool_type: str, worker: Any) -> None:
+def test_a_template_has_every_variable_of_prefects_own(pool_type: str, name: str) -> None:
+    worker = getattr(worker_module(pool_type), name)
     ours, prefects = read_template(pool_type), worker.get_default_base_job_template()
 
     missing = set(prefects["variables"]["properties"]) - set(ours["variables"]["properties"])
