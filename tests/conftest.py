@@ -1,9 +1,7 @@
 """What all tests share: which ones begin first, which are left out, one thread."""
 
-import importlib.util
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,13 +51,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         remove_shared_folder()
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the tests of services where their packages, which only `make test-services` installs, are missing."""
-    if collection_path == Path(__file__).parent / "services" and importlib.util.find_spec("boto3") is None:
-        return True
-    return None
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files."""
     place = {file: number for number, file in enumerate(LONGEST)}
@@ -89,8 +80,6 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many tests were left out and how to run them."""
     if _left_out:
-        if importlib.util.find_spec("boto3") is None:
-            terminalreporter.write_line(f"not installed: tests/services: {LEFT_OUT['services']}")
         counted = [
             f"{_left_out[marker]} {marker}: {LEFT_OUT[marker]}" for marker in LEFT_OUT if _left_out[marker]
         ]

@@ -65,9 +65,12 @@ def matches(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=lambda folder: folder.name)
-def test_manifests_are_valid_before_and_after_kustomize(folder: Any) -> None:
-    check_manifests(read_manifests(folder), folder.name)
-    check_manifests(kustomized(folder) or [], f"{folder.name}, built")
+def test_manifests_are_valid_and_so_are_those_that_kubectl_builds(folder: Any) -> None:
+    """Without kubectl, only the files are checked; `make validate-infra` says so."""
+    files, built = read_manifests(folder), kustomized(folder)
+    check_manifests(files, folder.name)
+    assert built is None or len(built) >= len(files)
+    check_manifests(built or [], f"{folder.name}, built")
 
 
 def test_a_misspelt_field_is_not_valid() -> None:
