@@ -9,7 +9,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from lzn.base.sections import ParamsError
@@ -17,6 +16,8 @@ from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
+from stages.runtime.exclusive_work import exclusive_work
+from stages.runtime.project_root import in_project
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
@@ -34,10 +35,11 @@ def prepare(call: StageCall) -> None:
     params: DataParams = call.params.section(f"data.{call.item}", AnyData)
     with _explain_errors(f"{call.params.path}: data.{call.item}"):
         raw = _open(params)
-        work = call.outputs.preparation(call.item, _key(params, raw))
-        work.mkdir(parents=True, exist_ok=True)
+        key = _key(params, raw)
+        work = call.outputs.preparation(call.item, key)
         _report_other_work(work)
-        with FileLock(work / "lock", blocking=False):
+        with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
+            work.mkdir(parents=True, exist_ok=True)
             description = _prepare(call.item, params, raw, work)
             _move_output(work, call.outputs.folder("prepare", call.item))
     print(
@@ -51,8 +53,6 @@ def _explain_errors(where: str) -> Iterator[None]:
     """Turn errors of the data or the machine into a ParamsError that says what to do."""
     try:
         yield
-    except Timeout as error:
-        raise ParamsError(f"{where}: another process is preparing this data set; wait for it") from error
     except UnusableImageError as error:
         raise ParamsError(
             f"{where}: {error}\nRepair the image and run the stage again, or set on_corrupt to set_aside to leave out "
@@ -78,7 +78,7 @@ def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
 def _open(params: DataParams) -> RawDataSet:
     """Open the data set and check the numbers of images."""
     try:
-        raw = params.open()
+        raw = _with_root_in_project(params).open()
     except ValueError as error:  # a file is missing or damaged; the message says what to do
         raise _UnexpectedDataError(str(error)) from error
     for split, source in _sources(raw).items():
@@ -89,6 +89,12 @@ def _open(params: DataParams) -> RawDataSet:
                 f"or change expected.{split} (null: any number)"
             )
     return raw
+
+
+def _with_root_in_project(params: DataParams) -> DataParams:
+    """Return the parameters with the folder of the data set in the project's root."""
+    root = getattr(params, "root", None)
+    return params if root is None else params.model_copy(update={"root": str(in_project(root))})
 
 
 def _key(params: DataParams, raw: RawDataSet) -> str:
