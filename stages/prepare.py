@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,7 +17,7 @@ from lzn.datasets import ImageSource, RawDataSet
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
 from stages.runtime.exclusive_work import exclusive_work
-from stages.runtime.project_root import in_project
+from stages.runtime.project_root import project_root
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
@@ -33,7 +33,9 @@ def prepare(call: StageCall) -> None:
         ParamsError: the data set is missing, is not the expected one, or cannot be read or written.
     """
     params: DataParams = call.params.section(f"data.{call.item}", AnyData)
-    with _explain_errors(f"{call.params.path}: data.{call.item}"):
+    target = call.outputs.folder("prepare", call.item).absolute()
+    # ``root`` of a data set is relative to the project's root, and the names of its images begin with it.
+    with _explain_errors(f"{call.params.path}: data.{call.item}"), chdir(project_root()):
         raw = _open(params)
         key = _key(params, raw)
         work = call.outputs.preparation(call.item, key)
@@ -41,7 +43,7 @@ def prepare(call: StageCall) -> None:
         with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
             work.mkdir(parents=True, exist_ok=True)
             description = _prepare(call.item, params, raw, work)
-            _move_output(work, call.outputs.folder("prepare", call.item))
+            _move_output(work, target)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes"
@@ -78,7 +80,7 @@ def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
 def _open(params: DataParams) -> RawDataSet:
     """Open the data set and check the numbers of images."""
     try:
-        raw = _with_root_in_project(params).open()
+        raw = params.open()
     except ValueError as error:  # a file is missing or damaged; the message says what to do
         raise _UnexpectedDataError(str(error)) from error
     for split, source in _sources(raw).items():
@@ -89,12 +91,6 @@ def _open(params: DataParams) -> RawDataSet:
                 f"or change expected.{split} (null: any number)"
             )
     return raw
-
-
-def _with_root_in_project(params: DataParams) -> DataParams:
-    """Return the parameters with the folder of the data set in the project's root."""
-    root = getattr(params, "root", None)
-    return params if root is None else params.model_copy(update={"root": str(in_project(root))})
 
 
 def _key(params: DataParams, raw: RawDataSet) -> str:
