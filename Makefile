@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro flow plan dry test test-slow test-browser test-compiler test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro fetch-results flow plan dry test test-slow test-browser test-compiler test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,11 @@ repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the current size, o
 	dvc repro
 	@cat outputs/$(CURRENT)/tables/claims.md
 	@echo "Report: outputs/$(CURRENT)/report/index.html    Tables: outputs/$(CURRENT)/tables/tables.md    Runs: make ui"
+
+fetch-results: $(VENV)/installed  ## fetch what the committed dvc.lock names from the default remote, instead of running it
+	@dvc remote default > /dev/null 2>&1 \
+		|| { printf '%s\n' "There is no default remote. Add the one that has the results:" "    dvc remote add --default NAME URL" >&2; exit 1; }
+	dvc pull
 
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
@@ -100,7 +105,7 @@ stack-down: $(VENV)/services  ## end them; their state stays in .stack
 	@python -m infra.stack down
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs .checkpoints .features .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf outputs live/* .checkpoints .features .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'

@@ -72,6 +72,18 @@ def shrink_params(project: Path, *, num_steps: int) -> None:
     write_params(project, params)
 
 
+def keep_one_run(project: Path, name: str = "rf") -> None:
+    """Reduce params.yaml to one run of rectified flow with one seed, after `shrink_params`."""
+    params = read_params(project)
+    params["runs"] = {name: {**params["runs"][name], "seeds": [0]}}
+    for family, runs in params["families"].items():
+        params["families"][family] = {name: runs[name]} if family == "generative" else {}
+    for stage in ("classify", "probe", "settings", "tsne", "zones"):
+        params[stage] = {}
+    params["tables"], params["report"] = {}, {}
+    write_params(project, params)
+
+
 def read_params(project: Path) -> dict[str, Any]:
     """Read the parameters of a copy."""
     content: dict[str, Any] = YAML(typ="safe").load(project / "params.yaml")

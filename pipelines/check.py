@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -37,13 +37,6 @@ class Families(Section):
     encoding: dict[str, str]
 
 
-class PlotsParams(Section):
-    """Files of the stage ``results`` for ``dvc plots``, each with the column to draw."""
-
-    loss: dict[str, Literal["loss"]]
-    steps: dict[str, Literal["distance"]]
-
-
 class Params(Section):
     """A whole parameter file. Settings of stages are listed by data set."""
 
@@ -65,7 +58,6 @@ class Params(Section):
     settings: dict[str, SettingsParams]
     tsne: dict[str, TsneParams]
     zones: dict[str, ZonesParams]
-    plots: PlotsParams
     tables: TablesParams
     report: ReportParams
     resources: dict[str, Resources]
@@ -167,21 +159,6 @@ class Params(Section):
                 raise ValueError(
                     f"probe.{data}.of_runs names {', '.join(unknown)}; the runs of families.representing on {data} "
                     f"are {', '.join(suitable)}"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _plots_are_files_of_results(self) -> "Params":
-        sources: dict[str, tuple[str, Iterable[str]]] = {
-            "loss": ("curves", self.runs),
-            "steps": ("steps", self.families.generative),
-        }
-        for plot, (folder, runs) in sources.items():
-            files = {f"results/{self.size}/{folder}/{run}.csv" for run in sorted(runs)}
-            unknown = sorted(set(getattr(self.plots, plot)) - files)
-            if unknown:
-                raise ValueError(
-                    f"plots.{plot} names {', '.join(unknown)}; the files are {', '.join(sorted(files))}"
                 )
         return self
 

@@ -22,6 +22,7 @@ from stages.feature_extraction.networks import (
     write_none,
 )
 from stages.feature_extraction.read import read_comparison
+from stages.runtime.outputs import feature_cache
 from stages.runtime.stage_main import StageCall, run_stage
 
 BATCH_SIZE = 1000
@@ -70,7 +71,7 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
     classifier = model.classifier.eval()
     folder = call.outputs.folder("features", call.item)
     write_classifier(folder, shape, classifier)
-    compare = read_comparison(folder, device=call.device, cache=call.outputs.feature_cache())
+    compare = read_comparison(folder, device=call.device, cache=feature_cache())
     (distance,) = compare.distance(train_set.images, test_set.images, data_name=call.item).values()
     measured = {"accuracy": _accuracy(classifier, test_set, call.device), "fd_of_test_images": distance}
     print(f"features {call.item}: test accuracy {measured['accuracy']:.4f}")

@@ -16,6 +16,7 @@ from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
+from stages.runtime.project_root import in_project
 from stages.runtime.provenance import code_fingerprint, git_commit, method_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
@@ -93,7 +94,7 @@ def _checkpoint_file(params: ImportParams) -> Path:
     if params.url is not None:
         return download(params.url, sha256=params.sha256)
     assert params.path is not None
-    file = Path(params.path)
+    file = in_project(params.path)
     if not file.is_file():
         raise ValueError(
             f"there is no file {file}: put the released checkpoint there, or set url instead of path"

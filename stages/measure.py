@@ -18,6 +18,7 @@ from lzn.studies.generation import velocity_of
 from stages.feature_extraction.read import read_comparison
 from stages.measuring.real_images import random_real_images
 from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.outputs import feature_cache
 from stages.runtime.stage_main import StageCall
 
 
@@ -53,7 +54,7 @@ def measure(call: StageCall) -> dict[str, float]:
 def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> dict[str, float]:
     """Compare the generated images with as many real ones, or with all real ones if there are fewer."""
     network = call.outputs.folder("features", data_name)
-    compare = read_comparison(network, device=call.device, cache=call.outputs.feature_cache())
+    compare = read_comparison(network, device=call.device, cache=feature_cache())
     generated = np.load(
         call.outputs.seed_folder("sample", call.item, call.run_seed) / "images.npy", mmap_mode="r"
     )

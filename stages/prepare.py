@@ -6,10 +6,9 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from lzn.base.sections import ParamsError
@@ -17,6 +16,8 @@ from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
+from stages.runtime.exclusive_work import exclusive_work
+from stages.runtime.project_root import project_root
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
@@ -32,14 +33,17 @@ def prepare(call: StageCall) -> None:
         ParamsError: the data set is missing, is not the expected one, or cannot be read or written.
     """
     params: DataParams = call.params.section(f"data.{call.item}", AnyData)
-    with _explain_errors(f"{call.params.path}: data.{call.item}"):
+    target = call.outputs.folder("prepare", call.item).absolute()
+    # ``root`` of a data set is relative to the project's root, and the names of its images begin with it.
+    with _explain_errors(f"{call.params.path}: data.{call.item}"), chdir(project_root()):
         raw = _open(params)
-        work = call.outputs.preparation(call.item, _key(params, raw))
-        work.mkdir(parents=True, exist_ok=True)
+        key = _key(params, raw)
+        work = call.outputs.preparation(call.item, key)
         _report_other_work(work)
-        with FileLock(work / "lock", blocking=False):
+        with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
+            work.mkdir(parents=True, exist_ok=True)
             description = _prepare(call.item, params, raw, work)
-            _move_output(work, call.outputs.folder("prepare", call.item))
+            _move_output(work, target)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes"
@@ -51,8 +55,6 @@ def _explain_errors(where: str) -> Iterator[None]:
     """Turn errors of the data or the machine into a ParamsError that says what to do."""
     try:
         yield
-    except Timeout as error:
-        raise ParamsError(f"{where}: another process is preparing this data set; wait for it") from error
     except UnusableImageError as error:
         raise ParamsError(
             f"{where}: {error}\nRepair the image and run the stage again, or set on_corrupt to set_aside to leave out "

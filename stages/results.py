@@ -1,17 +1,21 @@
 """Copy the small numbers, curves and tables of this size to results/, which git keeps."""
 
+import csv
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lzn.base.files import write_json
 from lzn.base.nested import flatten
+from stages.measuring.plot_rows import write_plot_rows
 from stages.runtime.stage_main import StageCall, run_stage
 
 RESULTS = Path("results")
 CURVES = {"train": "curves", "steps": "steps", "probe": "probe", "settings": "settings"}
 """Stages with curves, and the folder in results/<size> to which their files are copied."""
+PLOTS = {"training_loss": ("train", "step", "loss"), "euler_steps": ("steps", "num_steps", "distance")}
+"""The pictures of `dvc plots show`, by folder in results/plots: the stage whose curves it shows, and its columns."""
 TABLES = ("tables.md", "claims.md", "claims.json")
 SHOWN = {
     "generative": ("measure", ("fd_", "fid", "reconstruction")),
@@ -22,7 +26,7 @@ SHOWN = {
 
 
 def write_results(call: StageCall) -> None:
-    """Write ``results/<size>`` and ``results/metrics/<size>.json``."""
+    """Write ``results/<size>``, and the files of the size in ``results/metrics`` and ``results/plots``."""
     size, outputs = call.outputs.size, call.outputs
     families: dict[str, dict[str, str]] = call.params.section("families", dict[str, dict[str, str]])
     folder = RESULTS / size
@@ -35,6 +39,9 @@ def write_results(call: StageCall) -> None:
     for file in sorted(outputs.folder("metrics").glob("*/*.json")):
         _copy(file, folder / "metrics" / file.parent.name / file.name)
     write_json(RESULTS / "metrics" / f"{size}.json", _shown_numbers(families, call))
+    for name, (stage, *columns) in PLOTS.items():
+        rows = _rows_of_runs(outputs.plots_folder(stage), families.get("generative", {}), columns)
+        write_plot_rows(RESULTS / "plots" / name / f"{size}.csv", ["run", *columns], rows)
 
 
 def _shown_numbers(families: Mapping[str, Mapping[str, str]], call: StageCall) -> dict[str, dict[str, float]]:
@@ -48,6 +55,14 @@ def _shown_numbers(families: Mapping[str, Mapping[str, str]], call: StageCall) -
             if means:
                 shown.setdefault(run, {}).update(means)
     return shown
+
+
+def _rows_of_runs(folder: Path, runs: Iterable[str], columns: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the name of a run and the columns of its curve, row by row; imported runs have no training curve."""
+    for run in runs:
+        if (file := folder / f"{run}.csv").exists():
+            with file.open(newline="") as stream:
+                yield from ([run, *map(row.__getitem__, columns)] for row in csv.DictReader(stream))
 
 
 def _copy(file: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from lzn.data.prepared import read_description, read_split
 from lzn.runs.samplers import SamplerParams
 from lzn.runs.trained import WEIGHTS, TrainedRun, read_trained
 from stages.measuring.seed_statistics import track_measured, trained_seeds
+from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
 from stages.sampling.grids import save_columns, save_grid
@@ -46,9 +47,7 @@ def sample(call: StageCall) -> None:
     data_folder = call.outputs.folder("prepare", data_name)
     all_labels = torch.from_numpy(read_split(data_folder, "train").labels)
     labels = random_labels(all_labels, params.num_images, seed=params.seed)
-    unfinished = call.outputs.checkpoints(f"sample-{call.item}-{call.seed}", _key(trained, params, call))
     shape = read_description(data_folder).image_shape
-    images = ResumableImages.open(unfinished, (len(labels), *shape))
     sampling = Sampling(
         trained,
         seed=params.seed,
@@ -56,9 +55,12 @@ def sample(call: StageCall) -> None:
         shape=shape,
         device=call.device,
     )
-    _sample_batches(sampling, labels, params, images, call)
     folder = call.outputs.seed_folder("sample", call.item, call.run_seed)
-    images.move_to(folder)
+    name, key = f"sample-{call.item}-{call.seed}", _key(trained, params, call)
+    with exclusive_work(call.outputs.lock(name, key), f"sample {call.item}, seed {call.seed}"):
+        images = ResumableImages.open(call.outputs.checkpoints(name, key), (len(labels), *shape))
+        _sample_batches(sampling, labels, params, images, call)
+        images.move_to(folder)
     np.save(folder / "labels.npy", labels.numpy())
 
 

@@ -19,6 +19,7 @@ from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
 from stages.measuring.real_images import random_real_images
 from stages.measuring.seed_statistics import run_measuring_stage
+from stages.runtime.outputs import feature_cache
 from stages.runtime.stage_main import StageCall
 from stages.sampling.sampling import Sampling, random_labels, require_decoder
 
@@ -52,7 +53,7 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     )
     labels = random_labels(torch.from_numpy(train.labels), params.num_images, seed=params.seed)
     network = call.outputs.folder("features", data_name)
-    comparison = read_comparison(network, device=call.device, cache=call.outputs.feature_cache())
+    comparison = read_comparison(network, device=call.device, cache=feature_cache())
     distances: dict[str, dict[str, float]] = {}
     with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
         for num_steps in params.num_steps:

@@ -31,10 +31,17 @@ from lzn.training import (
     TrainingStep,
     train,
 )
+from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.provenance import code_fingerprint, method_fingerprint
 from stages.runtime.signals import StopRequest, stop_requests
 from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
-from stages.training.launch import configure_worker, is_worker, num_workers_to_start, run_workers
+from stages.training.launch import (
+    configure_worker,
+    is_worker,
+    num_workers_to_start,
+    run_workers,
+    shares_training,
+)
 from stages.training.recording import Recorder, open_recorder
 
 
@@ -62,10 +69,6 @@ def train_seed(call: StageCall) -> None:
     hardware = call.params.section("hardware", Hardware)
     count = num_workers_to_start(batch_size=run.training.batch_size)
     data = read_description(call.outputs.folder("prepare", run.data))
-    if count is not None:
-        arguments = [call.item, "--seed", str(call.seed)]
-        run_workers("stages.train", arguments, count=count, num_threads=hardware.num_threads)
-        return
     configuration = TrainedConfiguration(
         name=call.item,
         size=call.outputs.size,
@@ -74,6 +77,27 @@ def train_seed(call: StageCall) -> None:
         code_sha256=method_fingerprint(),
         run=run,
     )
+    if shares_training():
+        _train_here(call, configuration, hardware, data, num_workers=count)
+    else:
+        lock = call.outputs.lock(configuration.name, configuration.key)
+        with exclusive_work(lock, f"train {call.item}, seed {call.seed}"):
+            _train_here(call, configuration, hardware, data, num_workers=count)
+
+
+def _train_here(
+    call: StageCall,
+    configuration: TrainedConfiguration,
+    hardware: Hardware,
+    data: DataDescription,
+    *,
+    num_workers: int | None,
+) -> None:
+    """Train in this process, or in ``num_workers`` others."""
+    if num_workers is not None:
+        arguments = [call.item, "--seed", str(call.seed)]
+        run_workers("stages.train", arguments, count=num_workers, num_threads=hardware.num_threads)
+        return
     device = configure_worker(call.device, num_threads=hardware.num_threads)
     with join_processes(device) as processes, stop_requests() as stop:
         _train_and_record(call, configuration, hardware, data, device=device, processes=processes, stop=stop)

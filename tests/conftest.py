@@ -9,6 +9,7 @@ import torch
 from lzn_testing.projects.made_once import open_shared_folder, remove_shared_folder
 
 LONGEST = (
+    "tests/stages/test_experiments.py",
     "tests/stages/test_pipeline.py",
     "tests/services/test_faults_of_servers.py",
     "tests/services/test_faults_of_processes.py",

@@ -28,7 +28,7 @@ from lzn.data import ImageArray
 from stages.feature_extraction.extraction import Workers, extract_features, read_ahead
 from stages.feature_extraction.extractors import FeatureExtractor
 from stages.feature_extraction.resumable_features import ResumableFeatures
-from stages.runtime.outputs import FEATURE_CACHE
+from stages.runtime.outputs import feature_cache
 from stages.runtime.provenance import code_fingerprint
 
 HASHED_ROWS = 256
@@ -163,7 +163,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.feature_extraction.cache", description=__doc__)
     parser.add_argument("--max-gb", type=float, required=True, help="size of the files that are kept, in GB")
     arguments = parser.parse_args()
-    removed = trim(FEATURE_CACHE, max_bytes=int(arguments.max_gb * 1e9))
+    removed = trim(feature_cache(), max_bytes=int(arguments.max_gb * 1e9))
     print(f"deleted {len(removed)} files; {shutil.disk_usage('.').free / 1e9:.0f} GB are free")
 
 

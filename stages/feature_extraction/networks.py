@@ -15,6 +15,7 @@ from lzn.metrics.inception_weights import find_inception_weights
 from lzn.metrics.weights_files import MissingWeightsError
 from lzn.networks import ImageClassifier
 from lzn.training import TrainingSchedule
+from stages.runtime.project_root import in_project
 
 DESCRIPTION = "network.json"
 WEIGHTS = "weights.safetensors"
@@ -145,7 +146,7 @@ def read_network_description(folder: Path) -> dict[str, Any]:
 
 def _find_inception(weights: str | None) -> Path:
     try:
-        return find_inception_weights(None if weights is None else Path(weights))
+        return find_inception_weights(None if weights is None else in_project(weights))
     except MissingWeightsError as error:
         raise ParamsError(
             f"{error} To run without them set features to {{kind: none}}: then everything except distances between "
@@ -155,7 +156,7 @@ def _find_inception(weights: str | None) -> Path:
 
 def _find_clip(weights: str | None) -> Path:
     try:
-        return find_clip_weights(None if weights is None else Path(weights))
+        return find_clip_weights(None if weights is None else in_project(weights))
     except MissingWeightsError as error:
         raise ParamsError(
             f"{error} To run without them set clip to null: then everything except CMMD is measured."

@@ -4,6 +4,8 @@ Read in this order:
 
 - `stage_main`: every stage calls `run_stage` or `run_stage_of_seeds`; both pass a `StageCall` to the stage's function.
 - `outputs`: the paths of a size's files.
+- `project_root`: the folder in which state lives that outlives a temporary copy of the project.
+- `exclusive_work`: one of several processes does the same work, the others wait.
 - `families`: reads the trained run of a call and checks that its study fits the stage.
 - `process_pool`: runs the seeds of a run in parallel processes; `stage_main` calls it.
 - `signals`: SIGTERM and Ctrl-C as a request to stop.

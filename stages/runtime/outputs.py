@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-FEATURE_CACHE = Path(".features")
-"""Cache of image features for all sizes, runs and stages; see `stages.feature_extraction.cache`."""
+from stages.runtime.project_root import in_project
+
+
+def feature_cache() -> Path:
+    """Return the cache of image features for all sizes, runs and stages; see `stages.feature_extraction.cache`."""
+    return in_project(".features")
 
 
 @dataclass(frozen=True)
 class OutputPaths:
-    """Paths of one size, relative to the project's root, in which stages are started."""
+    """Paths of one size. Outputs are relative to the current folder; unfinished work is in the project's root."""
 
     size: str
 
@@ -38,6 +42,10 @@ class OutputPaths:
         """Return the file with the training curve of one seed; imported runs have none."""
         return self.seed_folder("train", run, seed) / "curve.csv"
 
+    def live_curve(self, run: str, seed: int) -> Path:
+        """Return the file of the training curve that grows during the training; it is no output of a stage."""
+        return Path("live") / run / f"seed_{seed}.csv"
+
     def metrics_folder(self, stage: str) -> Path:
         """Return the folder with the numbers of all runs or data sets that a stage has measured."""
         return Path("outputs") / self.size / "metrics" / stage
@@ -63,15 +71,15 @@ class OutputPaths:
 
         ``key`` is a hash of everything that determines the result.
         """
-        return Path(".checkpoints") / self.size / f"{name}-{key}"
+        return in_project(".checkpoints") / self.size / f"{name}-{key}"
+
+    def lock(self, name: str, key: str) -> Path:
+        """Return the lock file of unfinished work; see `stages.runtime.exclusive_work`."""
+        return in_project(".checkpoints") / self.size / f"{name}-{key}.lock"
 
     def preparation(self, name: str, key: str) -> Path:
         """Return the folder of an unfinished preparation; ``key`` is a hash of its settings, code and source."""
-        return Path(".prepare") / self.size / f"{name}-{key}"
-
-    def feature_cache(self) -> Path:
-        """Return the folder of the feature cache, which all sizes share."""
-        return FEATURE_CACHE
+        return in_project(".prepare") / self.size / f"{name}-{key}"
 
 
 def _seeds_in(folder: Path) -> list[int]:

@@ -2,6 +2,8 @@
 
 import os
 
+from stages.runtime.project_root import in_project
+
 # With MLflow's own defaults an unreachable server costs minutes, and each new database prints messages.
 _DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -9,7 +11,8 @@ _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+_EXPERIMENT_TAGS = {"dvc_exp_name": "DVC_EXP_NAME", "dvc_exp_baseline_rev": "DVC_EXP_BASELINE_REV"}
+"""Tags of the runs of an experiment (``dvc exp run``), and the variables in which DVC gives its name and baseline."""
 
 
 def set_client_defaults() -> None:
@@ -21,5 +24,10 @@ def set_client_defaults() -> None:
 
 
 def tracking_uri() -> str:
-    """Return ``MLFLOW_TRACKING_URI``, or SQLite in the current folder if it is not set."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    """Return ``MLFLOW_TRACKING_URI``, or SQLite in the project's root if it is not set."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{in_project('mlflow.db')}"
+
+
+def experiment_tags() -> dict[str, str]:
+    """Return the name of the DVC experiment that this process works for, and its baseline; empty outside of one."""
+    return {tag: os.environ[name] for tag, name in _EXPERIMENT_TAGS.items() if os.environ.get(name)}

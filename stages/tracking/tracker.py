@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from lzn.base.nested import flatten
-from stages.tracking.environment import set_client_defaults
+from stages.runtime.project_root import in_project
+from stages.tracking.environment import experiment_tags, set_client_defaults
 from stages.tracking.outbox import Outbox
 from stages.tracking.records import (
     End,
@@ -27,7 +28,8 @@ from stages.tracking.records import (
     check_names,
 )
 
-DEFAULT_OUTBOX = Path(".mlflow-outbox")
+DEFAULT_OUTBOX = ".mlflow-outbox"
+"""The folder of outboxes, in the project's root."""
 
 # The limit of one request.
 _SEND_AT_POINTS = 1000
@@ -48,7 +50,7 @@ class Tracker:
         self,
         identity: RunIdentity,
         *,
-        outbox: Path,
+        outbox: Path | None,
         tags: Mapping[str, str],
         owns_status: bool,
         send_every_s: float,
@@ -58,13 +60,14 @@ class Tracker:
         from stages.tracking.delivery import Delivery, process_tags  # noqa: PLC0415 - imports MLflow
 
         self._identity = identity
+        outbox = in_project(DEFAULT_OUTBOX) if outbox is None else outbox
         self._outbox = Outbox(outbox, key=identity.key)
         self._delivery = Delivery(outbox)
         self._owns_status = owns_status
         self._send_every_s = send_every_s
         self._status: str | None = None
         self._summary_ms = 0
-        own_tags = {**tags, **process_tags()} if owns_status else dict(tags)
+        own_tags = {**tags, **experiment_tags(), **process_tags()} if owns_status else dict(tags)
         self._record(Start(time_ms=_now_ms(), tags=own_tags, owns_status=owns_status))
         self._send()
         self._delivery.deliver_leftovers(except_key=identity.key)
@@ -76,7 +79,7 @@ class Tracker:
         cls,
         identity: RunIdentity,
         *,
-        outbox: Path = DEFAULT_OUTBOX,
+        outbox: Path | None = None,
         tags: Mapping[str, str],
         send_every_s: float = 10.0,
     ) -> Self:
@@ -93,7 +96,7 @@ class Tracker:
         cls,
         identity: RunIdentity,
         *,
-        outbox: Path = DEFAULT_OUTBOX,
+        outbox: Path | None = None,
         tags: Mapping[str, str],
         send_every_s: float = 10.0,
     ) -> Self:

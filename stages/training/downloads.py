@@ -10,8 +10,10 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from lzn.base.files import file_sha256
+from stages.runtime.project_root import in_project
 
-DOWNLOADS = Path(".downloads")
+DOWNLOADS = ".downloads"
+"""The cache, in the project's root."""
 TIMEOUT_S = 60
 """A download fails if the server sends nothing for this time."""
 CHUNK_BYTES = 1 << 20
@@ -21,8 +23,8 @@ class DownloadError(RuntimeError):
     """A download failed, or the file has another hash."""
 
 
-def download(url: str, *, sha256: str, folder: Path = DOWNLOADS) -> Path:
-    """Return the path of the file in ``folder``; download it from ``url`` if it is not there.
+def download(url: str, *, sha256: str, folder: Path | None = None) -> Path:
+    """Return the path of the file in ``folder`` (None: `DOWNLOADS`); download it from ``url`` if it is not there.
 
     An interrupted download is continued. A file with another hash is kept under that hash: after a correction of
     ``sha256`` it is not downloaded again.
@@ -30,6 +32,7 @@ def download(url: str, *, sha256: str, folder: Path = DOWNLOADS) -> Path:
     Raises:
         DownloadError: the download failed, or the file has another hash, which the message names.
     """
+    folder = in_project(DOWNLOADS) if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / sha256
     with FileLock(folder / f"{sha256}.lock"):

@@ -96,6 +96,11 @@ def is_worker() -> bool:
     return "RANK" in os.environ
 
 
+def shares_training() -> bool:
+    """Return whether other processes train the same seed with this one: workers of a launcher, or other machines."""
+    return is_worker() or _num_nodes() > 1
+
+
 def _num_processes_here() -> int:
     num_devices = torch.cuda.device_count()
     text = os.environ.get(PROCESSES)

@@ -21,6 +21,7 @@ from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
 from stages.tracking.seed_identity import identity_of
+from stages.training.live_curve import LiveCurve
 
 SNAPSHOTS = "snapshots"
 """Folder of the averaged weights at the steps in the run's ``training.snapshot_steps`` (Figure 20)."""
@@ -79,7 +80,8 @@ def open_recorder(
     with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
         tracker.log_params(params)
         curve = call.outputs.curve(call.item, call.run_seed)
-        yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
+        live = LiveCurve(call.outputs.live_curve(call.item, call.run_seed))
+        yield _FirstRecorder(configuration, tracker, bar, folder, curve, live, checkpoints.path / SNAPSHOTS)
 
 
 @dataclass
@@ -91,12 +93,14 @@ class _FirstRecorder(Recorder):
     bar: "tqdm[Never]"
     folder: Path
     curve: Path
+    live_curve: LiveCurve
     kept_snapshots: Path
     num_logged: int = 0
 
     def on_start(self, model: nn.Module) -> None:
         parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
         self.tracker.log_params(parts)
+        self.live_curve.restart()
 
     def on_step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
@@ -105,6 +109,7 @@ class _FirstRecorder(Recorder):
         new = curve[self.num_logged :]
         rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
         self.tracker.log_metrics(rows)
+        self.live_curve.update(curve)
         self.num_logged = len(curve)
 
     def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:

@@ -122,16 +122,6 @@ def test_probe_settings_of_a_run_that_is_not_probed_are_an_error(tmp_path: Path)
     assert good.probe["digits"].of("representation").controls == tuple(own["controls"])
 
 
-def test_a_plot_of_a_file_that_no_stage_writes_is_an_error(tmp_path: Path) -> None:
-    file = changed(
-        tmp_path, plots={"loss": {}, "steps": {"results/digits/steps/joint_no_gen.csv": "distance"}}
-    )
-    with pytest.raises(
-        ParamsError, match=r"plots\.steps names results/.*joint_no_gen\.csv; the files are results/"
-    ):
-        read_params(file)
-
-
 def test_zones_of_a_labelled_run_without_classification_are_an_error(tmp_path: Path) -> None:
     zones = YAML(typ="safe").load(FILE)["zones"]
     without = {name: section for name, section in zones["digits"].items() if name != "classification"}

@@ -74,7 +74,7 @@ def test_a_stage_runs_the_module_of_its_name_and_writes_into_the_folder_of_its_n
         path = output if isinstance(output, str) else next(iter(output))
         folder = "train" if name == "import" else name  # an imported run is used like a trained one
         if name == "results":
-            assert re.fullmatch(r"results/(metrics/)?\$\{item\}(\.json)?", path)
+            assert re.fullmatch(r"results/((metrics|plots/\w+)/)?\$\{item\}(\.json|\.csv)?", path)
         else:
             assert re.match(rf"outputs/\$\{{(size|item)\}}/((metrics|plots)/)?{folder}(/|$)", path)
 

@@ -97,7 +97,6 @@ def params(*, features: dict[str, Any]) -> dict[str, Any]:
         "settings": {},
         "probe": {},
         "tsne": {},
-        "plots": {"loss": {}, "steps": {}},
         "zones": {"photos": {"encoding_batch_size": 10, "stability": STABILITY}},
         "tables": {"unconditional": {"photos": {"rf_lzn": "rf_lzn"}, "released": {"rf_lzn": "released"}}},
         "report": {},

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import sklearn.datasets
 import torch
-from filelock import FileLock
 from lzn_testing.data.data_layouts import (
     idx_of,
     imagenet_devkit,
@@ -246,11 +245,15 @@ def test_the_folder_of_unfinished_work_with_other_settings_is_printed(
     assert f"which you may delete: {left}" in capsys.readouterr().out
 
 
-def test_a_second_preparation_of_the_same_data_at_the_same_time_is_an_error() -> None:
+def test_a_temporary_copy_of_the_project_uses_its_data_and_its_unfinished_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lay_out_folder()
     error_of({**FOLDER, "sha256": 64 * "0"})
-    (work,) = Path(".prepare/test").iterdir()
-    with FileLock(work / "lock"):
-        assert (
-            error_of(FOLDER) == "params.yaml: data.x: another process is preparing this data set; wait for it"
-        )
+    (left,) = Path(".prepare/test").iterdir()
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    run(FOLDER)
+    assert not (tmp_path / left).exists()
+    assert (tmp_path / "copy" / OUTPUT).is_dir()

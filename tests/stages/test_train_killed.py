@@ -84,6 +84,8 @@ def test_a_truncated_newest_checkpoint_gives_a_warning_and_the_one_before_is_use
 def test_the_outputs_are_those_of_the_training_without_faults(history: History) -> None:
     assert history.finished.returncode == 0, history.finished.stderr
     assert history.finished.outputs == history.undisturbed.outputs
+    live = history.project.folder / "live/rf/seed_0.csv"
+    assert live.read_bytes() == history.undisturbed.outputs["curve.csv"]
 
 
 def test_mlflow_has_one_finished_run_with_every_point_of_the_curve_once(history: History) -> None:
