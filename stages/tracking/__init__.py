@@ -14,13 +14,15 @@ Importing MLflow takes 2.3 s, and MLflow reads the environment when it is import
 `server` and `stored_runs` import it, and others import these in functions, after `set_client_defaults`.
 """
 
+from stages.tracking.identity import RunIdentity
 from stages.tracking.leftovers import send_leftovers
 from stages.tracking.lookup import Lookup, look_up
-from stages.tracking.records import MetricRow, RunIdentity, Scalar
+from stages.tracking.records import DatasetInput, MetricRow, Scalar
 from stages.tracking.tracked_run import TrackedRun
 from stages.tracking.tracker import Tracker
 
 __all__ = [
+    "DatasetInput",
     "Lookup",
     "MetricRow",
     "RunIdentity",

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
-from stages.tracking.run_writer import KEY_TAG
+from stages.tracking.experiments import KEY_TAG
 from stages.tracking.tracked_run import TrackedRun
 
 
