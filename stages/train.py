@@ -109,7 +109,7 @@ def _train_and_record(
         checkpoints,
         processes=processes,
         num_threads=hardware.num_threads,
-        data_sha256=data.sha256,
+        data=data,
     ) as recorder:
         try:
             _train(

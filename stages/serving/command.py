@@ -5,24 +5,51 @@ from typing import Annotated
 import typer
 
 from lzn.cli import options
-from lzn.cli.catalogue import Catalogue
+from lzn.cli.catalogue import Catalogue, read_facts
 from lzn.cli.terminal import print_result, stdout_to_stderr
+from stages.serving.quality import Bar, quality_of
 
 
-def register(
+def register(  # noqa: PLR0917 - options are parameters
     run: options.RunName,
     alias: Annotated[str, typer.Option("--alias", help="Alias of the new version.")] = "champion",
+    min_accuracy: Annotated[
+        float,
+        typer.Option(
+            "--min-accuracy", min=0, max=1, help="The lowest test accuracy, for runs that classify."
+        ),
+    ] = 0.8,
+    min_claims: Annotated[
+        float,
+        typer.Option(
+            "--min-claims",
+            min=0,
+            max=1,
+            help="The lowest share of the paper's claims about the run's case study that hold, among those that hold "
+            "or do not hold.",
+        ),
+    ] = 0.5,
+    force: Annotated[bool, typer.Option("--force", help="Register a run that is below the bar.")] = False,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Register a run as a model in MLflow, for `mlflow models serve`.
+    """Register the model of a run in MLflow, for `mlflow models serve`.
+
+    The version is the model that the training stored, with its run, data and metrics. A run with a lower accuracy than
+    --min-accuracy, or with fewer holding claims than --min-claims, is refused.
 
     MLFLOW_TRACKING_URI names the server; the default is mlflow.db in the current folder.
 
     Example: `lzn register joint --alias champion`
     """
-    chosen = Catalogue.find(project, size=size).choose(run)
+    catalogue = Catalogue.find(project, size=size)
+    chosen = catalogue.choose(run)
+    facts = read_facts(chosen.folder)
+    quality = quality_of(facts, catalogue.outputs)
+    if not force:
+        bar = Bar(accuracy=min_accuracy, claims=min_claims)
+        quality.require(bar, name=f"{facts.name}, seed {facts.seed}")
     with stdout_to_stderr():
         from lzn.inference.loaded_run import choose_device, open_seed  # noqa: PLC0415 - they import torch
         from stages.serving.registry import register_seed  # noqa: PLC0415
@@ -33,7 +60,8 @@ def register(
         registered = register_seed(loaded, chosen.folder, alias=alias)
     uri = f"models:/{registered.name}@{alias}"
     text = (
-        f"{registered.name} version {registered.version} is {alias}\n"
+        f"{registered.name} version {registered.version} is {alias}: model {registered.model_id}\n"
+        f"{quality.text}\n{registered.compared}\n"
         f"mlflow models serve -m {uri} --env-manager local"
     )
     payload = {
@@ -43,5 +71,8 @@ def register(
         "version": registered.version,
         "alias": alias,
         "uri": uri,
+        "model_id": registered.model_id,
+        "quality": quality.text,
+        "compared": registered.compared,
     }
     print_result(text, payload, as_json=as_json)

@@ -138,8 +138,7 @@ class Delivery:
 
     def _writer(self, identity: RunIdentity) -> RunWriter:
         if identity.key not in self._writers:
-            database = server.sqlite_file(self._uri)
-            artifact_root = None if database is None else database.parent / "mlartifacts"
+            artifact_root = server.artifact_root(self._uri)
             self._writers[identity.key] = RunWriter(
                 self._connected(), identity, artifact_root=artifact_root, outbox_root=self._root
             )

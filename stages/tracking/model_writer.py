@@ -1,6 +1,9 @@
 """Creates LoggedModels in MLflow once, and stores their files."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,10 @@ EXTERNAL_TAG = "mlflow.model.isExternal"
 """Tag of a model whose files are not in MLflow; its tags ``weights.path`` and ``weights.sha256`` name them."""
 MODEL_TYPE = "latent zoning network"
 _MODEL_IDS = "models.json"
+_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
+_STORED_TAG = "lzn.stored"
+# Seconds that the server may need to store a file of a model.
+_UPLOAD_TIMEOUT_S = 120
 
 
 def find_model(client: MlflowClient, experiment_id: str, key: str) -> LoggedModel | None:
@@ -45,17 +52,38 @@ def find_or_create_model(
     )
 
 
+def has_files(client: MlflowClient, model: LoggedModel) -> bool:
+    """Return whether the files of the model are complete in MLflow."""
+    tags = client.get_logged_model(model.model_id).tags
+    return tags.get(_STORED_TAG) == "true"
+
+
 def upload_model(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
-    """Store a folder that MLflow's ``save_model`` wrote as the files of the model."""
+    """Store a folder that MLflow's ``save_model`` wrote as the files of the model, with the model's ids."""
     description = MlflowModel.load(str(folder))
     description.model_id = model.model_id
     description.model_uuid = model.model_id
     description.run_id = model.source_run_id
     description.artifact_path = model.artifact_location
     description.save(str(folder / "MLmodel"))
-    client.log_model_artifacts(model.model_id, str(folder))
+    with _longer_timeout():
+        client.log_model_artifacts(model.model_id, str(folder))
+    client.set_logged_model_tags(model.model_id, {_STORED_TAG: "true"})
     if EXTERNAL_TAG in client.get_logged_model(model.model_id).tags:
         client.delete_logged_model_tag(model.model_id, EXTERNAL_TAG)
+
+
+@contextmanager
+def _longer_timeout() -> Iterator[None]:
+    """Let requests take longer inside the block; MLflow reads the environment variable at each request."""
+    before = os.environ.get(_TIMEOUT, "")
+    os.environ[_TIMEOUT] = str(max(int(before or 0), _UPLOAD_TIMEOUT_S))
+    try:
+        yield
+    finally:
+        os.environ[_TIMEOUT] = before
+        if not before:
+            del os.environ[_TIMEOUT]
 
 
 def send_model(
@@ -66,7 +94,7 @@ def send_model(
     Also note the model's id in ``models.json`` of the outbox, which ``lzn runs --json`` reads.
     """
     model = find_or_create_model(client, experiment_id, record, run_id=run_id)
-    if record.file and (files / record.file).exists():
+    if record.file and (files / record.file).exists() and not has_files(client, model):
         upload_model(client, model, files / record.file)
     if model.status != LoggedModelStatus.READY:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
@@ -90,6 +118,7 @@ def send_used_models(client: MlflowClient, experiment_id: str, keys: list[str], 
 
 def note_model_id(outbox_root: Path, *, key: str, model_id: str) -> None:
     """Write the id of the model with this key to ``models.json``."""
+    outbox_root.mkdir(parents=True, exist_ok=True)
     file = outbox_root / _MODEL_IDS
     with FileLock(file.with_suffix(".lock")):
         known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}

@@ -49,6 +49,12 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(name).absolute() if name and name != ":memory:" else None
 
 
+def artifact_root(uri: str) -> Path | None:
+    """Return the folder of artifacts beside a SQLite database; None if the server decides it."""
+    database = sqlite_file(uri)
+    return None if database is None else database.parent / "mlartifacts"
+
+
 def _create_database(database: Path) -> None:
     """Run MLflow's migrations (3 s) in another file and rename it: a killed process leaves no partial database."""
     draft = database.with_name(f"{database.name}.new")

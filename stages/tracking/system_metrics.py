@@ -63,7 +63,7 @@ def _monitors() -> list[Any]:
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor  # noqa: PLC0415
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor  # noqa: PLC0415
 
-    monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+    monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]  # type: ignore[no-untyped-call]
     with contextlib.suppress(ImportError, RuntimeError):  # without the package, or without GPU
-        monitors.append(GPUMonitor())
+        monitors.append(GPUMonitor())  # type: ignore[no-untyped-call]
     return monitors

@@ -13,17 +13,22 @@ from tqdm import tqdm
 
 from lzn.base.files import save_tensors
 from lzn.base.parallel import Processes
+from lzn.data.prepared import DataDescription
 from lzn.runs.configuration import count_parameters
 from lzn.runs.curves import write_curve
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.runtime.page_tags import describe_run, page_tags
 from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
-from stages.tracking.seed_identity import identity_of
+from stages.tracking.data import dataset_input
+from stages.tracking.seed_identity import family_of, identity_of
+from stages.training.models import log_models
 
 SNAPSHOTS = "snapshots"
 """Folder of the averaged weights at the steps in the run's ``training.snapshot_steps`` (Figure 20)."""
+SYSTEM_METRICS_EVERY_S = 5.0
 
 
 class Recorder:
@@ -56,7 +61,7 @@ def open_recorder(
     *,
     processes: Processes,
     num_threads: int,
-    data_sha256: str,
+    data: DataDescription,
 ) -> Iterator[Recorder]:
     """Yield the recorder of this process. In the first process, the MLflow run ends with the block."""
     if not processes.is_first:
@@ -69,17 +74,31 @@ def open_recorder(
         "run": configuration.name,
         "git_commit": git_commit(),
         "hardware": describe_hardware(),
-        "data_sha256": data_sha256,
+        "data_sha256": data.sha256,
         "weights": (folder / WEIGHTS).as_posix(),
         "processes": str(processes.count),
     }
     settings = configuration.run.model_dump(mode="json", exclude={"seeds"})
     params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
+    page = page_tags(
+        "stages/train.py",
+        run=configuration.name,
+        description=describe_run(settings, name=configuration.name),
+    )
+    shared = {"level": "family", "run": configuration.name, "size": configuration.size}
+    with Tracker.join(family_of(configuration), tags=page | shared):
+        pass  # it exists, with its tags, before its first child
     bar = call.progress(total=configuration.run.training.num_steps, unit="step")
-    with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
+    identity = identity_of(configuration)
+    with (
+        Tracker.open(identity, tags=page | tags, system_metrics_every_s=SYSTEM_METRICS_EVERY_S) as tracker,
+        bar,
+    ):
         tracker.log_params(params)
+        prepared = call.outputs.folder("prepare", configuration.run.data)
+        tracker.log_datasets([dataset_input(data, "train", folder=prepared)])
         curve = call.outputs.curve(call.item, call.run_seed)
-        yield _FirstRecorder(configuration, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
+        yield _FirstRecorder(configuration, call, tracker, bar, folder, curve, checkpoints.path / SNAPSHOTS)
 
 
 @dataclass
@@ -87,6 +106,7 @@ class _FirstRecorder(Recorder):
     """Callbacks of the first process: they log to MLflow and write files."""
 
     configuration: TrainedConfiguration
+    call: StageCall
     tracker: Tracker
     bar: "tqdm[Never]"
     folder: Path
@@ -103,8 +123,16 @@ class _FirstRecorder(Recorder):
 
     def on_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
         new = curve[self.num_logged :]
-        rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
-        self.tracker.log_metrics(rows)
+        self.tracker.log_metrics(
+            [
+                MetricRow(
+                    point.step,
+                    int(point.unix_time * 1000),
+                    {f"train/{name}": value for name, value in point.values.items()},
+                )
+                for point in new
+            ]
+        )
         self.num_logged = len(curve)
 
     def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
@@ -118,6 +146,7 @@ class _FirstRecorder(Recorder):
         for file in sorted(self.kept_snapshots.glob("*.safetensors")):
             shutil.copyfile(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
+        log_models(self.tracker, self.configuration, self.folder, self.call.outputs)
         self.tracker.finish()
         last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
         print(f"{identity_of(self.configuration).name}: step {result.curve[-1].step}: {last}")
