@@ -86,17 +86,17 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     experiment = client.get_experiment_by_name("lzn-digits")
     assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    trained = {
-        f"{name}, seed {seed}" for name, run in read_params(project)["runs"].items() for seed in run["seeds"]
-    }
-    assert set(runs) == {*trained, "tables"}
+    configured = read_params(project)["runs"]
+    trained = {f"{name}, seed {seed}" for name, run in configured.items() for seed in run["seeds"]}
+    assert set(runs) == {*configured, *trained, "results"}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     joint = runs["joint, seed 0"]
     assert joint.data.params["training.num_steps"] == "3"
     assert {
-        "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy", "seconds.measure",
+        "measure/fd_digits", "classify/accuracy", "zones/redrawn_batch.share", "train/alignment_accuracy",
+        "seconds/measure",
     } <= set(joint.data.metrics)  # fmt: skip
-    assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
+    assert [point.step for point in client.get_metric_history(joint.info.run_id, "train/loss")] == [1, 2, 3]
 
 
 def run_alone(stage: str, project: Path, place: Path) -> Path:
