@@ -21,6 +21,8 @@ from stages.tracking.tracker import DEFAULT_OUTBOX
 MAIN_METRICS = ("classify/accuracy", "measure/fid", "measure/fd_", "measure/reconstruction", "probe/trained.")
 """How the names of metrics begin that are compared with the present model of the alias."""
 
+_MODELS = "models:/"  # how the source of a version begins; MLflow does not store the model's id elsewhere
+
 
 @dataclass(frozen=True)
 class Registered:
@@ -119,10 +121,10 @@ def _version_of(client: Any, name: str, model: Any) -> str:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     for version in client.search_model_versions(f"name = '{name}'"):
-        if version.model_id == model.model_id:
+        if version.source == f"{_MODELS}{model.model_id}":
             return str(version.version)
     created = client.create_model_version(
-        name, f"models:/{model.model_id}", run_id=model.source_run_id, model_id=model.model_id
+        name, f"{_MODELS}{model.model_id}", run_id=model.source_run_id, model_id=model.model_id
     )
     return str(created.version)
 
@@ -144,7 +146,8 @@ def _compare(client: Any, model: Any, before: Any, *, alias: str, version: str) 
         return f"there was no {alias} to compare with"
     if str(before.version) == version:
         return f"version {version} was the {alias} already"
-    old = _main_metrics(client.get_logged_model(before.model_id)) if before.model_id else {}
+    before_id = before.source.removeprefix(_MODELS)
+    old = _main_metrics(client.get_logged_model(before_id)) if before_id.startswith("m-") else {}
     new = _main_metrics(client.get_logged_model(model.model_id))
     shared = sorted(old.keys() & new.keys())
     numbers = ", ".join(f"{name} {old[name]:.4g} → {new[name]:.4g}" for name in shared)

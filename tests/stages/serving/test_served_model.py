@@ -88,7 +88,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     uri = new_database(project.folder)
     registered = register(project.folder, uri)
     model_id = registered.pop("model_id")
-    assert MlflowClient(uri).get_model_version(MODEL, "1").model_id == model_id
+    assert MlflowClient(uri).get_model_version(MODEL, "1").source == f"models:/{model_id}"
     assert registered == {
         "run": "joint", "seed": 0, "model": MODEL, "version": "1", "alias": "champion",
         "uri": f"models:/{MODEL}@champion",
