@@ -8,6 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from lzn_testing.servers.mlflow_runs import new_database, only_run
+from lzn_testing.servers.small_model import save_small_model
 from mlflow.entities import LoggedModel
 from mlflow.tracking import MlflowClient
 
@@ -17,17 +18,6 @@ RUN = RunIdentity("lzn", "rf, seed 0", "0123abcd")
 TEST = DatasetInput(
     "digits test", "0123456789ab", "outputs/digits/prepare/digits", '{"num_images": 9}', "test"
 )
-pytestmark = pytest.mark.filterwarnings("ignore:.*type hints:UserWarning")
-CODE = """
-from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
-
-class Doubled(PythonModel):
-    def predict(self, context, model_input, params=None):
-        return [2 * value for value in model_input["x"]]
-
-set_model(Doubled())
-"""
 
 
 @pytest.fixture
@@ -41,13 +31,6 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Path:
     return tmp_path / "outbox"
-
-
-def save(folder: Path) -> Path:
-    code = folder / "doubled.py"
-    code.write_text(CODE)
-    mlflow.pyfunc.save_model(str(folder / "saved"), python_model=str(code), pip_requirements=["mlflow"])
-    return folder / "saved"
 
 
 def log_model(tracker: Tracker, *, folder: Path | None = None, step: int = 7, key: str = RUN.key) -> None:
@@ -66,7 +49,7 @@ def test_a_model_is_an_output_of_its_run_with_files_that_mlflow_loads(
     uri: str, outbox: Path, tmp_path: Path
 ) -> None:
     with Tracker.open(RUN, outbox=outbox, tags={}) as tracker:
-        log_model(tracker, folder=save(tmp_path))
+        log_model(tracker, folder=save_small_model(tmp_path))
         tracker.finish()
     (model,) = models(uri)
     run = only_run(uri, "lzn")
@@ -141,7 +124,7 @@ def test_records_of_models_sent_twice_are_in_mlflow_once(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there: all records stay
     with Tracker.open(RUN, outbox=outbox, tags={}) as tracker:
         tracker.log_datasets([TEST])
-        log_model(tracker, folder=save(tmp_path))
+        log_model(tracker, folder=save_small_model(tmp_path))
         log_model(tracker, key=f"{RUN.key}-step-3", step=3)
         tracker.log_summary({"accuracy": 0.5}, curves=[("fd", 1.0, 10)], model=RUN.key, dataset=TEST)
         tracker.log_used_models([RUN.key, "missing"])
@@ -194,7 +177,7 @@ def test_a_refused_model_is_set_aside_with_its_files_and_later_records_are_sent(
     codes = mlflow.protos.databricks_pb2
     monkeypatch.setattr(MlflowClient, "create_logged_model", refuse)
     with Tracker.open(RUN, outbox=outbox, tags={}) as tracker:
-        log_model(tracker, folder=save(tmp_path))
+        log_model(tracker, folder=save_small_model(tmp_path))
         tracker.log_summary({"accuracy": 0.5})
         tracker.finish()
     assert only_run(uri, "lzn").data.metrics == {"accuracy": 0.5}
