@@ -43,7 +43,7 @@ def write_report(call: StageCall) -> None:
     (folder / "index.html").write_text(render(page), encoding="utf-8")
     identity = results_identity(call.outputs.size, tables=page.tables, claims=page.claims)
     with Tracker.join(identity, tags={}) as tracker:
-        tracker.log_image(folder / "index.html", "report.html")
+        tracker.log_file(folder / "index.html", "report.html")
 
 
 if __name__ == "__main__":

@@ -84,16 +84,17 @@ def track_measured(
         prepared = call.outputs.folder("prepare", configuration.run.data)
         dataset = dataset_input(read_description(prepared), SPLITS.get(stage, "test"), folder=prepared)
         with Tracker.join(identity_of(configuration), tags={}) as tracker:
-            tracker.log_datasets([dataset])
-            tracker.log_summary(
-                numbers.values, curves=numbers.curves, model=model_key(configuration), dataset=dataset
-            )
+            if own:
+                tracker.log_datasets([dataset])
+                tracker.log_summary(
+                    numbers.values, curves=numbers.curves, model=model_key(configuration), dataset=dataset
+                )
             tracker.log_summary({f"seconds/{stage}": seconds / len(seeds)})
             for artifact, file in pictures.items():
-                tracker.log_image(file, artifact)
+                tracker.log_file(file, artifact)
             if numbers.table:
                 tracker.log_table(numbers.table, TABLE)
-    if seeds:
+    if flat:
         _track_family(family_of(configuration), stage, flat)
 
 

@@ -205,7 +205,7 @@ class Tracker:
         self._record(UsedModels(list(keys)))
         self._send()
 
-    def log_image(self, path: Path, artifact: str) -> None:
+    def log_file(self, path: Path, artifact: str) -> None:
         """Store the file ``path`` as ``artifact`` (``samples/grid.png``); it replaces an earlier one."""
         check_artifact(artifact)
         self._append_artifact(artifact, lambda copy: shutil.copyfile(path, copy), is_table=False)

@@ -70,7 +70,7 @@ def track_results(
             tracker.log_table(table_to_columns(table), f"tables/{table.name}.json")
         tracker.log_table(claims, "tables/claims.json")
         for file in files:
-            tracker.log_image(file, file.name)
+            tracker.log_file(file, file.name)
         tracker.log_used_models([model_key(one) for of_seeds in configurations.values() for one in of_seeds])
         tracker.set_experiment_tags(saved_views(_columns(results, paper)))
         tracker.finish()
