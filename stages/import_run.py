@@ -154,7 +154,7 @@ def _track(
         describe_run(settings, name=call.item) + " From a checkpoint that the paper's authors released."
     )
     page = page_tags("stages/import_run.py", run=call.item, description=description)
-    shared = {"level": "family", "run": configuration.name, "size": configuration.size}
+    shared = {"level": "family", "size": configuration.size}
     with Tracker.join(family_of(configuration), tags=page | shared):
         pass  # it exists, with its tags, before its child
     parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}

@@ -35,8 +35,9 @@ def page_tags(stage_file: str, *, run: str, description: str) -> dict[str, str]:
 
 def colour_of(run: str) -> str:
     """Return a colour such as ``#1f77b4``, always the same for a name."""
-    hue = int(hashlib.sha256(run.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-    channels = colorsys.hls_to_rgb(hue, 0.45, 0.65)
+    digest = hashlib.sha256(run.encode()).digest()
+    hue, lightness, saturation = digest[0] / 256, 0.3 + 0.15 * (digest[1] % 3), 0.4 + 0.4 * (digest[2] % 2)
+    channels = colorsys.hls_to_rgb(hue, lightness, saturation)
     return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
 
 
@@ -60,9 +61,10 @@ def _user() -> str:
 
 def _repository() -> str:
     """Return the address of the repository for a browser, without user and password; empty if there is none."""
-    address = _USER_INFO.sub("", _git("remote", "get-url", "origin"))
+    address = _git("remote", "get-url", "origin")
     if ssh := _GIT_SSH.fullmatch(address):
         address = f"https://{ssh[1]}/{ssh[2]}"
+    address = _USER_INFO.sub("", address)
     return address.removesuffix(".git") if address.startswith(("http://", "https://")) else ""
 
 

@@ -9,27 +9,30 @@ from lzn.cli.catalogue import Catalogue, read_facts
 from lzn.cli.terminal import print_result, stdout_to_stderr
 from stages.serving.quality import Bar, quality_of
 
+Alias = Annotated[str, typer.Option("--alias", help="Alias of the new version.")]
+MinAccuracy = Annotated[
+    float,
+    typer.Option("--min-accuracy", min=0, max=1, help="The lowest test accuracy, for runs that classify."),
+]
+MinClaims = Annotated[
+    float,
+    typer.Option(
+        "--min-claims",
+        min=0,
+        max=1,
+        help="The lowest share of the paper's claims about the run's case study that hold, among those that hold or do "
+        "not hold.",
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Register a run that is below the bar.")]
+
 
 def register(  # noqa: PLR0917 - options are parameters
     run: options.RunName,
-    alias: Annotated[str, typer.Option("--alias", help="Alias of the new version.")] = "champion",
-    min_accuracy: Annotated[
-        float,
-        typer.Option(
-            "--min-accuracy", min=0, max=1, help="The lowest test accuracy, for runs that classify."
-        ),
-    ] = 0.8,
-    min_claims: Annotated[
-        float,
-        typer.Option(
-            "--min-claims",
-            min=0,
-            max=1,
-            help="The lowest share of the paper's claims about the run's case study that hold, among those that hold "
-            "or do not hold.",
-        ),
-    ] = 0.5,
-    force: Annotated[bool, typer.Option("--force", help="Register a run that is below the bar.")] = False,
+    alias: Alias = "champion",
+    min_accuracy: MinAccuracy = 0.8,
+    min_claims: MinClaims = 0.5,
+    force: Force = False,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
     as_json: options.AsJson = False,
@@ -53,11 +56,12 @@ def register(  # noqa: PLR0917 - options are parameters
     with stdout_to_stderr():
         from lzn.inference.loaded_run import choose_device, open_seed  # noqa: PLC0415 - they import torch
         from stages.serving.registry import register_seed  # noqa: PLC0415
+        from stages.tracking.tracker import DEFAULT_OUTBOX  # noqa: PLC0415
 
         loaded = open_seed(
             chosen.folder, prepared_folder=chosen.prepared_folder, device=choose_device(chosen.device)
         )
-        registered = register_seed(loaded, chosen.folder, alias=alias)
+        registered = register_seed(loaded, chosen.folder, alias=alias, outbox=catalogue.root / DEFAULT_OUTBOX)
     uri = f"models:/{registered.name}@{alias}"
     text = (
         f"{registered.name} version {registered.version} is {alias}: model {registered.model_id}\n"

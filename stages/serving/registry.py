@@ -41,7 +41,9 @@ class Registered:
     compared: str
 
 
-def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registered:
+def register_seed(
+    run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path = DEFAULT_OUTBOX
+) -> Registered:
     """Make the model of the seed's training a version of ``lzn-<size>-<run>``, and give this version the alias.
 
     The model keeps its lineage: the run that trained it and its metrics. Its files are stored now if they were not. A
@@ -54,16 +56,19 @@ def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registere
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     set_client_defaults()
-    from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415 - imports MLflow
+    from stages.tracking.model_writer import note_model_id  # noqa: PLC0415 - imports MLflow
+    from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415
 
     name, uri = f"lzn-{run.facts.size}-{run.facts.name}", tracking_uri()
-    send_leftovers(DEFAULT_OUTBOX)  # the record of the model may still be there
+    send_leftovers(outbox)  # the record of the model may still be there
     try:
-        return _register(run, seed_folder, name=name, alias=alias, uri=uri)
+        registered = _register(run, seed_folder, name=name, alias=alias, uri=uri)
+        note_model_id(outbox, key=model_key(run.trained.configuration), model_id=registered.model_id)
     except FAILURES as error:
         raise UserError(
             f"{name} cannot be registered at {printable(uri)}: {reason(error, uri=uri)}"
         ) from error
+    return registered
 
 
 def _register(run: LoadedRun, seed_folder: Path, *, name: str, alias: str, uri: str) -> Registered:
@@ -89,7 +94,6 @@ def _model_with_files(client: Any, run: LoadedRun, seed_folder: Path, *, artifac
     from stages.tracking.model_writer import (  # noqa: PLC0415
         find_or_create_model,
         has_files,
-        note_model_id,
         upload_model,
     )
 
@@ -107,7 +111,6 @@ def _model_with_files(client: Any, run: LoadedRun, seed_folder: Path, *, artifac
             upload_model(client, model, Path(parent) / "model")
     if model.status != LoggedModelStatus.READY:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
-    note_model_id(DEFAULT_OUTBOX, key=record.key, model_id=model.model_id)
     return model
 
 

@@ -20,7 +20,8 @@ def saved_views(metrics: Sequence[str]) -> dict[str, str]:
     """Return experiment tags with the two views.
 
     - "Ours beside the paper's": one row for each run of params.yaml, with ``metrics`` as columns.
-    - "Curves": charts of all seeds, as means over the seeds of each run.
+    - "Curves": charts of all seeds, as means over the seeds of each run. The page adds parents to their children, so
+      parents do not have the tag ``run`` by which seeds are grouped.
     """
     columns = ["attributes.`Created`", *(f"metrics.`{name}`" for name in metrics[:_MOST_COLUMNS])]
     by_run = {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": "run"}]}

@@ -85,7 +85,7 @@ def open_recorder(
         run=configuration.name,
         description=describe_run(settings, name=configuration.name),
     )
-    shared = {"level": "family", "run": configuration.name, "size": configuration.size}
+    shared = {"level": "family", "size": configuration.size}
     with Tracker.join(family_of(configuration), tags=page | shared):
         pass  # it exists, with its tags, before its first child
     bar = call.progress(total=configuration.run.training.num_steps, unit="step")
