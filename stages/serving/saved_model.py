@@ -39,9 +39,8 @@ def save_seed(run: LoadedRun, seed_folder: Path, target: Path) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import mlflow  # noqa: PLC0415 - it reads the environment, and takes seconds
 
-    with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings():
-        # MLflow recommends type hints from which it derives a schema; the model has its own.
-        warnings.filterwarnings("ignore", message=".*type hints", category=UserWarning)
+    with tempfile.TemporaryDirectory() as parent, warnings.catch_warnings(record=True):
+        # Recorded warnings are not shown: MLflow recommends type hints, but the model has its own schema.
         folder = Path(parent)
         pack(run, seed_folder, folder / ARTIFACT)
         mlflow.pyfunc.save_model(
