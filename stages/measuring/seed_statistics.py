@@ -7,7 +7,7 @@ from pathlib import Path
 from lzn.base.files import write_json
 from lzn.base.sections import ParamsError
 from lzn.data.prepared import read_description
-from lzn.runs.trained import read_configuration
+from lzn.runs.trained import TrainedConfiguration, read_configuration
 from stages.measuring.quantity import (
     Nested,
     NestedQuantities,
@@ -16,9 +16,9 @@ from stages.measuring.quantity import (
     means_and_deviations,
 )
 from stages.measuring.seed_files import read_quantities
-from stages.measuring.tracked_names import SPLITS, TABLE, tracked_numbers
+from stages.measuring.tracked_names import OF_SNAPSHOTS, SPLITS, TABLE, TrackedNumbers, tracked_numbers
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
-from stages.tracking import RunIdentity, Tracker
+from stages.tracking import DatasetInput, RunIdentity, Tracker
 from stages.tracking.data import dataset_input
 from stages.tracking.seed_identity import family_of, identity_of, model_key
 
@@ -86,9 +86,7 @@ def track_measured(
         with Tracker.join(identity_of(configuration), tags={}) as tracker:
             if own:
                 tracker.log_datasets([dataset])
-                tracker.log_summary(
-                    numbers.values, curves=numbers.curves, model=model_key(configuration), dataset=dataset
-                )
+                track_seed(tracker, configuration, numbers, dataset)
             tracker.log_summary({f"seconds/{stage}": seconds / len(seeds)})
             for artifact, file in pictures.items():
                 tracker.log_file(file, artifact)
@@ -96,6 +94,18 @@ def track_measured(
                 tracker.log_table(numbers.table, TABLE)
     if flat:
         _track_family(family_of(configuration), stage, flat)
+
+
+def track_seed(
+    tracker: Tracker, configuration: TrainedConfiguration, numbers: TrackedNumbers, dataset: DatasetInput
+) -> None:
+    """Log the numbers of a seed as those of its model, or of the snapshot that they measure."""
+    of_snapshots = [point for point in numbers.curves if point[0].startswith(OF_SNAPSHOTS)]
+    of_model = [point for point in numbers.curves if not point[0].startswith(OF_SNAPSHOTS)]
+    tracker.log_summary(numbers.values, curves=of_model, model=model_key(configuration), dataset=dataset)
+    for step in sorted({step for _, _, step in of_snapshots}):
+        points = [point for point in of_snapshots if point[2] == step]
+        tracker.log_summary({}, curves=points, model=model_key(configuration, step=step), dataset=dataset)
 
 
 def _track_family(family: RunIdentity, stage: str, flat: Mapping[str, Quantity]) -> None:

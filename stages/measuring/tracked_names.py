@@ -19,6 +19,8 @@ _CURVES = (
 )
 _CLASS_OF_TSNE = re.compile(r"classes\.(?P<label>[^.]+)\.(?P<name>.+)")
 TABLE = "tables/tsne.json"
+OF_SNAPSHOTS = "probe_along_training/"
+"""How the names of curves begin whose points measure the snapshot at their step, not the trained model."""
 SPLITS = {"measure": "train", "steps": "train", "zones": "train"}
 """The split on which a stage measures; other stages measure on test images."""
 

@@ -99,7 +99,9 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "train/loss")] == [1, 2, 3]
 
 
-def test_the_run_results_has_the_claims_as_description_and_all_models_as_inputs(project: Path) -> None:
+def test_the_run_results_has_the_claims_as_description_and_the_models_of_seeds_as_inputs(
+    project: Path,
+) -> None:
     client = MlflowClient(f"sqlite:///{project}/mlflow.db")
     experiment = client.get_experiment_by_name("lzn-digits")
     assert experiment is not None
