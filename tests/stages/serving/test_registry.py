@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import mlflow
 import pytest
 from lzn_testing.projects.stage_folder import StageFolder
 from lzn_testing.projects.trained_project import TrainedProject
 from lzn_testing.servers.mlflow_runs import runs_of
+from lzn_testing.servers.small_model import global_uri_restored, load_model
 from mlflow.tracking import MlflowClient
 
 from lzn.base.files import write_json
@@ -31,7 +31,8 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageFolder]:
     stages = StageFolder(folder, "")
     TrainedProject.make(folder)
     stages.run("train", "joint")
-    with chdir(folder), mock.patch.dict(os.environ, {"MLFLOW_TRACKING_URI": stages.uri}):
+    environment = mock.patch.dict(os.environ, {"MLFLOW_TRACKING_URI": stages.uri})
+    with chdir(folder), global_uri_restored(), environment:
         yield stages
 
 
@@ -72,7 +73,7 @@ def test_the_version_is_the_model_of_the_training_and_is_compared_with_the_champ
     assert (code, second["version"]) == (0, "2")
     assert second["compared"] == "compared with version 1: classify/accuracy 0.875 → 0.9375"
     assert str(client.get_model_version_by_alias(NAME, "champion").version) == "2"
-    loaded = mlflow.pyfunc.load_model(f"models:/{NAME}@champion")
+    loaded = load_model(stages.uri, f"models:/{NAME}@champion")
     assert loaded.metadata.model_id == second["model_id"]
 
 
@@ -120,4 +121,4 @@ def test_a_large_model_is_uploaded_into_the_same_model_when_it_is_registered(sta
     model = MlflowClient(stages.uri).get_logged_model(answer["model_id"])
     assert model.name == "joint-seed-7"
     assert "mlflow.model.isExternal" not in model.tags
-    assert mlflow.pyfunc.load_model(f"models:/{NAME}@large").metadata.model_id == model.model_id
+    assert load_model(stages.uri, f"models:/{NAME}@large").metadata.model_id == model.model_id

@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from lzn_testing.servers.mlflow_runs import new_database, only_run
-from lzn_testing.servers.small_model import save_small_model
+from lzn_testing.servers.small_model import load_model, save_small_model
 from mlflow.entities import LoggedModel
 from mlflow.tracking import MlflowClient
 
@@ -24,7 +24,6 @@ TEST = DatasetInput(
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     uri = new_database(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    mlflow.set_tracking_uri(uri)
     return uri
 
 
@@ -56,7 +55,7 @@ def test_a_model_is_an_output_of_its_run_with_files_that_mlflow_loads(
     assert (model.name, model.status, model.source_run_id) == ("rf-seed-0", "READY", run.info.run_id)
     assert model.params == {"lr": "0.1"}
     assert [(one.model_id, one.step) for one in run.outputs.model_outputs] == [(model.model_id, 7)]
-    loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
+    loaded = load_model(uri, f"models:/{model.model_id}")
     assert loaded.metadata.model_id == model.model_id
     assert loaded.metadata.run_id == run.info.run_id
     assert json.loads((outbox / "models.json").read_text()) == {RUN.key: model.model_id}

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 from lzn_testing.servers.mlflow_runs import (
     MlflowServer,
@@ -18,7 +17,7 @@ from lzn_testing.servers.mlflow_runs import (
     only_run,
     runs_of,
 )
-from lzn_testing.servers.small_model import save_small_model
+from lzn_testing.servers.small_model import load_model, save_small_model
 from mlflow.tracking import MlflowClient
 
 from pipelines.local.prefect_server import free_port
@@ -154,8 +153,7 @@ def test_models_and_data_are_there_once_after_the_server_was_killed_and_records_
     assert len(run.inputs.model_inputs) == len(run.inputs.dataset_inputs) == 1
     linked = {(metric.key, metric.step, metric.dataset_name) for metric in models["rf-seed-0"].metrics}
     assert linked == {("accuracy", 0, "digits test"), ("fd", 10, "digits test")}
-    mlflow.set_tracking_uri(server.uri)
-    loaded = mlflow.pyfunc.load_model(f"models:/{models['rf-seed-0'].model_id}")
+    loaded = load_model(server.uri, f"models:/{models['rf-seed-0'].model_id}")
     assert loaded.metadata.run_id == run.info.run_id
 
 
