@@ -87,7 +87,8 @@ bench: $(VENV)/installed  ## measure performance as ratios in one run, into benc
 	@python -m benchmarks.table
 
 ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)
-	@echo "Runs: http://127.0.0.1:$(UI_PORT)/#/experiments/1/runs    Stop with Ctrl-C"
+	@echo "Runs: $$(python -m stages.tracking.view $(CURRENT) --local http://127.0.0.1:$(UI_PORT))"
+	@echo "Stop with Ctrl-C"
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --host 127.0.0.1 --port $(UI_PORT) \
 		--backend-store-uri $${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}
 

@@ -16,12 +16,15 @@ from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
+from stages.runtime.page_tags import describe_run, page_tags
 from stages.runtime.project_root import in_project
 from stages.runtime.provenance import code_fingerprint, git_commit, method_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
-from stages.tracking.seed_identity import identity_of
+from stages.tracking.data import dataset_input
+from stages.tracking.seed_identity import family_of, identity_of
 from stages.training.downloads import DownloadError, download
+from stages.training.models import log_models
 
 
 class ImportParams(Section):
@@ -73,7 +76,7 @@ def import_run(call: StageCall) -> None:
         raise ParamsError(f"{call.params.path}: {where}: {error}") from error
     folder = call.outputs.seed_folder("train", call.item, params.run.seed)
     write_trained(folder, configuration, model)
-    _track(params, configuration, model, data_sha256=data.sha256, weights=folder / WEIGHTS)
+    _track(call, params, configuration, model, data)
     print(f"{call.item}: {count_parameters(model)} parameters from {checkpoint}")
 
 
@@ -130,27 +133,37 @@ def _key(params: ImportParams, data: DataDescription) -> str:
 
 
 def _track(
+    call: StageCall,
     params: ImportParams,
     configuration: TrainedConfiguration,
     model: nn.Module,
-    *,
-    data_sha256: str,
-    weights: Path,
+    data: DataDescription,
 ) -> None:
+    folder = call.outputs.seed_folder("train", call.item, params.run.seed)
+    settings: dict[str, Any] = params.run.model_dump(mode="json", exclude={"seeds"})
     tags = {
         "stage": "import",
         "source": params.source,
         "size": configuration.size,
         "run": configuration.name,
         "git_commit": git_commit(),
-        "data_sha256": data_sha256,
+        "data_sha256": data.sha256,
         "checkpoint_sha256": params.sha256,
-        "weights": weights.as_posix(),
+        "weights": (folder / WEIGHTS).as_posix(),
     }
-    settings: dict[str, Any] = params.model_dump(mode="json", include={"ema"})
+    description = (
+        describe_run(settings, name=call.item) + " From a checkpoint that the paper's authors released."
+    )
+    page = page_tags("stages/import_run.py", run=call.item, description=description)
+    shared = {"level": "family", "size": configuration.size}
+    with Tracker.join(family_of(configuration), tags=page | shared):
+        pass  # it exists, with its tags, before its child
     parts = {f"parameters.{name}": count_parameters(part) for name, part in model.named_children()}
-    with Tracker.open(identity_of(configuration), tags=tags) as tracker:
-        tracker.log_params(settings | params.run.model_dump(mode="json", exclude={"seeds"}) | parts)
+    with Tracker.open(identity_of(configuration), tags=page | tags) as tracker:
+        tracker.log_params({"ema": params.ema} | settings | parts)
+        prepared = call.outputs.folder("prepare", params.run.data)
+        tracker.log_datasets([dataset_input(data, "train", folder=prepared)])
+        log_models(tracker, configuration, folder, call.outputs)
         tracker.finish()
 
 

@@ -9,7 +9,9 @@ from stages.reporting.page.about import about
 from stages.reporting.page.sample_images import sample_grids
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams
+from stages.reporting.tables.tracked_results import results_identity
 from stages.runtime.stage_main import StageCall, run_stage
+from stages.tracking import Tracker
 
 
 class ReportParams(Section):
@@ -39,6 +41,9 @@ def write_report(call: StageCall) -> None:
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(render(page), encoding="utf-8")
+    identity = results_identity(call.outputs.size, tables=page.tables, claims=page.claims)
+    with Tracker.join(identity, tags={}) as tracker:
+        tracker.log_file(folder / "index.html", "report.html")
 
 
 if __name__ == "__main__":

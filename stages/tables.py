@@ -1,15 +1,12 @@
 """Write the paper's tables with its numbers and ours, and the verdicts on its claims."""
 
-import hashlib
-import json
-
 from lzn.base.files import write_json
 from stages.reporting.claims import all_claims, claims_to_columns, claims_to_json, claims_to_markdown
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams, fill_tables
-from stages.reporting.tables.formats import LEGEND, table_to_columns, table_to_markdown, tables_to_json
+from stages.reporting.tables.formats import LEGEND, table_to_markdown, tables_to_json
+from stages.reporting.tables.tracked_results import results_identity, track_results
 from stages.runtime.stage_main import StageCall, run_stage
-from stages.tracking import RunIdentity, Tracker
 
 
 def write_tables(call: StageCall) -> None:
@@ -27,15 +24,15 @@ def write_tables(call: StageCall) -> None:
     (folder / "tables.md").write_text("\n\n".join(markdown), encoding="utf-8")
     (folder / "claims.md").write_text(claims_to_markdown(claims, size=size), encoding="utf-8")
 
-    key = hashlib.sha256(json.dumps([content, claims_to_json(claims)], sort_keys=True).encode()).hexdigest()[
-        :16
-    ]
-    identity = RunIdentity(experiment=f"lzn-{size}", name="tables", key=key)
-    with Tracker.open(identity, tags={"stage": "tables", "size": size}) as tracker:
-        for table in tables:
-            tracker.log_table(table_to_columns(table), f"tables/{table.name}.json")
-        tracker.log_table(claims_to_columns(claims), "tables/claims.json")
-        tracker.finish()
+    track_results(
+        params,
+        results,
+        tables,
+        claims=claims_to_columns(claims),
+        markdown=claims_to_markdown(claims, size=size),
+        identity=results_identity(size, tables=content, claims=claims_to_json(claims)),
+        files=[folder / name for name in ("tables.md", "claims.md")],
+    )
 
 
 if __name__ == "__main__":

@@ -133,7 +133,7 @@ def _train_and_record(
         checkpoints,
         processes=processes,
         num_threads=hardware.num_threads,
-        data_sha256=data.sha256,
+        data=data,
     ) as recorder:
         try:
             _train(
@@ -188,7 +188,7 @@ def _train(
         callbacks=TrainingCallbacks(
             on_snapshot=recorder.on_snapshot,
             on_step=recorder.on_step,
-            on_checkpoint=recorder.on_checkpoint,
+            on_curve=recorder.on_curve,
             should_stop=stop,
         ),
     )

@@ -13,17 +13,27 @@ from lzn.inference.abilities import Ability, RunFacts
 from lzn.inference.errors import UserError
 
 _NAME_AND_SEED = re.compile(r"(?P<name>[^:]+)(:(?P<seed>\d+))?")
+MODEL_IDS = Path(".mlflow-outbox/models.json")
+"""File of the project with MLflow's ids of models by their keys; it is missing without MLflow."""
 Number = Mapping[str, float]
 """``mean``, and for several seeds ``std``."""
 
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """One run: the facts of its first seed, its seeds, and its numbers by ``<stage>.<dotted name>``."""
+    """One run.
+
+    Attributes:
+        facts: the facts of its first seed.
+        seeds: its seeds.
+        numbers: its numbers by ``<stage>.<dotted name>``.
+        models: MLflow's ids of the models of its seeds; seeds whose models are not in MLflow are left out.
+    """
 
     facts: RunFacts
     seeds: Sequence[int]
     numbers: Mapping[str, Number]
+    models: Mapping[int, str]
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,16 @@ class Catalogue:
         for file in files:
             found = _numbers(_read_json(file))
             numbers |= {f"{file.parent.name}.{name}": number for name, number in found.items()}
-        return CatalogueEntry(facts, seeds, numbers)
+        return CatalogueEntry(facts, seeds, numbers, self._models(name, seeds))
+
+    def _models(self, name: str, seeds: Sequence[int]) -> dict[int, str]:
+        """Return MLflow's ids of models by seed; the pipeline notes them by the key in ``run.json``."""
+        file = self.root / MODEL_IDS
+        ids = _read_json(file) if file.exists() else {}
+        keys = {
+            seed: _read_json(self.train_folder / name / f"seed_{seed}" / "run.json")["key"] for seed in seeds
+        }
+        return {seed: ids[key] for seed, key in keys.items() if key in ids}
 
     def _no_such_run(self, name: str) -> str:
         names = self.run_names()

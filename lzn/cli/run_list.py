@@ -19,6 +19,7 @@ def runs_as_json(entries: Sequence[CatalogueEntry]) -> list[dict[str, object]]:
             "seeds": list(entry.seeds),
             "can": [str(ability) for ability in entry.facts.abilities],
             "numbers": {name: dict(number) for name, number in entry.numbers.items()},
+            "models": {str(seed): model for seed, model in entry.models.items()},
         }
         for entry in entries
     ]

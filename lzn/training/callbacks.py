@@ -1,4 +1,4 @@
-"""The functions that the training loop calls: progress, checkpoints, snapshots, and the request to stop."""
+"""The functions that the training loop calls: progress, curve, snapshots, and the request to stop."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from lzn.training.progress import CurvePoint
 class TrainingCallbacks:
     """Functions that `lzn.training.train` calls.
 
-    Only the first of several processes calls ``on_checkpoint`` and ``on_snapshot``.
+    Only the first of several processes calls ``on_curve`` and ``on_snapshot``.
 
     Attributes:
         on_step: called with the number of finished steps, before the first step and after each step.
-        on_checkpoint: called with the curve whenever a checkpoint is due, after the checkpoint is saved. A resumed run
-            also calls it before its first step, because the earlier process may have ended before the call.
+        on_curve: called with the curve every ``schedule.log_every`` steps, and after each checkpoint is saved. A resumed
+            run also calls it before its first step, with the points up to its checkpoint, because the earlier process
+            may have ended before the call; it repeats the calls for later points.
         on_snapshot: called after each of ``schedule.snapshot_steps`` with the step and a copy of the averaged weights
             (a state dict of the model, with buffers). The checkpoint of that step is saved later, so that a killed
             process loses no snapshot; the resumed run can repeat the call.
@@ -27,6 +28,6 @@ class TrainingCallbacks:
     """
 
     on_step: Callable[[int], object] = lambda step: None
-    on_checkpoint: Callable[[tuple[CurvePoint, ...]], object] = lambda curve: None
+    on_curve: Callable[[tuple[CurvePoint, ...]], object] = lambda curve: None
     on_snapshot: Callable[[int, Mapping[str, Tensor]], object] = lambda step, weights: None
     should_stop: Callable[[], bool] = lambda: False

@@ -162,7 +162,7 @@ class _Reports:
     def before_first_step(self) -> None:
         self.callbacks.on_step(self.state.progress.step)
         if self.state.progress.curve and self.processes.is_first:
-            self.callbacks.on_checkpoint(tuple(self.state.progress.curve))
+            self.callbacks.on_curve(tuple(self.state.progress.curve))
 
     def after_step(self) -> None:
         """Report the step that is finished, and end the run if it must stop.
@@ -179,10 +179,10 @@ class _Reports:
             self.callbacks.on_snapshot(step, self.state.ema.averaged_state(self.state.model))
         if reading or stopping:
             self.state.read_totals(self.schedule)
-        if (stopping or saving) and self.processes.is_first:
-            if self.checkpoints is not None:
-                self.state.save(self.checkpoints)
-            self.callbacks.on_checkpoint(tuple(self.state.progress.curve))
+        if (stopping or saving) and self.processes.is_first and self.checkpoints is not None:
+            self.state.save(self.checkpoints)
+        if (reading or stopping) and self.processes.is_first:
+            self.callbacks.on_curve(tuple(self.state.progress.curve))
         if stopping:
             self.processes.barrier()  # the exception of one process ends the others: wait for the checkpoint
             raise TrainingInterruptedError(f"stopped after step {step} of {self.schedule.num_steps}")

@@ -55,8 +55,8 @@ def git_commit() -> str:
     while they run, and the MLflow runs have all parameters.
     """
     try:
-        commit = _git("rev-parse", "HEAD")
-        changed = _git(
+        commit = git("rev-parse", "HEAD")
+        changed = git(
             "status",
             "--porcelain",
             "--untracked-files=no",
@@ -99,7 +99,8 @@ def _hash_of_code(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _git(*arguments: str) -> str:
+def git(*arguments: str) -> str:
+    """Return what a git command prints in the project's folder. Raises CalledProcessError, FileNotFoundError."""
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -1,43 +1,53 @@
 """Registration of a trained seed in MLflow, so that `mlflow models serve` finds it by an alias."""
 
 import os
-import shutil
 import tempfile
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lzn.inference.abilities import Ability, RunFacts
+from lzn.base.files import file_sha256
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun
-from stages.runtime.provenance import ROOT, git_commit, import_closure
-from stages.serving.packing import pack
-from stages.serving.requests import RequestParams, as_base64
+from lzn.runs.trained import WEIGHTS
+from stages.serving.saved_model import save_seed
+from stages.tracking import send_leftovers
 from stages.tracking.environment import set_client_defaults, tracking_uri
+from stages.tracking.records import Model
+from stages.tracking.seed_identity import experiment_of, model_key, model_name
+from stages.tracking.tracker import DEFAULT_OUTBOX
 
-MODULE = "stages.serving.mlflow_model"
-ARTIFACT = "run"
-REQUIREMENTS = (
-    "lmdb", "mlflow", "numpy", "pillow", "pydantic", "ruamel.yaml", "safetensors", "scikit-learn", "scipy", "torch",
-)  # fmt: skip
-"""Distributions that the model's code imports; each is pinned to the installed version."""
+MAIN_METRICS = ("classify/accuracy", "measure/fid", "measure/fd_", "measure/reconstruction", "probe/trained.")
+"""How the names of metrics begin that are compared with the present model of the alias."""
+
+_MODELS = "models:/"  # how the source of a version begins; MLflow does not store the model's id elsewhere
 
 
 @dataclass(frozen=True)
 class Registered:
-    """The model's name in the registry, and the number of the new version."""
+    """A version in the registry.
+
+    Attributes:
+        name: the model's name in the registry.
+        version: the number of the version.
+        model_id: MLflow's id of the model that the training made.
+        compared: the metrics of the version that had the alias and of this one, in text.
+    """
 
     name: str
     version: str
+    model_id: str
+    compared: str
 
 
-def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registered:
-    """Store a seed as a new version of the model ``lzn-<size>-<run>``, and give this version the alias.
+def register_seed(
+    run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path = DEFAULT_OUTBOX
+) -> Registered:
+    """Make the model of the seed's training a version of ``lzn-<size>-<run>``, and give this version the alias.
 
-    The model contains the files of this project that its code imports, and no others.
+    The model keeps its lineage: the run that trained it and its metrics. Its files are stored now if they were not. A
+    seed whose training is not in this MLflow gets a model without such a run.
 
     Raises:
         UserError: MLflow is unavailable or refuses, or a file of the run is missing.
@@ -46,77 +56,107 @@ def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str) -> Registere
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     set_client_defaults()
-    import mlflow  # noqa: PLC0415 - it reads the environment, and takes seconds
-    from mlflow.tracking import MlflowClient  # noqa: PLC0415
-
+    from stages.tracking.model_writer import note_model_id  # noqa: PLC0415 - imports MLflow
     from stages.tracking.server import FAILURES, printable, reason  # noqa: PLC0415
 
-    facts = run.facts
-    name = f"lzn-{facts.size}-{facts.name}"
-    with tempfile.TemporaryDirectory() as parent:
-        folder = Path(parent)
-        pack(run, seed_folder, folder / ARTIFACT)
-        try:
-            mlflow.set_tracking_uri(tracking_uri())
-            mlflow.set_experiment(f"lzn-{facts.size}-models")
-            with mlflow.start_run(run_name=f"register {facts.name}, seed {facts.seed}"):
-                info = mlflow.pyfunc.log_model(
-                    name=facts.name,
-                    python_model=str(ROOT / f"{MODULE.replace('.', '/')}.py"),
-                    artifacts={ARTIFACT: str(folder / ARTIFACT)},
-                    code_paths=copy_code(folder / "code"),
-                    pip_requirements=requirements(),
-                    signature=signature(facts),
-                    input_example=input_example(run),
-                    registered_model_name=name,
-                    metadata={**asdict(facts), "git_commit": git_commit()},
-                )
-            registered = str(info.registered_model_version)
-            MlflowClient().set_registered_model_alias(name, alias, registered)
-        except FAILURES as error:
-            uri = tracking_uri()
-            raise UserError(
-                f"{name} cannot be registered at {printable(uri)}: {reason(error, uri=uri)}"
-            ) from error
-    return Registered(name, registered)
+    name, uri = f"lzn-{run.facts.size}-{run.facts.name}", tracking_uri()
+    send_leftovers(outbox)  # the record of the model may still be there
+    try:
+        registered = _register(run, seed_folder, name=name, alias=alias, uri=uri)
+        note_model_id(outbox, key=model_key(run.trained.configuration), model_id=registered.model_id)
+    except FAILURES as error:
+        raise UserError(
+            f"{name} cannot be registered at {printable(uri)}: {reason(error, uri=uri)}"
+        ) from error
+    return registered
 
 
-def signature(facts: RunFacts) -> Any:
-    """Return the schema that the server enforces: one optional column of images, and typed params with defaults."""
-    from mlflow.models import ModelSignature  # noqa: PLC0415
-    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
+def _register(run: LoadedRun, seed_folder: Path, *, name: str, alias: str, uri: str) -> Registered:
+    import mlflow  # noqa: PLC0415 - it reads the environment, and takes seconds
 
-    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(_defaults(facts)).items()]
-    return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, "image", required=False)]), params=ParamSchema(params)
+    from stages.tracking import server  # noqa: PLC0415
+
+    mlflow.set_tracking_uri(uri)  # the registry in a database reads the model through it
+    client = server.connect(uri)
+    model = _model_with_files(client, run, seed_folder, artifact_root=server.artifact_root(uri))
+    before = _version_with_alias(client, name, alias)
+    version = _version_of(client, name, model)
+    client.set_registered_model_alias(name, alias, version)
+    compared = _compare(client, model, before, alias=alias, version=version)
+    return Registered(name, version, model.model_id, compared)
+
+
+def _model_with_files(client: Any, run: LoadedRun, seed_folder: Path, *, artifact_root: Path | None) -> Any:
+    """Return the LoggedModel of the seed, with its files."""
+    from mlflow.entities import LoggedModelStatus  # noqa: PLC0415
+
+    from stages.tracking.experiments import find_or_create_experiment  # noqa: PLC0415
+    from stages.tracking.model_writer import (  # noqa: PLC0415
+        find_or_create_model,
+        has_files,
+        upload_model,
     )
 
-
-def input_example(run: LoadedRun) -> Any:
-    """Return a request that the run can answer: one black image; runs without encoder ignore it and sample."""
-    import pandas as pd  # noqa: PLC0415 - comes with MLflow
-
-    defaults = _defaults(run.facts)
-    black = np.zeros((1, *run.image_shape), dtype=np.uint8)
-    return pd.DataFrame({"image": as_base64(black)}), {"task": defaults.task, "steps": defaults.steps}
-
-
-def _defaults(facts: RunFacts) -> RequestParams:
-    """Return the default parameters; the default task is the first of these abilities that the run has."""
-    preferred = (Ability.CLASSIFY, Ability.EMBED, Ability.SAMPLE)
-    return RequestParams(task=next(ability.value for ability in preferred if ability in facts.abilities))
-
-
-def copy_code(target: Path) -> list[str]:
-    """Copy this project's files that the model's code imports; return the top folders for MLflow's ``code_paths``."""
-    files = import_closure(MODULE)
-    for file in files:
-        (target / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / file, target / file)
-    return sorted(str(target / name) for name in {file.parts[0] for file in files})
+    configuration = run.trained.configuration
+    weights = seed_folder / WEIGHTS
+    tags = {"weights.path": weights.as_posix(), "weights.sha256": file_sha256(weights)}
+    record = Model(model_key(configuration), model_name(configuration), step=0, file="", tags=tags, params={})
+    experiment_id = find_or_create_experiment(
+        client, experiment_of(configuration.size), artifact_root=artifact_root
+    )
+    model = find_or_create_model(client, experiment_id, record, run_id=None)
+    if not has_files(client, model):
+        with tempfile.TemporaryDirectory() as parent:
+            save_seed(run, seed_folder, Path(parent) / "model")
+            upload_model(client, model, Path(parent) / "model")
+    if model.status != LoggedModelStatus.READY:
+        client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    return model
 
 
-def requirements() -> list[str]:
-    """Return pinned requirements without local version labels such as +cu130, which package indexes do not have."""
-    return [f"{name}=={version(name).split('+')[0]}" for name in REQUIREMENTS]
+def _version_of(client: Any, name: str, model: Any) -> str:
+    """Return the number of the version of the registered model that is ``model``; create what does not exist."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    for version in client.search_model_versions(f"name = '{name}'"):
+        if version.source == f"{_MODELS}{model.model_id}":
+            return str(version.version)
+    created = client.create_model_version(
+        name, f"{_MODELS}{model.model_id}", run_id=model.source_run_id, model_id=model.model_id
+    )
+    return str(created.version)
+
+
+def _version_with_alias(client: Any, name: str, alias: str) -> Any:
+    """Return the present version with the alias; None if there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        return client.get_model_version_by_alias(name, alias)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+
+
+def _compare(client: Any, model: Any, before: Any, *, alias: str, version: str) -> str:
+    if before is None:
+        return f"there was no {alias} to compare with"
+    if str(before.version) == version:
+        return f"version {version} was the {alias} already"
+    before_id = before.source.removeprefix(_MODELS)
+    old = _main_metrics(client.get_logged_model(before_id)) if before_id.startswith("m-") else {}
+    new = _main_metrics(client.get_logged_model(model.model_id))
+    shared = sorted(old.keys() & new.keys())
+    numbers = ", ".join(f"{name} {old[name]:.4g} → {new[name]:.4g}" for name in shared)
+    return f"compared with version {before.version}: {numbers or 'no metric is in both models'}"
+
+
+def _main_metrics(model: Any) -> Mapping[str, float]:
+    metrics = sorted(model.metrics or (), key=lambda metric: metric.timestamp)
+    return {metric.key: metric.value for metric in metrics if metric.key.startswith(MAIN_METRICS)}

@@ -13,9 +13,11 @@ from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
 from stages.tracking.environment import tracking_uri
+from stages.tracking.experiments import KEY_TAG
+from stages.tracking.identity import RunIdentity
 from stages.tracking.outbox import Outbox, Pending, keys_with_pending_records
-from stages.tracking.records import Metrics, RunIdentity
-from stages.tracking.run_writer import KEY_TAG, RunWriter
+from stages.tracking.records import Metrics
+from stages.tracking.run_writer import RunWriter
 
 HOST_TAG = "lzn.host"
 PROCESS_TAG = "lzn.pid"
@@ -129,15 +131,17 @@ class Delivery:
         except MlflowException as error:
             if not server.is_refused(error):
                 raise
-            kept, why = outbox.keep_refused(pending), server.reason(error, uri=self._uri)
+            why = server.reason(error, uri=self._uri)
+            kept = outbox.keep_refused(pending, reason=why)
             name = pending.identity.name
             print(f"MLflow refuses a record of run {name}; it is kept in {kept} ({why})", file=sys.stderr)
 
     def _writer(self, identity: RunIdentity) -> RunWriter:
         if identity.key not in self._writers:
-            database = server.sqlite_file(self._uri)
-            artifact_root = None if database is None else database.parent / "mlartifacts"
-            self._writers[identity.key] = RunWriter(self._connected(), identity, artifact_root=artifact_root)
+            artifact_root = server.artifact_root(self._uri)
+            self._writers[identity.key] = RunWriter(
+                self._connected(), identity, artifact_root=artifact_root, outbox_root=self._root
+            )
         return self._writers[identity.key]
 
     def _connected(self) -> MlflowClient:

@@ -29,7 +29,8 @@ class Lookup:
 
     def page_of(self, run: TrackedRun) -> str:
         """Return the address of the run's page."""
-        return f"{self.interface}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+        page = f"{self.interface}/#/experiments/{run.experiment_id}/runs/{run.run_id}"
+        return f"{page}?workflowType=machine_learning"  # otherwise the page shows traces of language models
 
 
 def look_up(experiment: str, keys: Iterable[str]) -> Lookup:
@@ -39,8 +40,6 @@ def look_up(experiment: str, keys: Iterable[str]) -> Lookup:
     from stages.tracking.stored_runs import find_runs  # noqa: PLC0415 - imports MLflow
 
     uri = tracking_uri()
-    is_server = urlsplit(uri).scheme in ("http", "https")
-    interface = server.without_user_info(uri).rstrip("/") if is_server else LOCAL_UI
     found: Mapping[str, TrackedRun] = {}
     error_text = ""
     try:
@@ -48,4 +47,15 @@ def look_up(experiment: str, keys: Iterable[str]) -> Lookup:
             found = find_runs(uri, experiment, frozenset(keys))
     except server.FAILURES as error:
         error_text = server.reason(error, uri=uri)
-    return Lookup(found, error_text, interface, needs_interface=not is_server)
+    return Lookup(found, error_text, interface_of(uri), needs_interface=not _is_server(uri))
+
+
+def interface_of(uri: str, *, local: str = LOCAL_UI) -> str:
+    """Return the address of MLflow's user interface, without user and password; ``local`` for a database."""
+    from stages.tracking.server import without_user_info  # noqa: PLC0415 - imports MLflow
+
+    return without_user_info(uri).rstrip("/") if _is_server(uri) else local
+
+
+def _is_server(uri: str) -> bool:
+    return urlsplit(uri).scheme in ("http", "https")

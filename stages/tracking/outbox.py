@@ -2,13 +2,14 @@
 
     <root>/<key>.lock              lock of the folder: several processes may write to the same run
     <root>/<key>/journal.jsonl     records that may not be on the server yet, oldest first
-    <root>/<key>/files/<n>/<name>  artifacts of these records
-    <root>/<key>/refused.jsonl     records that the server refused, kept for a person to look at
+    <root>/<key>/files/<n>/<name>  artifacts and models of these records
+    <root>/<key>/refused.jsonl     records that the server refused, with its reason, kept for a person to look at
 
 Records are written here before they are sent and removed after, so a process that dies in between loses none. They
 are not flushed to the disk: a power failure may lose the last lines.
 """
 
+import json
 import os
 import posixpath
 import shutil
@@ -19,7 +20,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from stages.tracking.records import Artifact, Record, RunIdentity, from_line, to_line
+from stages.tracking.identity import RunIdentity
+from stages.tracking.records import Record, file_of, from_line, to_line
 
 _JOURNAL = "journal.jsonl"
 
@@ -60,15 +62,20 @@ class Outbox:
                 journal.write(line)
 
     def append_file(
-        self, identity: RunIdentity, artifact: str, *, write: Callable[[Path], object], is_table: bool
+        self,
+        identity: RunIdentity,
+        name: str,
+        *,
+        write: Callable[[Path], object],
+        record_of: Callable[[str], Record],
     ) -> None:
-        """Append a file that becomes ``artifact`` of the run; ``write`` gets the path to write it to."""
-        file = f"{uuid.uuid4().hex}/{posixpath.basename(artifact)}"
+        """Append a record with a file or folder: ``write`` gets the path to write it to, ``record_of`` its name."""
+        file = f"{uuid.uuid4().hex}/{posixpath.basename(name)}"
         # One lock for both steps: a process that sends the outbox removes files that the journal does not name.
         with self.lock:
             (self.files / file).parent.mkdir(parents=True)
             write(self.files / file)
-            self.append(identity, Artifact(file=file, artifact=artifact, is_table=is_table))
+            self.append(identity, record_of(file))
 
     def read(self) -> list[Pending]:
         """Return all complete records, oldest first."""
@@ -92,18 +99,18 @@ class Outbox:
             shutil.rmtree(self.files, ignore_errors=True)
             self._remove_folder_if_empty()
         for pending in sent:
-            if isinstance(pending.record, Artifact):
-                shutil.rmtree((self.files / pending.record.file).parent, ignore_errors=True)
+            if file := file_of(pending.record):
+                shutil.rmtree((self.files / file).parent, ignore_errors=True)
 
-    def keep_refused(self, refused: Pending) -> Path:
+    def keep_refused(self, refused: Pending, *, reason: str) -> Path:
         """Copy a record that the server refused, and its file, out of the journal; return the file it is in."""
-        if isinstance(refused.record, Artifact):
-            kept = self.folder / "refused" / refused.record.file
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.files / refused.record.file, kept)
+        if (file := file_of(refused.record)) and (self.files / file).exists():
+            folder = (self.folder / "refused" / file).parent
+            shutil.copytree((self.files / file).parent, folder, dirs_exist_ok=True)
         journal_of_refused = self.folder / "refused.jsonl"
-        with journal_of_refused.open("a", encoding="utf-8") as file:
-            file.write(refused.line + "\n")
+        line = json.dumps({"reason": reason, **json.loads(refused.line)}, separators=(",", ":"))
+        with journal_of_refused.open("a", encoding="utf-8") as journal:
+            journal.write(line + "\n")
         return journal_of_refused
 
     def _lines(self) -> list[str]:

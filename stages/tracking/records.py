@@ -5,47 +5,13 @@ was still in the outbox when the process died.
 """
 
 import json
-import posixpath
-import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from stages.tracking.identity import RunIdentity
+
 Scalar = str | int | float | bool | None
-
-_KEY = re.compile(r"[0-9a-f]{8,128}")
-_EXPERIMENT = re.compile(r"[\w][\w.-]*")
-_LOGGED_NAME = re.compile(r"[/\w.\- :]+")
-
-
-@dataclass(frozen=True)
-class RunIdentity:
-    """The names that identify an MLflow run.
-
-    Attributes:
-        experiment: MLflow experiment, one for each size (``lzn-digits``).
-        name: the run's name for people (``rf_lzn, seed 0``).
-        key: lower-case hexadecimal hash of configuration, code and data, by which all stages find the run.
-
-    Raises:
-        ValueError: the experiment or the key is not usable as the name of a folder, or the name is empty.
-    """
-
-    experiment: str
-    name: str
-    key: str
-
-    def __post_init__(self) -> None:
-        if not _EXPERIMENT.fullmatch(self.experiment):
-            raise ValueError(
-                f"experiment must consist of letters, digits, '.', '_' and '-', got {self.experiment!r}"
-            )
-        if not self.name.strip():
-            raise ValueError("name must not be empty: MLflow shows it")
-        if not _KEY.fullmatch(self.key):
-            raise ValueError(
-                f"key must be a lower-case hexadecimal hash of 8 to 128 digits, got {self.key!r}"
-            )
 
 
 @dataclass(frozen=True)
@@ -55,6 +21,25 @@ class MetricRow:
     step: int
     timestamp_ms: int
     values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """A split of a data set that a run reads.
+
+    Attributes:
+        name: name for people (``digits train``); MLflow shows a name once for each run.
+        digest: hash of the data, at most 36 characters.
+        source: where the data are.
+        profile: JSON with facts such as the number of images.
+        context: what the run does with it: ``train`` or ``test``.
+    """
+
+    name: str
+    digest: str
+    source: str
+    profile: str
+    context: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +62,7 @@ class Params:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Points of curves, each [name, value, timestamp_ms, step]."""
+    """Points of curves, each [name, value, timestamp_ms, step]; the first value at a step is kept."""
 
     kind: ClassVar[str] = "metrics"
     points: list[tuple[str, float, int, int]]
@@ -85,11 +70,22 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Summary:
-    """Final numbers, written at step 0; the newest value is valid."""
+    """Final numbers; the newest value of a name and step is valid.
+
+    Attributes:
+        values: numbers at step 0.
+        time_ms: when they were logged.
+        curves: numbers at other steps, each [name, value, step].
+        model: key of the model that the numbers measure, or empty.
+        dataset: name and digest of the data set on which they are measured, or empty.
+    """
 
     kind: ClassVar[str] = "summary"
     values: dict[str, float]
     time_ms: int
+    curves: list[tuple[str, float, int]] = field(default_factory=list)
+    model: str = ""
+    dataset: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -111,6 +107,52 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Datasets:
+    """Data sets that the run reads, each the fields of `DatasetInput`."""
+
+    kind: ClassVar[str] = "datasets"
+    datasets: list[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A LoggedModel that the run has made.
+
+    Attributes:
+        key: by which later records and ``lzn register`` find the model.
+        model_name: name for people (``rf_lzn-seed-0``).
+        step: finished training steps.
+        file: folder of the outbox in MLflow's format; empty for a model that is only referred to by its tags.
+        tags: tags of the model.
+        params: parameters of the model.
+    """
+
+    kind: ClassVar[str] = "model"
+    key: str
+    model_name: str
+    step: int
+    file: str
+    tags: dict[str, str]
+    params: dict[str, str]
+
+
+@dataclass(frozen=True)
+class UsedModels:
+    """Keys of models that the run reads; keys without a model are left out."""
+
+    kind: ClassVar[str] = "used_models"
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class ExperimentTags:
+    """Tags of the experiment to set or replace."""
+
+    kind: ClassVar[str] = "experiment_tags"
+    values: dict[str, str]
+
+
+@dataclass(frozen=True)
 class End:
     """The run's final status, one of FINISHED, KILLED, FAILED."""
 
@@ -119,17 +161,49 @@ class End:
     time_ms: int
 
 
-Record = Start | Params | Metrics | Summary | Tags | Artifact | End
+Record = (
+    Start
+    | Params
+    | Metrics
+    | Summary
+    | Tags
+    | Artifact
+    | Datasets
+    | Model
+    | UsedModels
+    | ExperimentTags
+    | End
+)
 _KINDS: dict[str, type[Record]] = {
-    kind.kind: kind for kind in (Start, Params, Metrics, Summary, Tags, Artifact, End)
+    kind.kind: kind
+    for kind in (
+        Start,
+        Params,
+        Metrics,
+        Summary,
+        Tags,
+        Artifact,
+        Datasets,
+        Model,
+        UsedModels,
+        ExperimentTags,
+        End,
+    )
 }
+
+
+def file_of(record: Record) -> str:
+    """Return the file or folder of the outbox that the record names; empty if there is none."""
+    return record.file if isinstance(record, Artifact | Model) else ""
 
 
 def to_line(identity: RunIdentity, record: Record) -> str:
     """Return the record as one line of JSON, with NaN and Infinity as Python writes them, without a line break."""
+    parent = identity.parent
     content = {
         "experiment": identity.experiment,
         "name": identity.name,
+        **({} if parent is None else {"parent": {"name": parent.name, "key": parent.key}}),
         "kind": record.kind,
         **asdict(record),
     }
@@ -140,27 +214,15 @@ def from_line(line: str, *, key: str) -> tuple[RunIdentity, Record]:
     """Read a line of ``to_line``. Raises ValueError if it is incomplete, as after a power failure."""
     try:
         content: dict[str, Any] = json.loads(line)
-        identity = RunIdentity(experiment=content.pop("experiment"), name=content.pop("name"), key=key)
+        experiment = content.pop("experiment")
+        parent = content.pop("parent", None)
+        identity = RunIdentity(
+            experiment,
+            content.pop("name"),
+            key,
+            parent=None if parent is None else RunIdentity(experiment, parent["name"], parent["key"]),
+        )
         record = _KINDS[content.pop("kind")](**content)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a record of the outbox: {line[:80]!r}") from error
     return identity, record
-
-
-def check_names(names: Mapping[str, object]) -> None:
-    """Raise ValueError for a parameter, metric or tag name that MLflow refuses."""
-    for name in names:
-        if not _LOGGED_NAME.fullmatch(name) or not _is_plain_path(name):
-            raise ValueError(
-                f"a name must consist of letters, digits and '_', '-', '.', ' ', ':', '/', got {name!r}"
-            )
-
-
-def check_artifact(artifact: str) -> None:
-    """Raise ValueError unless ``artifact`` is a relative path with '/' inside the run's folder."""
-    if not artifact or "\\" in artifact or not _is_plain_path(artifact):
-        raise ValueError(f"an artifact must be a relative path such as 'samples/grid.png', got {artifact!r}")
-
-
-def _is_plain_path(path: str) -> bool:
-    return posixpath.normpath(path) == path and not path.startswith(("/", "../")) and path not in (".", "..")

@@ -1,105 +1,141 @@
 """Writes records of the outbox into one MLflow run. Writing a record twice has the same effect as once:
 
-- Metrics: a curve has one point for each step. Steps that the run already has are skipped, whether a record is sent
-  twice or a resumed training repeats steps. (MLflow ignores identical points itself, but takes 1 s for 1000.)
-- Summary: skipped if the newest value is the same. Parameters: skipped if the run has them.
-- Tags, artifacts and the status are replaced.
+- Metrics and summaries: see `metric_writer`. Parameters: skipped if the run has them.
+- Models, and models as inputs and outputs of runs: created if they do not exist, see `model_writer`.
+- Tags, artifacts and the status are replaced; MLflow ignores data sets that a run already has.
 """
 
 import json
-import math
 import posixpath
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
+from mlflow.entities import Dataset, InputTag, Param, RunTag
+from mlflow.entities import DatasetInput as MlflowDatasetInput
 from mlflow.tracking import MlflowClient
 
-from stages.tracking.records import Artifact, End, Metrics, Params, Record, RunIdentity, Start, Summary, Tags
+from stages.tracking import experiments
+from stages.tracking.experiments import LEVEL_TAG, PARENT_TAG
+from stages.tracking.identity import RunIdentity
+from stages.tracking.metric_writer import MetricWriter, batches
+from stages.tracking.model_writer import send_model, send_used_models
+from stages.tracking.records import (
+    Artifact,
+    Datasets,
+    End,
+    ExperimentTags,
+    Metrics,
+    Model,
+    Params,
+    Record,
+    Start,
+    Summary,
+    Tags,
+    UsedModels,
+)
 
-KEY_TAG = "lzn.key"
 _TABLES_TAG = "mlflow.loggedArtifacts"
-# Limits of one log_batch request.
-_METRICS_PER_BATCH = 1000
+# Limit of one log_batch request.
 _TAGS_OR_PARAMS_PER_BATCH = 100
-
-Point = tuple[str, float, int, int]
-_Item = TypeVar("_Item")
 
 
 class RunWriter:
     """The run with the identity's key, which is created if it does not exist. Methods raise what the client raises."""
 
-    def __init__(self, client: MlflowClient, identity: RunIdentity, *, artifact_root: Path | None) -> None:
+    def __init__(
+        self, client: MlflowClient, identity: RunIdentity, *, artifact_root: Path | None, outbox_root: Path
+    ) -> None:
         self._client = client
         self._identity = identity
-        self.experiment_id = _find_or_create_experiment(
+        self._outbox_root = outbox_root
+        self.experiment_id = experiments.find_or_create_experiment(
             client, identity.experiment, artifact_root=artifact_root
         )
         self._run_id: str | None = None
         self._is_new = False
-        self._steps: dict[str, set[int]] = {}
+        self._metrics: MetricWriter | None = None
 
     def send(self, group: Sequence[Record], *, files: Path) -> None:
         """Send one record, or several consecutive records of metrics; ``files`` has the copies of artifacts."""
         match group[0]:
             case Metrics():
-                self._send_metrics(record for record in group if isinstance(record, Metrics))
+                self._metric_writer().send_metrics(record for record in group if isinstance(record, Metrics))
             case Start() as start:
                 self._start(start)
             case Params(values):
                 self._send_params(values)
             case Summary() as summary:
-                self._send_summary(summary)
+                self._metric_writer().send_summary(summary)
             case Tags(values):
                 self._send_tags(values)
             case Artifact() as artifact:
                 self._send_artifact(artifact, files=files)
+            case Datasets(datasets):
+                self._client.log_inputs(self._existing_run(), [_dataset_input(one) for one in datasets])
+            case Model() as model:
+                send_model(
+                    self._client,
+                    self.experiment_id,
+                    model,
+                    run_id=self._existing_run(),
+                    files=files,
+                    outbox_root=self._outbox_root,
+                )
+            case UsedModels(keys):
+                send_used_models(self._client, self.experiment_id, keys, run_id=self._existing_run())
+            case ExperimentTags(values):
+                experiments.set_experiment_tags(self._client, self.experiment_id, values)
             case End(status, time_ms):
                 self._client.set_terminated(self._existing_run(), status=status, end_time=time_ms)
 
     def _existing_run(self) -> str:
         """Return the run's id. If the run does not exist, because the server lost its database, create it again."""
         if self._run_id is None:
-            run = self._find()
-            self._run_id = self._create(tags={}, start_time_ms=None) if run is None else run.info.run_id
+            self._run_id = self._find() or self._create(tags={}, start_time_ms=None)
         return self._run_id
 
-    def _find(self) -> Run | None:
+    def _find(self) -> str | None:
         # The oldest counts: two machines may have created a run each at the same time.
-        runs = self._client.search_runs(
-            [self.experiment_id],
-            filter_string=f"tags.`{KEY_TAG}` = '{self._identity.key}'",
-            max_results=1,
-            order_by=["attributes.start_time ASC"],
-        )
-        return runs[0] if runs else None
+        runs = experiments.runs_with_key(self._client, self.experiment_id, self._identity.key)
+        return runs[0].info.run_id if runs else None
 
     def _create(self, *, tags: dict[str, str], start_time_ms: int | None) -> str:
-        run = self._client.create_run(
-            self.experiment_id,
-            start_time=start_time_ms,
-            tags={**tags, KEY_TAG: self._identity.key},
-            run_name=self._identity.name,
-        )
         self._is_new = True
-        return str(run.info.run_id)
+        return experiments.create_run(
+            self._client,
+            self.experiment_id,
+            self._identity,
+            tags={**tags, **self._parent_tags()},
+            start_time_ms=start_time_ms,
+        )
+
+    def _parent_tags(self) -> dict[str, str]:
+        """Return the tags of a child, after creating its parent if there is none."""
+        if self._identity.parent is None:
+            return {}
+        parent = experiments.find_or_create_parent(
+            self._client, self.experiment_id, self._identity.parent, outbox_root=self._outbox_root
+        )
+        return {PARENT_TAG: parent, LEVEL_TAG: "seed"}
 
     def _start(self, start: Start) -> None:
-        run = self._find()
-        if run is None:
+        self._run_id = self._find()
+        if self._run_id is None:
             self._run_id = self._create(tags=start.tags, start_time_ms=start.time_ms)
             if not start.owns_status:  # its training is not tracked here, so nothing else ends it
                 self._client.set_terminated(self._run_id, status="FINISHED", end_time=start.time_ms)
             return
-        self._run_id = run.info.run_id
         # Tags before status: a RUNNING run whose tags name a dead process counts as abandoned.
-        self._send_tags(start.tags)
-        if start.owns_status and run.info.status != "RUNNING":
-            self._client.update_run(run.info.run_id, status="RUNNING")
+        self._send_tags({**start.tags, **self._parent_tags()})
+        if start.owns_status and self._client.get_run(self._run_id).info.status != "RUNNING":
+            self._client.update_run(self._run_id, status="RUNNING")
+
+    def _metric_writer(self) -> MetricWriter:
+        if self._metrics is None:
+            run_id = self._existing_run()
+            self._metrics = MetricWriter(self._client, self.experiment_id, run_id, is_new=self._is_new)
+        return self._metrics
 
     def _send_params(self, values: dict[str, str]) -> None:
         run_id = self._existing_run()
@@ -111,43 +147,13 @@ class RunWriter:
                     file=sys.stderr,
                 )
         new = [Param(name, value) for name, value in values.items() if name not in stored]
-        for batch in _batches(new, _TAGS_OR_PARAMS_PER_BATCH):
+        for batch in batches(new, _TAGS_OR_PARAMS_PER_BATCH):
             self._client.log_batch(run_id, params=batch)
 
     def _send_tags(self, values: dict[str, str]) -> None:
         tags = [RunTag(name, value) for name, value in values.items()]
-        for batch in _batches(tags, _TAGS_OR_PARAMS_PER_BATCH):
+        for batch in batches(tags, _TAGS_OR_PARAMS_PER_BATCH):
             self._client.log_batch(self._existing_run(), tags=batch)
-
-    def _send_summary(self, summary: Summary) -> None:
-        stored = self._client.get_run(self._existing_run()).data.metrics
-        self._log_points(
-            [
-                (name, value, summary.time_ms, 0)
-                for name, value in summary.values.items()
-                if name not in stored or not _same(stored[name], value)
-            ]
-        )
-
-    def _send_metrics(self, records: Iterable[Metrics]) -> None:
-        new = []
-        for name, value, timestamp_ms, step in (point for record in records for point in record.points):
-            steps = self._steps_of(name)
-            if step not in steps:
-                steps.add(step)
-                new.append((name, value, timestamp_ms, step))
-        self._log_points(new)
-
-    def _steps_of(self, name: str) -> set[int]:
-        if name not in self._steps:
-            run_id = self._existing_run()
-            history = [] if self._is_new else self._client.get_metric_history(run_id, name)
-            self._steps[name] = {metric.step for metric in history}
-        return self._steps[name]
-
-    def _log_points(self, points: Sequence[Point]) -> None:
-        for batch in _batches(points, _METRICS_PER_BATCH):
-            self._client.log_batch(self._existing_run(), metrics=[Metric(*point) for point in batch])
 
     def _send_artifact(self, record: Artifact, *, files: Path) -> None:
         if not (files / record.file).exists():
@@ -166,25 +172,7 @@ class RunWriter:
             self._client.set_tag(run_id, _TABLES_TAG, json.dumps([*tables, table]))
 
 
-def _find_or_create_experiment(client: MlflowClient, name: str, *, artifact_root: Path | None) -> str:
-    """Return the experiment's id. A new one stores its artifacts in ``<artifact_root>/<name>``, unless that is None."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        location = None if artifact_root is None else str(artifact_root / name)
-        try:
-            return str(client.create_experiment(name, artifact_location=location))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            found = client.get_experiment_by_name(name)  # another process has just created it
-    if found is None or found.lifecycle_stage != "active":
-        raise MlflowException(f"experiment {name} is deleted: restore it with `mlflow experiments restore`")
-    return str(found.experiment_id)
-
-
-def _same(one: float, other: float) -> bool:
-    return one == other or (math.isnan(one) and math.isnan(other))
-
-
-def _batches(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _dataset_input(values: dict[str, str]) -> MlflowDatasetInput:
+    source = json.dumps({"uri": values["source"]})
+    dataset = Dataset(values["name"], values["digest"], "local", source, profile=values["profile"])
+    return MlflowDatasetInput(dataset, [InputTag("mlflow.data.context", values["context"])])

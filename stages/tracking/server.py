@@ -18,6 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 # ImportError: the driver of an artifact store is not installed, which must not stop a training either.
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
 
+# BAD_REQUEST: among others, what a database does not store twice. ENDPOINT_NOT_FOUND: an older server.
+_REFUSED = {
+    "INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST",
+    "RESOURCE_ALREADY_EXISTS", "RESOURCE_CONFLICT", "ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED",
+}  # fmt: skip
+
 _USER_INFO = re.compile(r"(?<=://)\S*@")
 _CAUSE = re.compile(r"\[Errno -?\d+\] [A-Za-z ]+|timed out")
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
@@ -43,6 +49,12 @@ def sqlite_file(uri: str) -> Path | None:
     return Path(name).absolute() if name and name != ":memory:" else None
 
 
+def artifact_root(uri: str) -> Path | None:
+    """Return the folder of artifacts beside a SQLite database; None if the server decides it."""
+    database = sqlite_file(uri)
+    return None if database is None else database.parent / "mlartifacts"
+
+
 def _create_database(database: Path) -> None:
     """Run MLflow's migrations (3 s) in another file and rename it: a killed process leaves no partial database."""
     draft = database.with_name(f"{database.name}.new")
@@ -66,7 +78,7 @@ def quiet_retries() -> Iterator[None]:
 
 def is_refused(error: Exception) -> bool:
     """Return whether the server rejects the request itself, so that sending it again is useless."""
-    return isinstance(error, MlflowException) and error.error_code == "INVALID_PARAMETER_VALUE"
+    return isinstance(error, MlflowException) and error.error_code in _REFUSED
 
 
 def printable(uri: str) -> str:

@@ -2,24 +2,30 @@
 
 from collections.abc import Iterable
 
-from mlflow.entities import Run
+from mlflow.entities import Experiment, Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
-from stages.tracking.run_writer import KEY_TAG
+from stages.tracking.experiments import KEY_TAG
 from stages.tracking.tracked_run import TrackedRun
+
+
+def find_experiment(uri: str, name: str) -> Experiment:
+    """Return an experiment. Raises one of ``server.FAILURES``, also if it does not exist."""
+    database = server.sqlite_file(uri)
+    if database is not None and not database.exists():
+        raise FileNotFoundError(f"there is no {database.name}")  # the client would create an empty one
+    stored = MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
+    if stored is None:
+        raise MlflowException(f"there is no experiment {name}")
+    return stored
 
 
 def find_runs(uri: str, experiment: str, keys: frozenset[str]) -> dict[str, TrackedRun]:
     """Return the runs of an experiment by their keys. Raises one of ``server.FAILURES``."""
-    database = server.sqlite_file(uri)
-    if database is not None and not database.exists():
-        raise FileNotFoundError(f"there is no {database.name}")  # the client would create an empty one
+    stored = find_experiment(uri, experiment)
     client = MlflowClient(tracking_uri=uri)
-    stored = client.get_experiment_by_name(experiment)
-    if stored is None:
-        raise MlflowException(f"there is no experiment {experiment}")
     found: dict[str, TrackedRun] = {}
     # Of several runs with one key the oldest counts, as in `run_writer`.
     for run in _all_runs(client, stored.experiment_id):

@@ -3,5 +3,6 @@
 - `launch`: starts the workers of a training on several devices; `train` calls it first.
 - `recording`: callbacks of a training that log to MLflow and write snapshots, curve and weights; `train` uses it.
 - `live_curve`: the curve as a file that grows during the training; `recording` writes it.
+- `models`: logs the trained model and its snapshots to MLflow; `recording` and `import_run` call it.
 - `downloads`: downloads files into a cache; `import_run` calls it.
 """

@@ -8,7 +8,7 @@ from lzn.training import CurvePoint
 
 
 class LiveCurve:
-    """The file of one seed. It has the points up to the last checkpoint, so a resumed training repeats none."""
+    """The file of one seed. A resumed training replaces the points after its checkpoint, so that none is there twice."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

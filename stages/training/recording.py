@@ -13,18 +13,23 @@ from tqdm import tqdm
 
 from lzn.base.files import save_tensors
 from lzn.base.parallel import Processes
+from lzn.data.prepared import DataDescription
 from lzn.runs.configuration import count_parameters
 from lzn.runs.curves import write_curve
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.runtime.page_tags import describe_run, page_tags
 from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
-from stages.tracking.seed_identity import identity_of
+from stages.tracking.data import dataset_input
+from stages.tracking.seed_identity import family_of, identity_of
 from stages.training.live_curve import LiveCurve
+from stages.training.models import log_models
 
 SNAPSHOTS = "snapshots"
 """Folder of the averaged weights at the steps in the run's ``training.snapshot_steps`` (Figure 20)."""
+SYSTEM_METRICS_EVERY_S = 5.0
 
 
 class Recorder:
@@ -36,8 +41,8 @@ class Recorder:
     def on_step(self, step: int) -> None:
         """Called with the number of finished steps."""
 
-    def on_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
-        """Called after a checkpoint is written, with the curve up to it."""
+    def on_curve(self, curve: tuple[CurvePoint, ...]) -> None:
+        """Called with the curve when it has a new point, and after a checkpoint is written."""
 
     def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
         """Called at each of the run's ``snapshot_steps``, with the averaged weights."""
@@ -57,7 +62,7 @@ def open_recorder(
     *,
     processes: Processes,
     num_threads: int,
-    data_sha256: str,
+    data: DataDescription,
 ) -> Iterator[Recorder]:
     """Yield the recorder of this process. In the first process, the MLflow run ends with the block."""
     if not processes.is_first:
@@ -70,18 +75,34 @@ def open_recorder(
         "run": configuration.name,
         "git_commit": git_commit(),
         "hardware": describe_hardware(),
-        "data_sha256": data_sha256,
+        "data_sha256": data.sha256,
         "weights": (folder / WEIGHTS).as_posix(),
         "processes": str(processes.count),
     }
     settings = configuration.run.model_dump(mode="json", exclude={"seeds"})
     params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
+    page = page_tags(
+        "stages/train.py",
+        run=configuration.name,
+        description=describe_run(settings, name=configuration.name),
+    )
+    shared = {"level": "family", "size": configuration.size}
+    with Tracker.join(family_of(configuration), tags=page | shared):
+        pass  # it exists, with its tags, before its first child
     bar = call.progress(total=configuration.run.training.num_steps, unit="step")
-    with Tracker.open(identity_of(configuration), tags=tags) as tracker, bar:
+    identity = identity_of(configuration)
+    with (
+        Tracker.open(identity, tags=page | tags, system_metrics_every_s=SYSTEM_METRICS_EVERY_S) as tracker,
+        bar,
+    ):
         tracker.log_params(params)
+        prepared = call.outputs.folder("prepare", configuration.run.data)
+        tracker.log_datasets([dataset_input(data, "train", folder=prepared)])
         curve = call.outputs.curve(call.item, call.run_seed)
         live = LiveCurve(call.outputs.live_curve(call.item, call.run_seed))
-        yield _FirstRecorder(configuration, tracker, bar, folder, curve, live, checkpoints.path / SNAPSHOTS)
+        yield _FirstRecorder(
+            configuration, call, tracker, bar, folder, curve, live, checkpoints.path / SNAPSHOTS
+        )
 
 
 @dataclass
@@ -89,6 +110,7 @@ class _FirstRecorder(Recorder):
     """Callbacks of the first process: they log to MLflow and write files."""
 
     configuration: TrainedConfiguration
+    call: StageCall
     tracker: Tracker
     bar: "tqdm[Never]"
     folder: Path
@@ -105,10 +127,18 @@ class _FirstRecorder(Recorder):
     def on_step(self, step: int) -> None:
         self.bar.update(step - self.bar.n)
 
-    def on_checkpoint(self, curve: tuple[CurvePoint, ...]) -> None:
+    def on_curve(self, curve: tuple[CurvePoint, ...]) -> None:
         new = curve[self.num_logged :]
-        rows = [MetricRow(point.step, int(point.unix_time * 1000), point.values) for point in new]
-        self.tracker.log_metrics(rows)
+        self.tracker.log_metrics(
+            [
+                MetricRow(
+                    point.step,
+                    int(point.unix_time * 1000),
+                    {f"train/{name}": value for name, value in point.values.items()},
+                )
+                for point in new
+            ]
+        )
         self.live_curve.update(curve)
         self.num_logged = len(curve)
 
@@ -123,6 +153,7 @@ class _FirstRecorder(Recorder):
         for file in sorted(self.kept_snapshots.glob("*.safetensors")):
             shutil.copyfile(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
+        log_models(self.tracker, self.configuration, self.folder, self.call.outputs)
         self.tracker.finish()
         last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
         print(f"{identity_of(self.configuration).name}: step {result.curve[-1].step}: {last}")

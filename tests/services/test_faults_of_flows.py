@@ -30,7 +30,7 @@ def test_without_faults_outputs_are_those_of_dvc_repro_and_a_second_run_runs_not
     assert len(pages) == 2  # one for each flow
     for page in pages:
         assert f"[rf]({drill.environment['MLFLOW_TRACKING_URI']}/#/experiments/" in page["data"]
-        assert f"/runs/{tracked.info.run_id})" in page["data"]
+        assert f"/runs/{tracked.info.run_id}?" in page["data"]
     drill.record("none", "the whole flow, `prepare` included", 0, seconds)
     drill.record("none", "again, as `train-one`: nothing to run", 0, time.monotonic() - begin)
 

@@ -86,17 +86,51 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     experiment = client.get_experiment_by_name("lzn-digits")
     assert experiment is not None
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
-    trained = {
-        f"{name}, seed {seed}" for name, run in read_params(project)["runs"].items() for seed in run["seeds"]
-    }
-    assert set(runs) == {*trained, "tables"}
+    configured = read_params(project)["runs"]
+    trained = {f"{name}, seed {seed}" for name, run in configured.items() for seed in run["seeds"]}
+    assert set(runs) == {*configured, *trained, "results"}
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     joint = runs["joint, seed 0"]
     assert joint.data.params["training.num_steps"] == "3"
     assert {
-        "measure.fd_digits", "classify.accuracy", "zones.redrawn_batch.share", "alignment_accuracy", "seconds.measure",
+        "measure/fd_digits", "classify/accuracy", "zones/redrawn_batch.share", "train/alignment_accuracy",
+        "seconds/measure",
     } <= set(joint.data.metrics)  # fmt: skip
-    assert [point.step for point in client.get_metric_history(joint.info.run_id, "loss")] == [1, 2, 3]
+    assert [point.step for point in client.get_metric_history(joint.info.run_id, "train/loss")] == [1, 2, 3]
+
+
+def test_the_run_results_has_the_claims_as_description_and_the_models_of_seeds_as_inputs(
+    project: Path,
+) -> None:
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-digits")
+    assert experiment is not None
+    (found,) = client.search_runs([experiment.experiment_id], "tags.level = 'results'")
+    results = client.get_run(found.info.run_id)
+    claims = (project / "outputs/digits/tables/claims.md").read_text()
+    assert results.data.tags["mlflow.note.content"] == claims[:8000]
+    models = {model.model_id: model for model in client.search_logged_models([experiment.experiment_id])}
+    assert {used.model_id for used in results.inputs.model_inputs} == set(models)
+    artifacts = {item.path for item in client.list_artifacts(results.info.run_id)}
+    assert artifacts == {"claims.md", "report.html", "tables", "tables.md"}
+
+
+def test_the_run_of_each_family_has_means_beside_the_numbers_of_the_paper_in_a_saved_view(
+    project: Path,
+) -> None:
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-digits")
+    assert experiment is not None
+    families = client.search_runs([experiment.experiment_id], "tags.level = 'family'")
+    metrics = {run.info.run_name: run.data.metrics for run in families}
+    assert metrics["rf_lzn"]["paper/fid"] == 2.59
+    written = json.loads((project / "outputs/digits/metrics/measure/rf_lzn.json").read_text())["fd_digits"]
+    assert metrics["rf_lzn"]["measure/fd_digits"] == written["mean"]
+    assert metrics["rf_lzn"]["measure/fd_digits_std"] == written["std"]
+    view = json.loads(experiment.tags["mlflow.sharedViewState.ours-beside-the-papers"])
+    columns = json.loads(view["state"])["selectedColumns"]
+    for name in ("measure/fd_digits", "paper/fid", "classify/accuracy", "paper/accuracy"):
+        assert f"metrics.`{name}`" in columns
 
 
 def run_alone(stage: str, project: Path, place: Path) -> Path:

@@ -70,7 +70,7 @@ def test_the_stage_writes_numbers_of_each_seed_their_mean_and_the_curve_along_th
     assert [row.split(",")[0] for row in rows] == ["20", "40"]
     assert float(rows[1].split(",")[1]) == pytest.approx(sum(tops) / 2)
     logged = {
-        run.info.run_name: run.data.metrics["probe.trained.without_head.top1"]
+        run.info.run_name: run.data.metrics["probe/trained.without_head.top1"]
         for run in runs_of(uri, "lzn-tiny")
     }
     assert logged == {"representation, seed 0": tops[0], "representation, seed 1": tops[1]}

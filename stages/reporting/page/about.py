@@ -14,7 +14,7 @@ from stages.tracking import Lookup, TrackedRun, look_up
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "dvc", "mlflow")
 UNKNOWN = "unknown: not in MLflow"
-STAGE_TIME = "seconds."
+STAGE_TIME = "seconds/"
 
 
 @dataclass(frozen=True)

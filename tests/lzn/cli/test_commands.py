@@ -49,6 +49,9 @@ def test_runs_are_listed_with_seeds_abilities_and_numbers(lzn: Any) -> None:
     assert joint["seeds"] == [0, 1]
     assert joint["can"] == ["sample", "classify", "embed", "reconstruct"]
     assert joint["numbers"]["measure.fd_digits"] == {"mean": 2.5, "std": 0.25}
+    assert list(joint["models"]) == ["0", "1"]  # the seeds that the real stage trained
+    assert all(model.startswith("m-") for model in joint["models"].values())
+    assert by_name["rf"]["models"] == {}
     assert by_name["representation"]["can"] == ["embed"]
     _, text, _ = lzn("runs", "--size", "tiny")
     assert "joint  (joint on digits; seeds 0, 1)" in text

@@ -122,7 +122,7 @@ def test_a_checkpoint_of_two_processes_resumes_in_one(stopped_by_two: Path, toy_
     resumed = alone(train_toy, 8, stopped_by_two, None, {})
     # Float32 rounding over 13 steps of Adam.
     assert_same_training([resumed], toy_alone, relative=1e-4)
-    assert resumed.reports == ["checkpoint 2", "checkpoint 2", "checkpoint 4"]
+    assert resumed.reports == ["curve 2", "curve 2", "curve 3", "curve 4"]
 
 
 def test_a_checkpoint_of_two_processes_resumes_in_three_and_only_the_first_reports(
@@ -131,14 +131,12 @@ def test_a_checkpoint_of_two_processes_resumes_in_three_and_only_the_first_repor
     resumed = run_in_processes(3, train_toy, 8, stopped_by_two, None, {}, folder=tmp_path)
     # Float32 rounding over 13 steps of Adam.
     assert_same_training(resumed, toy_alone, relative=1e-4)
-    assert [result.reports for result in resumed] == [
-        ["checkpoint 2", "checkpoint 2", "checkpoint 4"],
-        [],
-        [],
-    ]
+    assert [result.reports for result in resumed] == [["curve 2", "curve 2", "curve 3", "curve 4"], [], []]
 
 
-def test_only_the_first_process_gets_snapshots(tmp_path: Path) -> None:
+def test_only_the_first_process_gets_snapshots_and_the_curve(tmp_path: Path) -> None:
     results = run_in_processes(2, train_toy, 8, None, None, {}, folder=tmp_path)
-    assert results[0].reports == ["snapshot 3", "checkpoint 1", "checkpoint 2", "checkpoint 4"]
+    lengths = [report for report in results[0].reports if report != "snapshot 3"]
+    assert "snapshot 3" in results[0].reports
+    assert lengths == [f"curve {count}" for count in (1, 1, 2, 2, 3, 4)]
     assert results[1].reports == []

@@ -200,16 +200,15 @@ def test_a_training_without_checkpoints_can_be_stopped() -> None:
         run_toy(**stop_when(lambda finished: finished == 3))
 
 
-def test_checkpoints_are_saved_when_due_and_the_curve_is_reported_after_each(
-    folder: CheckpointFolder,
-) -> None:
-    on_disk: list[tuple[str, int]] = []
+def test_the_curve_is_reported_at_each_point_and_after_each_checkpoint(folder: CheckpointFolder) -> None:
+    reported: list[tuple[int, int]] = []
 
-    def on_checkpoint(curve: tuple[CurvePoint, ...]) -> None:
-        on_disk.append((max(folder.path.glob("*.pt")).stem, len(curve)))
+    def on_curve(curve: tuple[CurvePoint, ...]) -> None:
+        saved = [int(file.stem.removeprefix("step_")) for file in folder.path.glob("*.pt")]
+        reported.append((max(saved, default=0), curve[-1].step))
 
-    run_toy(checkpoints=folder, on_checkpoint=on_checkpoint)
-    assert on_disk == [("step_000000005", 1), ("step_000000010", 2), ("step_000000013", 4)]
+    run_toy(checkpoints=folder, on_curve=on_curve)
+    assert reported == [(0, 4), (5, 4), (5, 8), (10, 8), (10, 12), (13, 13)]
 
 
 def test_a_resumed_training_reports_the_earlier_points_of_the_curve_with_their_times(
@@ -218,9 +217,9 @@ def test_a_resumed_training_reports_the_earlier_points_of_the_curve_with_their_t
     reported: list[tuple[CurvePoint, ...]] = []
     with pytest.raises(TrainingInterruptedError):
         run_toy(
-            checkpoints=folder, on_checkpoint=reported.append, **stop_when(lambda finished: finished == 9)
+            checkpoints=folder, on_curve=reported.append, **stop_when(lambda finished: finished == 9)
         )
-    run_toy(checkpoints=folder, on_checkpoint=reported.append)
+    run_toy(checkpoints=folder, on_curve=reported.append)
     assert reported[-1][:2] == reported[1]
     assert [point.step for point in reported[-1]] == [4, 8, 12, 13]
 
@@ -231,9 +230,9 @@ def test_a_kill_between_checkpoint_and_report_loses_no_point_of_the_curve(folder
             raise Killed
 
     with pytest.raises(Killed):
-        run_toy(checkpoints=folder, on_checkpoint=die)
+        run_toy(checkpoints=folder, on_curve=die)
     reported: list[tuple[CurvePoint, ...]] = []
-    run_toy(checkpoints=folder, on_checkpoint=reported.append)
+    run_toy(checkpoints=folder, on_curve=reported.append)
     assert [point.step for point in reported[-1]] == [4, 8, 12, 13]
 
 

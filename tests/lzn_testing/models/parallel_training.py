@@ -155,7 +155,7 @@ def train_toy(
             callbacks=TrainingCallbacks(
                 on_step=on_step,
                 on_snapshot=lambda step, weights: reports.append(f"snapshot {step}"),
-                on_checkpoint=lambda curve: reports.append(f"checkpoint {len(curve)}"),
+                on_curve=lambda curve: reports.append(f"curve {len(curve)}"),
                 should_stop=lambda: is_last and finished[0] == stop_after,
             ),
         )

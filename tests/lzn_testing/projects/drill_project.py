@@ -100,12 +100,13 @@ def _repro(clone: Path, target: str) -> None:
 
 def runs_of(client: MlflowClient) -> list[Run]:
     experiment = client.get_experiment_by_name(EXPERIMENT)
-    return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+    found = [] if experiment is None else client.search_runs([experiment.experiment_id])
+    return [run for run in found if run.data.tags.get("level") != "family"]
 
 
 def tracked(client: MlflowClient, run: Run) -> Tracked:
     """Return the records of a run, without times."""
-    names = [name for name in run.data.metrics if not name.startswith("seconds.")]
+    names = [name for name in run.data.metrics if not name.startswith(("seconds/", "system/"))]
     points = {
         name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
         for name in names

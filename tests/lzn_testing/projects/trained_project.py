@@ -14,7 +14,7 @@ from lzn.base.sections import ParamsFile, validate
 from lzn.data.prepared import read_split
 from lzn.inference.loaded_run import LoadedRun, open_seed
 from lzn.runs.configuration import AnyRun
-from lzn.runs.trained import TrainedConfiguration, write_trained
+from lzn.runs.trained import TrainedConfiguration, read_configuration, write_trained
 from lzn_testing.projects.made_once import made_once
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
@@ -99,6 +99,10 @@ class TrainedProject:
         )
         write_trained(self.seed_folder(name), configuration, configuration.build_model())
         return self.seed_folder(name)
+
+    def open_configuration(self, run: str, seed: int) -> TrainedConfiguration:
+        """Read the configuration of a trained seed."""
+        return read_configuration(self.seed_folder(run, seed))
 
     def write_test_images(self, folder: Path, *, count: int) -> list[Path]:
         """Write the first test images as PNG files to ``folder``; return the files."""

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from lzn_testing.processes.waiting import wait_until
 from lzn_testing.projects.made_once import made_once
 from pipelines.local.prefect_server import free_port
+from stages.tracking.experiments import LEVEL_TAG
 from stages.tracking.server import connect
 
 
@@ -77,7 +78,16 @@ def _migrate(folder: Path) -> None:
 
 
 def runs_of(uri: str, experiment: str) -> list[Run]:
-    """Return all runs of an experiment; an empty list if it does not exist."""
+    """Return all runs of an experiment but parents of others; an empty list if it does not exist."""
+    return [run for run in _all_runs(uri, experiment) if run.data.tags.get(LEVEL_TAG) != "family"]
+
+
+def families_of(uri: str, experiment: str) -> list[Run]:
+    """Return the parents of the seeds of each run."""
+    return [run for run in _all_runs(uri, experiment) if run.data.tags.get(LEVEL_TAG) == "family"]
+
+
+def _all_runs(uri: str, experiment: str) -> list[Run]:
     client = MlflowClient(uri)
     found = client.get_experiment_by_name(experiment)
     return [] if found is None else list(client.search_runs([found.experiment_id]))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from lzn_testing.projects.train_folder import TrainFolder
-from lzn_testing.servers.mlflow_runs import runs_of
+from lzn_testing.servers.mlflow_runs import families_of, runs_of
+from mlflow.tracking import MlflowClient
 
 STAGE = """
 from stages.measuring.seed_statistics import run_measuring_stage
@@ -39,11 +40,44 @@ def test_the_mlflow_run_of_each_seed_has_its_numbers_and_an_equal_share_of_the_t
     folder: TrainFolder,
 ) -> None:
     metrics = {run.info.run_name: run.data.metrics for run in runs_of(folder.uri, "lzn-tiny")}
-    assert {name: found["measure.fd"] for name, found in metrics.items()} == {
+    assert {name: found["measure/fd"] for name, found in metrics.items()} == {
         "rf, seed 0": 2.0,
         "rf, seed 2": 4.0,
     }
-    assert all(0 < found["seconds.measure"] < 120 for found in metrics.values())
+    assert all(0 < found["seconds/measure"] < 120 for found in metrics.values())
+
+
+def test_the_parent_of_the_seeds_has_means_and_deviations(folder: TrainFolder) -> None:
+    (family,) = families_of(folder.uri, "lzn-tiny")
+    assert family.info.run_name == "rf"
+    assert "run" not in family.data.tags  # the view of curves groups seeds by it
+    assert family.data.metrics == {
+        "measure/fd": 3.0,
+        "measure/fd_std": pytest.approx(2**0.5),
+        "measure/share.of_bank": 0.5,
+        "measure/share.of_bank_std": 0.0,
+    }
+    parents = {run.data.tags["mlflow.parentRunId"] for run in runs_of(folder.uri, "lzn-tiny")}
+    assert parents == {family.info.run_id}
+
+
+def test_the_numbers_are_linked_to_the_model_and_the_data_of_the_seed(folder: TrainFolder) -> None:
+    for run in runs_of(folder.uri, "lzn-tiny"):
+        (output,) = run.outputs.model_outputs
+        model = MlflowClient(folder.uri).get_logged_model(output.model_id)
+        linked = {metric.key: metric.dataset_name for metric in model.metrics}
+        assert linked == {"measure/fd": "digits train", "measure/share.of_bank": "digits train"}
+        assert model.source_run_id == run.info.run_id
+        assert [used.dataset.name for used in run.inputs.dataset_inputs] == ["digits train"]
+
+
+def test_the_run_says_who_made_it_from_which_code_and_has_a_description(folder: TrainFolder) -> None:
+    tags = runs_of(folder.uri, "lzn-tiny")[0].data.tags
+    assert tags["mlflow.source.name"].endswith("stages/train.py")
+    assert tags["mlflow.user"]
+    assert "case study *generation* on `digits`, 1 training steps" in tags["mlflow.note.content"]
+    (family,) = families_of(folder.uri, "lzn-tiny")
+    assert tags["mlflow.runColor"] == family.data.tags["mlflow.runColor"]
 
 
 def test_an_untrained_run_is_an_error_that_names_the_command_that_trains_it(folder: TrainFolder) -> None:

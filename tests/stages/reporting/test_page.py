@@ -41,7 +41,7 @@ def track(outputs: MadeUpOutputs, folder: Path) -> None:
     identity = RunIdentity("lzn-tiny", "rf, seed 0", outputs.key("rf", 0))
     tags = {"git_commit": COMMIT, "hardware": "2 cores of a test"}
     with Tracker.open(identity, outbox=folder / "outbox", tags=tags) as tracker:
-        tracker.log_summary({"seconds.train": 61.0, "seconds.measure": 7.0})
+        tracker.log_summary({"seconds/train": 61.0, "seconds/measure": 7.0})
         tracker.finish()
 
 

@@ -4,7 +4,7 @@ import ast
 import sys
 
 from stages.runtime.provenance import PACKAGES, ROOT, import_closure
-from stages.serving.registry import MODULE, REQUIREMENTS, requirements
+from stages.serving.saved_model import MODULE, REQUIREMENTS, requirements
 
 DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
 

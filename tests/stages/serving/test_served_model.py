@@ -87,9 +87,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     project.write_untrained("joint")
     uri = new_database(project.folder)
     registered = register(project.folder, uri)
+    model_id = registered.pop("model_id")
+    assert MlflowClient(uri).get_model_version(MODEL, "1").source == f"models:/{model_id}"
     assert registered == {
         "run": "joint", "seed": 0, "model": MODEL, "version": "1", "alias": "champion",
         "uri": f"models:/{MODEL}@champion",
+        "quality": "accuracy: not measured; claims of its case study that hold: none decided",
+        "compared": "there was no champion to compare with",
     }  # fmt: skip
     # The server must import the model's own code: the project cannot be imported.
     for package in ("lzn", "stages"):

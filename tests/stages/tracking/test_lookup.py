@@ -19,7 +19,7 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for key in KEYS[:2]:
         identity = RunIdentity("lzn-tiny", f"rf {key[0]}", key)
         with Tracker.open(identity, outbox=tmp_path / "outbox", tags={"hardware": "a test"}) as tracker:
-            tracker.log_summary({"seconds.train": 12.5})
+            tracker.log_summary({"seconds/train": 12.5})
             tracker.finish()
     return tmp_path / "mlflow.db"
 
@@ -30,13 +30,14 @@ def test_runs_are_found_by_their_keys_with_times_tags_and_metrics(database: Path
     run = found.runs[KEYS[0]]
     assert run.name == "rf a"
     assert run.tags["hardware"] == "a test"
-    assert run.metrics["seconds.train"] == 12.5
+    assert run.metrics["seconds/train"] == 12.5
     assert run.ended_at is not None
     assert abs(run.ended_at - time.time()) < 600  # seconds since the epoch, not milliseconds
     assert run.ended_at >= run.started_at
     assert found.error == ""
     assert found.needs_interface
-    assert found.page_of(run).endswith(f"/#/experiments/{run.experiment_id}/runs/{run.run_id}")
+    page = f"/#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
+    assert found.page_of(run).endswith(page)
 
 
 def test_a_lookup_does_not_change_the_database(database: Path) -> None:

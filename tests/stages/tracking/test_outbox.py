@@ -6,19 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from stages.tracking.identity import RunIdentity, check_artifact, check_names
 from stages.tracking.outbox import Outbox, keys_with_pending_records
 from stages.tracking.records import (
     Artifact,
+    Datasets,
     End,
+    ExperimentTags,
     Metrics,
+    Model,
     Params,
     Record,
-    RunIdentity,
     Start,
     Summary,
     Tags,
-    check_artifact,
-    check_names,
+    UsedModels,
     from_line,
     to_line,
 )
@@ -31,8 +33,18 @@ RECORDS: list[Record] = [
     Summary({"fd_digits": math.inf}, time_ms=2),
     Tags({"weights": "outputs/ä"}),
     Artifact(file="x/grid.png", artifact="samples/grid.png", is_table=False),
+    Datasets(
+        [{"name": "digits train", "digest": "0123", "source": "a", "profile": "{}", "context": "train"}]
+    ),
+    Model("0123abcd", "rf-seed-0", step=7, file="", tags={"weights.path": "w"}, params={"lr": "1"}),
+    UsedModels(["0123abcd"]),
+    ExperimentTags({"mlflow.note.content": "text"}),
     End(status="FINISHED", time_ms=3),
 ]
+
+
+def grid(file: str) -> Artifact:
+    return Artifact(file=file, artifact="grids/grid.png", is_table=False)
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.kind)
@@ -40,6 +52,11 @@ def test_a_record_is_the_same_after_writing_and_reading_its_line(record: Record)
     line = to_line(RUN, record)
     assert "\n" not in line
     assert from_line(line, key=RUN.key) == (RUN, record)
+
+
+def test_the_parent_of_a_run_is_the_same_after_writing_and_reading_a_line() -> None:
+    child = RunIdentity("lzn-digits", "rf, seed 0", "4567abcd", parent=RUN)
+    assert from_line(to_line(child, RECORDS[0]), key=child.key) == (child, RECORDS[0])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +88,7 @@ def test_removing_some_records_keeps_the_others_and_their_files(tmp_path: Path) 
     outbox = Outbox(tmp_path, key=RUN.key)
     for number in range(2):
         outbox.append_file(
-            RUN, "grids/grid.png", write=lambda copy, text=str(number): copy.write_text(text), is_table=False
+            RUN, "grids/grid.png", write=lambda copy, text=str(number): copy.write_text(text), record_of=grid
         )
     pending = outbox.read()
     outbox.remove(pending[:1], left=pending[1:])
@@ -83,7 +100,7 @@ def test_removing_some_records_keeps_the_others_and_their_files(tmp_path: Path) 
 
 def test_an_empty_outbox_has_no_folder(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path, key=RUN.key)
-    outbox.append_file(RUN, "grid.png", write=lambda copy: copy.write_text(""), is_table=False)
+    outbox.append_file(RUN, "grid.png", write=lambda copy: copy.write_text(""), record_of=grid)
     outbox.remove(outbox.read(), left=[])
     assert not outbox.folder.exists()
     assert keys_with_pending_records(tmp_path) == []

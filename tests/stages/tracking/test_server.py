@@ -12,14 +12,16 @@ from lzn_testing.servers.mlflow_runs import (
     MlflowServer,
     artifact_text,
     curve,
+    families_of,
     new_database,
     only_run,
     runs_of,
 )
+from lzn_testing.servers.small_model import load_model, save_small_model
 from mlflow.tracking import MlflowClient
 
 from pipelines.local.prefect_server import free_port
-from stages.tracking import MetricRow, RunIdentity, Tracker
+from stages.tracking import DatasetInput, MetricRow, RunIdentity, Tracker
 
 KEY = "0123abcd"
 PASSWORD = "correct-horse"
@@ -114,6 +116,45 @@ def test_a_server_that_is_killed_and_restarted_during_a_run_has_each_record_once
     assert run.data.params == {"lr": "0.1"}
     assert json.loads(artifact_text(server.uri, run, "table.json", tmp_path / "got"))["data"] == [[2.0]]
     assert run.info.status == "FINISHED"
+
+
+def test_models_and_data_are_there_once_after_the_server_was_killed_and_records_were_sent_again(
+    server: MlflowServer, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+    family = RunIdentity("models", "rf", "fa" * 8)
+    seed = RunIdentity("models", "rf, seed 0", KEY, parent=family)
+    data = DatasetInput("digits test", "0123456789ab", "outputs", "{}", "test")
+    with Tracker.open(seed, outbox=outbox, tags={}) as tracker:
+        tracker.log_datasets([data])
+        tracker.log_model(f"{KEY}-step-3", "rf-seed-0-step-3", step=3, tags={}, params={})
+        server.kill()
+        tracker.log_model(
+            KEY, "rf-seed-0", step=7, tags={}, params={"lr": "0.1"}, folder=save_small_model(tmp_path)
+        )
+        tracker.log_datasets([data])
+        tracker.log_summary({"accuracy": 0.5}, curves=[("fd", 2.0, 10)], model=KEY, dataset=data)
+        tracker.log_used_models([f"{KEY}-step-3"])
+        shutil.copytree(outbox / KEY, tmp_path / "unsent")
+        server.start()
+        tracker.finish()
+    assert not (outbox / KEY).exists()
+    shutil.copytree(tmp_path / "unsent", outbox / KEY)
+    Tracker.join(seed, outbox=outbox, tags={})
+    assert not (outbox / KEY).exists()
+
+    client = MlflowClient(server.uri)
+    run = client.get_run(only_run(server.uri, "models").info.run_id)
+    (parent,) = families_of(server.uri, "models")
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    models = {model.name: model for model in client.search_logged_models([run.info.experiment_id])}
+    assert set(models) == {"rf-seed-0", "rf-seed-0-step-3"}
+    assert sorted(output.step for output in run.outputs.model_outputs) == [3, 7]
+    assert len(run.inputs.model_inputs) == len(run.inputs.dataset_inputs) == 1
+    linked = {(metric.key, metric.step, metric.dataset_name) for metric in models["rf-seed-0"].metrics}
+    assert linked == {("accuracy", 0, "digits test"), ("fd", 10, "digits test")}
+    loaded = load_model(server.uri, f"models:/{models['rf-seed-0'].model_id}")
+    assert loaded.metadata.run_id == run.info.run_id
 
 
 def test_a_server_that_accepts_connections_and_never_responds_costs_seconds(

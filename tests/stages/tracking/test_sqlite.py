@@ -36,7 +36,7 @@ def test_everything_that_is_logged_can_be_read_in_mlflow(uri: str, outbox: Path,
         tracker.log_params({"optimizer": {"lr": 1e-3}, "flips": False, "labels": None})
         tracker.log_metrics(rows(range(3)))
         tracker.log_summary({"fd_digits": 2.5})
-        tracker.log_image(tmp_path / "latest.png", "samples/grid.png")
+        tracker.log_file(tmp_path / "latest.png", "samples/grid.png")
         tracker.set_tags({"weights": "outputs/rf.safetensors"})
         assert only_run(uri, "lzn").info.status == "RUNNING"
         tracker.finish()

@@ -1,0 +1,23 @@
+"""The splits of a prepared data set as inputs of MLflow runs."""
+
+import json
+from pathlib import Path
+
+from lzn.data.prepared import DataDescription
+from stages.tracking.records import DatasetInput
+
+
+def dataset_input(data: DataDescription, split: str, *, folder: Path) -> DatasetInput:
+    """Return the split ``train`` or ``test`` of the data set in ``folder``; its digest is that of the whole set."""
+    profile = {
+        "num_images": data.num_train if split == "train" else data.num_test,
+        "image_shape": list(data.image_shape),
+        "num_classes": data.num_classes,
+    }
+    return DatasetInput(
+        name=f"{data.name} {split}",
+        digest=data.sha256[:12],
+        source=folder.as_posix(),
+        profile=json.dumps(profile),
+        context=split,
+    )
