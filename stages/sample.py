@@ -22,9 +22,9 @@ from stages.measuring.seed_statistics import track_measured, trained_seeds
 from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
-from stages.sampling.grids import save_columns, save_grid
 from stages.sampling.resumable_images import ResumableImages
 from stages.sampling.sampling import Sampling, random_labels, require_decoder
+from stages.tracking import import_mlflow
 
 
 class SampleParams(Section):
@@ -66,6 +66,8 @@ def sample(call: StageCall) -> None:
 
 def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     """Write grids of the first seed's images, and log the first grid and the elapsed time to the MLflow runs."""
+    from stages.sampling.grids import save_columns, save_grid  # noqa: PLC0415 - imports torchvision: two seconds
+
     folder = call.outputs.seed_folder("sample", call.item, seeds[0])
     images, labels = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
     trained = read_trained(call.outputs.seed_folder("train", call.item, seeds[0]))
@@ -76,6 +78,13 @@ def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
         save_columns(images, labels, grid.with_name("classes.png"))
     seconds = time.monotonic() - start
     track_measured(call, "sample", {}, seeds, seconds=seconds, pictures={"samples/grid.png": grid})
+
+
+def import_for_grids() -> None:
+    """Import what `write_grids` needs."""
+    import stages.sampling.grids  # noqa: F401, PLC0415
+
+    import_mlflow()
 
 
 def _sample_batches(
@@ -101,5 +110,9 @@ def _key(trained: TrainedRun, params: SampleParams, call: StageCall) -> str:
 
 if __name__ == "__main__":
     run_stage_of_seeds(
-        "sample", sample, seeds_of=trained_seeds, finish=partial(write_grids, start=time.monotonic())
+        "sample",
+        sample,
+        seeds_of=trained_seeds,
+        finish=partial(write_grids, start=time.monotonic()),
+        import_meanwhile=import_for_grids,
     )

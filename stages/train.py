@@ -35,6 +35,7 @@ from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.provenance import code_fingerprint, method_fingerprint
 from stages.runtime.signals import StopRequest, stop_requests
 from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
+from stages.tracking import import_mlflow
 from stages.training.launch import (
     configure_worker,
     is_worker,
@@ -106,6 +107,13 @@ def _train_here(
         processes.barrier()
     if stop():
         sys.exit(stop.exit_code)
+
+
+def import_for_seeds() -> None:
+    """Import what each seed needs: MLflow, and the compiler that PyTorch imports at the first step of an optimiser."""
+    import torch._dynamo  # noqa: F401, PLC0415
+
+    import_mlflow()
 
 
 def write_mean_curve(call: StageCall, seeds: Sequence[int]) -> None:
@@ -207,4 +215,6 @@ def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
 
 
 if __name__ == "__main__":
-    run_stage_of_seeds("train", train_seed, seeds_of=seeds_of, finish=write_mean_curve)
+    run_stage_of_seeds(
+        "train", train_seed, seeds_of=seeds_of, finish=write_mean_curve, import_before=import_for_seeds
+    )

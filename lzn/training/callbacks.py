@@ -16,9 +16,9 @@ class TrainingCallbacks:
 
     Attributes:
         on_step: called with the number of finished steps, before the first step and after each step.
-        on_curve: called with the curve every ``schedule.log_every`` steps, and after each checkpoint is saved. A resumed
-            run also calls it before its first step, with the points up to its checkpoint, because the earlier process
-            may have ended before the call; it repeats the calls for later points.
+        on_curve: called with the curve every ``schedule.log_every`` steps, and after each checkpoint is saved. A
+            resumed run also calls it before its first step, with the points up to its checkpoint, because the earlier
+            process may have ended before the call; it repeats the calls for later points.
         on_snapshot: called after each of ``schedule.snapshot_steps`` with the step and a copy of the averaged weights
             (a state dict of the model, with buffers). The checkpoint of that step is saved later, so that a killed
             process loses no snapshot; the resumed run can repeat the call.

@@ -18,7 +18,7 @@ from stages.measuring.quantity import (
 from stages.measuring.seed_files import read_quantities
 from stages.measuring.tracked_names import OF_SNAPSHOTS, SPLITS, TABLE, TrackedNumbers, tracked_numbers
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
-from stages.tracking import DatasetInput, RunIdentity, Tracker
+from stages.tracking import DatasetInput, RunIdentity, Tracker, import_mlflow
 from stages.tracking.data import dataset_input
 from stages.tracking.seed_identity import family_of, identity_of, model_key
 
@@ -48,7 +48,13 @@ def run_measuring_stage(
         flat = flatten_quantities(combined)
         print(f"{call.item}: " + ", ".join(f"{name} {quantity.text}" for name, quantity in flat.items()))
 
-    run_stage_of_seeds(stage, measure_seed, seeds_of=trained_seeds, finish=write_statistics)
+    run_stage_of_seeds(
+        stage,
+        measure_seed,
+        seeds_of=trained_seeds,
+        finish=write_statistics,
+        import_meanwhile=import_mlflow,
+    )
 
 
 def trained_seeds(call: StageCall) -> list[int]:

@@ -15,8 +15,15 @@ from types import FrameType
 from stages.runtime.signals import StopRequest, signal_handlers
 
 
-def run_in_processes(tasks: Mapping[str, Callable[[], None]], *, num_processes: int) -> None:
+def run_in_processes(
+    tasks: Mapping[str, Callable[[], None]],
+    *,
+    num_processes: int,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Run each task in its own process, at most ``num_processes`` at a time; return when all have succeeded.
+
+    ``meanwhile`` is called once in this process, after the first processes have started.
 
     The processes are forks, which start at once, so the parent must not have used CUDA or several threads before.
     SIGTERM and SIGINT are forwarded to them. If a task fails, the running ones get SIGTERM and no other starts.
@@ -27,11 +34,15 @@ def run_in_processes(tasks: Mapping[str, Callable[[], None]], *, num_processes: 
     waiting = dict(tasks)
     running: dict[str, ForkProcess] = {}
     failed: str | None = None
+    is_first_round = True
     with _forward_signals_to(running) as stop:
         while running or (waiting and failed is None and not stop()):
             while waiting and len(running) < num_processes and failed is None and not stop():
                 name = next(iter(waiting))
                 running[name] = _start(waiting.pop(name))
+            if is_first_round:
+                meanwhile()
+                is_first_round = False
             wait([process.sentinel for process in running.values()])
             for name in [name for name, process in running.items() if not process.is_alive()]:
                 exit_code = running.pop(name).exitcode

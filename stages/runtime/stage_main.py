@@ -99,10 +99,15 @@ def run_stage_of_seeds(
     *,
     seeds_of: Callable[[StageCall], Sequence[int]],
     finish: Callable[[StageCall, Sequence[int]], None],
+    import_before: Callable[[], None] = lambda: None,
+    import_meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a stage of a run with several seeds: call ``body`` for each seed, then ``finish`` once with all seeds.
 
     With ``--seed`` on the command line, only ``body`` is called, for this seed. Otherwise as `run_stage`.
+
+    MLflow and others take seconds to import. If seeds run in parallel processes, ``import_before`` imports what their
+    ``body`` needs once for all of them, and ``import_meanwhile`` imports what ``finish`` needs while they run.
     """
     parser = _parser(stage)
     parser.add_argument("item", metavar="run", help="the name of the run")
@@ -126,7 +131,8 @@ def run_stage_of_seeds(
         tasks: Mapping[str, Callable[[], None]] = {
             f"{stage}: {one.item}, seed {one.seed}": partial(_run_body, stage, body, one) for one in calls
         }
-        run_in_processes(tasks, num_processes=hardware.seeds_at_once)
+        import_before()
+        run_in_processes(tasks, num_processes=hardware.seeds_at_once, meanwhile=import_meanwhile)
     _run_body(stage, lambda call: finish(call, seeds), call)
 
 

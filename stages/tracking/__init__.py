@@ -16,8 +16,10 @@ what ended stages left in the outbox. `system_metrics` measures the use of the m
 
 Importing MLflow takes 2.3 s, and MLflow reads the environment when it is imported. So only `delivery`, the writers,
 `experiments`, `server` and `stored_runs` import it, and others import these in functions, after `set_client_defaults`.
+`import_mlflow` does so in advance.
 """
 
+from stages.tracking.environment import import_mlflow
 from stages.tracking.identity import RunIdentity
 from stages.tracking.leftovers import send_leftovers
 from stages.tracking.lookup import Lookup, look_up
@@ -33,6 +35,7 @@ __all__ = [
     "Scalar",
     "TrackedRun",
     "Tracker",
+    "import_mlflow",
     "look_up",
     "send_leftovers",
 ]

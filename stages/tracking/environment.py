@@ -23,6 +23,15 @@ def set_client_defaults() -> None:
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 
+def import_mlflow() -> None:
+    """Import MLflow in advance, and what it uses for SQLite or PostgreSQL."""
+    set_client_defaults()
+    import stages.tracking.delivery  # noqa: F401, PLC0415 - imports MLflow
+
+    if "://" in tracking_uri() and not tracking_uri().startswith("http"):
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401, PLC0415
+
+
 def tracking_uri() -> str:
     """Return ``MLFLOW_TRACKING_URI``, or SQLite in the project's root if it is not set."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{in_project('mlflow.db')}"

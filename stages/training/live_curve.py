@@ -8,7 +8,7 @@ from lzn.training import CurvePoint
 
 
 class LiveCurve:
-    """The file of one seed. A resumed training replaces the points after its checkpoint, so that none is there twice."""
+    """The file of one seed. A resumed training replaces the points after its checkpoint: no point is there twice."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

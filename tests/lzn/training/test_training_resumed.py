@@ -216,9 +216,7 @@ def test_a_resumed_training_reports_the_earlier_points_of_the_curve_with_their_t
 ) -> None:
     reported: list[tuple[CurvePoint, ...]] = []
     with pytest.raises(TrainingInterruptedError):
-        run_toy(
-            checkpoints=folder, on_curve=reported.append, **stop_when(lambda finished: finished == 9)
-        )
+        run_toy(checkpoints=folder, on_curve=reported.append, **stop_when(lambda finished: finished == 9))
     run_toy(checkpoints=folder, on_curve=reported.append)
     assert reported[-1][:2] == reported[1]
     assert [point.step for point in reported[-1]] == [4, 8, 12, 13]
