@@ -214,11 +214,12 @@ def test_the_curve_is_reported_at_each_point_and_after_each_checkpoint(folder: C
 def test_a_resumed_training_reports_the_earlier_points_of_the_curve_with_their_times(
     folder: CheckpointFolder,
 ) -> None:
+    before: list[tuple[CurvePoint, ...]] = []
     reported: list[tuple[CurvePoint, ...]] = []
     with pytest.raises(TrainingInterruptedError):
-        run_toy(checkpoints=folder, on_curve=reported.append, **stop_when(lambda finished: finished == 9))
+        run_toy(checkpoints=folder, on_curve=before.append, **stop_when(lambda finished: finished == 9))
     run_toy(checkpoints=folder, on_curve=reported.append)
-    assert reported[-1][:2] == reported[1]
+    assert reported[0] == before[-1] == reported[-1][:2]
     assert [point.step for point in reported[-1]] == [4, 8, 12, 13]
 
 
