@@ -27,13 +27,15 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """Read a parameter file as YAML 1.2, like DVC.
 
     Raises:
-        ParamsError: the file is missing, is not YAML, or is not a mapping.
+        ParamsError: the file is missing or cannot be read, is not YAML, or is not a mapping.
     """
     try:
         content = YAML(typ="safe").load(file)
     except FileNotFoundError as error:
         raise ParamsError(f"{file}: no such parameter file") from error
-    except YAMLError as error:
+    except OSError as error:
+        raise ParamsError(f"{file}: cannot be read: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{file}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: must be a mapping of sections")

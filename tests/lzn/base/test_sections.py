@@ -224,15 +224,21 @@ def test_an_error_names_the_file(file: Path) -> None:
     ("text", "message"),
     [
         (None, "no such parameter file"),
-        ("a: [1", "not valid YAML"),
-        ("a: 1\na: 2", "not valid YAML"),
-        ("- 1", "must be a mapping of sections"),
-        ("", "must be a mapping of sections"),
+        (b"a: [1", "not valid YAML"),
+        (b"a: 1\na: 2", "not valid YAML"),
+        (b"\x80PNG\x00\xff", "not valid YAML"),
+        (b"- 1", "must be a mapping of sections"),
+        (b"", "must be a mapping of sections"),
     ],
 )
-def test_a_file_that_is_not_a_mapping_raises(tmp_path: Path, text: str | None, message: str) -> None:
+def test_a_file_that_is_not_a_mapping_raises(tmp_path: Path, text: bytes | None, message: str) -> None:
     path = tmp_path / "params.yaml"
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text)
     with pytest.raises(ParamsError, match=f"params.yaml: {message}"):
         read_yaml(path)
+
+
+def test_a_folder_instead_of_a_parameter_file_raises(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="cannot be read: Is a directory"):
+        read_yaml(tmp_path)
