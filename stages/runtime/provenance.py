@@ -18,8 +18,10 @@ METHOD = tuple(
 each ``run.json``. Stages that depend on a trained run do not list them."""
 
 
-def import_closure(module: str) -> frozenset[Path]:
+def import_closure(module: str, *, without: tuple[str, ...] = ()) -> frozenset[Path]:
     """Return the files of this project that an import of ``module`` may load, relative to the project's root.
+
+    Files in the folders ``without`` are left out, and so is what only they import.
 
     Raises:
         ValueError: ``module`` is not a module of this project.
@@ -27,12 +29,13 @@ def import_closure(module: str) -> frozenset[Path]:
     first = _file_of(module)
     if first is None:
         raise ValueError(f"{module} is not a module of {', '.join(PACKAGES)}")
+    left_out = tuple(f"{(ROOT / folder).as_posix()}/" for folder in without)
     found: set[Path] = set()
     waiting = [module]
     while waiting:
         for name in _with_parents(waiting.pop()):
             file = _file_of(name)
-            if file is not None and file not in found:
+            if file is not None and file not in found and not file.as_posix().startswith(left_out):
                 found.add(file)
                 waiting.extend(_imported_by(file))
     return frozenset(file.relative_to(ROOT) for file in found)

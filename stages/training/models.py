@@ -1,13 +1,12 @@
 """The LoggedModels of a trained seed: the model after training and one for each snapshot."""
 
-import importlib
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from lzn.base.files import file_sha256
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration
 from stages.runtime.outputs import OutputPaths
+from stages.serving.saved_model import save_after_training
 from stages.tracking import Tracker
 from stages.tracking.seed_identity import model_key, model_name
 
@@ -49,12 +48,7 @@ def log_models(
     with tempfile.TemporaryDirectory() as parent:
         target = Path(parent) / "model"
         is_small = weights.stat().st_size <= LARGEST_MB * 1_000_000
-        is_saved = is_small and _save(folder, target, lambda data: outputs.folder("prepare", data))
+        is_saved = is_small and save_after_training(
+            folder, target, prepared_folder=lambda data: outputs.folder("prepare", data)
+        )
         log(weights, saved=target if is_saved else None)
-
-
-def _save(folder: Path, target: Path, prepared_folder: Callable[[str], Path]) -> bool:
-    # Imported by its name, because it does not influence results: it is no dependency of the stage in dvc.yaml.
-    serving = importlib.import_module("stages.serving.saved_model")
-    is_saved: bool = serving.save_after_training(folder, target, prepared_folder=prepared_folder)
-    return is_saved

@@ -18,8 +18,8 @@ STAGES: dict[str, dict[str, Any]] = {
 }
 MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import is a keyword of Python
 TRAINED = "outputs/${size}/train/${key}"
-# They start and watch stages and do not influence results; see the comment at the top of dvc.yaml.
-NO_DEPENDENCY = ("stages/runtime/", "stages/tracking/")
+# They start and watch stages, and store models, and do not influence results; see the comment at the top of dvc.yaml.
+NO_DEPENDENCY = ("stages/runtime", "stages/tracking", "stages/serving")
 # Package docstrings, and a setting of OpenMP's waiting threads, which does not influence results.
 MAPS = ("stages/__init__.py", "stages/reporting/__init__.py", "lzn/__init__.py")
 READS_TRAINED = ("outputs/${size}/train/${key}", "outputs/${item}/train", "outputs/${item}/metrics")
@@ -36,13 +36,12 @@ def is_in(file: Path, folders: list[str] | tuple[str, ...]) -> bool:
 
 def needed_code(name: str) -> set[Path]:
     """Return files that influence what a stage writes and that it must list itself."""
-    files = closure(f"stages.{MODULES[name]}")
+    files = closure(f"stages.{MODULES[name]}", without=NO_DEPENDENCY)
     reads_trained = any(dep in READS_TRAINED for dep in STAGES[name]["deps"])
     return {
         file
         for file in files
-        if not file.as_posix().startswith((*NO_DEPENDENCY, *MAPS))
-        and not (reads_trained and is_in(file, METHOD))
+        if not file.as_posix().startswith(MAPS) and not (reads_trained and is_in(file, METHOD))
     }
 
 

@@ -99,6 +99,23 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
     assert [point.step for point in client.get_metric_history(joint.info.run_id, "train/loss")] == [1, 2, 3]
 
 
+def test_every_seed_has_a_model_with_its_numbers_and_the_data_that_it_read(project: Path) -> None:
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-digits")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.level = 'seed'")
+    models = client.search_logged_models([experiment.experiment_id])
+    assert {model.source_run_id for model in models} == {run.info.run_id for run in runs}
+    assert len(models) == len(runs) == sum(len(run["seeds"]) for run in read_params(project)["runs"].values())
+    by_name = {model.name: model for model in models}
+    for run in runs:
+        read = {(used.dataset.name, tag.value) for used in run.inputs.dataset_inputs for tag in used.tags}
+        assert ("digits train", "train") in read
+    metrics = {metric.key: metric.dataset_name for metric in by_name["joint-seed-0"].metrics}
+    assert metrics["measure/fd_digits"] == "digits train"
+    assert metrics["classify/accuracy"] == "digits test"
+
+
 def test_the_run_results_has_the_claims_as_description_and_the_models_of_seeds_as_inputs(
     project: Path,
 ) -> None:
