@@ -16,7 +16,7 @@ from lzn.runs.blocks import read_section_of_run
 from lzn.runs.configuration import AnyRun, RepresentationRun, count_parameters
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
-from stages.runtime.page_tags import describe_run, page_tags
+from stages.runtime.page_tags import colour_of, describe_run, page_tags
 from stages.runtime.project_root import in_project
 from stages.runtime.provenance import code_fingerprint, git_commit, method_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
@@ -154,7 +154,11 @@ def _track(
     description = (
         describe_run(settings, name=call.item) + " From a checkpoint that the paper's authors released."
     )
-    page = page_tags("stages/import_run.py", run=call.item, description=description)
+    page = page_tags(
+        "stages/import_run.py",
+        description=description,
+        colour=colour_of(call.item, list(call.params.content["imports"])),
+    )
     shared = {"level": "family", "size": configuration.size}
     with Tracker.join(family_of(configuration), tags=page | shared):
         pass  # it exists, with its tags, before its child

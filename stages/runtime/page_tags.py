@@ -1,25 +1,28 @@
 """Tags that MLflow's pages show: who ran which code, a description, and a colour for each run of params.yaml."""
 
-import colorsys
 import getpass
-import hashlib
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stages.runtime.provenance import git, git_commit
 
+PALETTE = (
+    "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#bcbd22", "#17becf", "#005f73",
+)  # fmt: skip
+"""Colours that a person can tell apart; runs after the tenth use them again."""
+GREY = "#7f7f7f"
 _USER_INFO = re.compile(r"(?<=://)[^/@]*@")
 _GIT_SSH = re.compile(r"(?:ssh://)?git@([^:/]+)[:/](.+)")
 
 
-def page_tags(stage_file: str, *, run: str, description: str) -> dict[str, str]:
+def page_tags(stage_file: str, *, description: str, colour: str = GREY) -> dict[str, str]:
     """Return the tags of a run that the file ``stage_file`` (``stages/train.py``) makes.
 
     Args:
         stage_file: path of the stage's code, relative to the project.
-        run: name in params.yaml; all seeds of a run have the same colour.
         description: Markdown.
+        colour: colour of the run in charts; all seeds of a run have the same.
     """
     repository = _repository()
     return {
@@ -29,16 +32,13 @@ def page_tags(stage_file: str, *, run: str, description: str) -> dict[str, str]:
         "mlflow.source.git.commit": git_commit(),
         "mlflow.source.git.branch": _git("rev-parse", "--abbrev-ref", "HEAD") or "unknown",
         "mlflow.note.content": description,
-        "mlflow.runColor": colour_of(run),
+        "mlflow.runColor": colour,
     }
 
 
-def colour_of(run: str) -> str:
-    """Return a colour such as ``#1f77b4``, always the same for a name."""
-    digest = hashlib.sha256(run.encode()).digest()
-    hue, lightness, saturation = digest[0] / 256, 0.3 + 0.15 * (digest[1] % 3), 0.4 + 0.4 * (digest[2] % 2)
-    channels = colorsys.hls_to_rgb(hue, lightness, saturation)
-    return "#" + "".join(f"{round(255 * channel):02x}" for channel in channels)
+def colour_of(run: str, runs: Sequence[str]) -> str:
+    """Return the colour of a run, by its position in ``runs``."""
+    return PALETTE[runs.index(run) % len(PALETTE)]
 
 
 def describe_run(settings: Mapping[str, object], *, name: str) -> str:

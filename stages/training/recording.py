@@ -18,7 +18,7 @@ from lzn.runs.configuration import count_parameters
 from lzn.runs.curves import write_curve
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
-from stages.runtime.page_tags import describe_run, page_tags
+from stages.runtime.page_tags import colour_of, describe_run, page_tags
 from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
@@ -83,8 +83,8 @@ def open_recorder(
     params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
     page = page_tags(
         "stages/train.py",
-        run=configuration.name,
         description=describe_run(settings, name=configuration.name),
+        colour=colour_of(configuration.name, list(call.params.content["runs"])),
     )
     shared = {"level": "family", "size": configuration.size}
     with Tracker.join(family_of(configuration), tags=page | shared):

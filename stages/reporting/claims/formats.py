@@ -14,7 +14,7 @@ def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
 
 
 def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
-    """Return the number of claims by verdict, a table of the claims, and the evidence of each."""
+    """Return the number of claims by verdict, a table of the claims, the rule of the verdicts, and the evidence."""
     lines = [["", "Verdict", "Claim", "Paper", "Ours", "Source"]]
     notes = []
     for number, claim in enumerate(claims, start=1):
@@ -26,9 +26,10 @@ def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
     counts = ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in Verdict)
     paragraphs = [
         f"# The paper's claims at size {size}",
-        RULE,
         f"Number of claims by verdict: {counts}.",
         "\n".join(aligned(lines)),
+        "## Rule",
+        RULE,
         "## Evidence",
         "\n".join(notes),
     ]

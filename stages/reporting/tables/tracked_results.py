@@ -63,7 +63,7 @@ def track_results(
         if run in paper and of_seeds:
             with Tracker.join(family_of(of_seeds[0]), tags={"level": "family"}) as tracker:
                 tracker.log_summary(paper[run])
-    page = page_tags("stages/tables.py", run="results", description=markdown[:_LONGEST_NOTE])
+    page = page_tags("stages/tables.py", description=markdown[:_LONGEST_NOTE])
     tags = {**page, "stage": "tables", "size": size, "level": "results", "git_commit": git_commit()}
     with Tracker.open(identity, tags=tags) as tracker:
         for table in tables:

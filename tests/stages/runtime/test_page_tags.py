@@ -24,7 +24,7 @@ def test_the_source_is_a_page_of_the_repository_without_password(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(module, "git", lambda *arguments: address)
-    tags = page_tags("stages/train.py", run="rf", description="text")
+    tags = page_tags("stages/train.py", description="text")
     assert tags["mlflow.source.name"] == "https://github.com/someone/lzn#stages/train.py"
     assert tags["mlflow.source.type"] == "PROJECT"
     assert tags["mlflow.note.content"] == "text"
@@ -35,13 +35,13 @@ def test_without_a_remote_the_source_is_the_file(monkeypatch: pytest.MonkeyPatch
         raise subprocess.CalledProcessError(2, "git")
 
     monkeypatch.setattr(module, "git", fail)
-    tags = page_tags("stages/train.py", run="rf", description="text")
+    tags = page_tags("stages/train.py", description="text")
     assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("stages/train.py", "LOCAL")
     assert tags["mlflow.source.git.branch"] == "unknown"
 
 
 def test_each_run_of_the_digits_has_a_colour_of_its_own() -> None:
-    colours = {colour_of(run) for run in RUNS}
+    colours = {colour_of(run, RUNS) for run in RUNS}
     assert len(colours) == len(RUNS)
     assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
 
