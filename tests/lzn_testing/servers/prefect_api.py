@@ -93,6 +93,23 @@ class PrefectApi:
         """Return the lines of a run's log."""
         return [str(line["message"]) for line in self.all_of("logs", logs={"flow_run_id": {"any_": [run]}})]
 
+    def graph_of(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return the nodes of a run's graph, as its page in the UI requests them, by id."""
+        return dict(self._send("GET", f"flow_runs/{run}/graph-v2")["nodes"])
+
+    def edges_of(self, run: str) -> dict[str, set[str]]:
+        """Return the labels of the tasks in a run's graph, each with the labels of those before it."""
+        nodes = self.graph_of(run)
+        return {
+            node["label"]: {nodes[parent["id"]]["label"] for parent in node["parents"]}
+            for node in nodes.values()
+            if node["kind"] == "task-run"
+        }
+
+    def artifact(self, key: str) -> dict[str, Any]:
+        """Return the newest artifact of a key."""
+        return dict(self._send("GET", f"artifacts/{key}/latest"))
+
     def cancel(self, run: str) -> None:
         """Cancel a run, as the button in the UI does."""
         self.set_state(run, "CANCELLING")
