@@ -110,10 +110,24 @@ class PrefectApi:
         """Return the newest artifact of a key."""
         return dict(self._send("GET", f"artifacts/{key}/latest"))
 
+    def make_block(self, kind: str, name: str, **fields: object) -> str:
+        """Make a block of a type that the server knows; return its id."""
+        block_type = self._send("GET", f"block_types/slug/{kind}")["id"]
+        [schema, *_] = self.all_of("block_schemas", block_schemas={"block_type_id": {"any_": [block_type]}})
+        made = self.post(
+            "block_documents/", name=name, data=fields, block_type_id=block_type, block_schema_id=schema["id"]
+        )
+        return str(made["id"])
+
+    def artifacts_of(self, run: str) -> list[dict[str, Any]]:
+        """Return the artifacts of a flow run."""
+        return self.all_of("artifacts", artifacts={"flow_run_id": {"any_": [run]}})
+
     def cancel(self, run: str) -> None:
         """Cancel a run, as the button in the UI does."""
         self.set_state(run, "CANCELLING")
 
-    def set_state(self, run: str, kind: str) -> None:
+    def set_state(self, run: str, kind: str, message: str = "") -> None:
         """Propose a state for a run, such as `PENDING`."""
-        self.post(f"flow_runs/{run}/set_state", state={"type": kind, "name": kind.capitalize()})
+        state = {"type": kind, "name": kind.capitalize(), "message": message}
+        self.post(f"flow_runs/{run}/set_state", state=state)
