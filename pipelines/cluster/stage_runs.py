@@ -89,8 +89,8 @@ class StageRuns:
     def wait(self, run: FlowRun, stop: StopEvents) -> FlowRun | None:
         """Wait until a run has ended or a stop is requested, and return its state then; None if it was deleted.
 
-        Prefect's own calls are not used here, because they wait for one run and do not return on a stop request.
-        MEASURED
+        Prefect's own calls wait for one run, do not return on a stop request, and end with an error while the server
+        is down: in a measurement, `wait_for_flow_run` within 8 s, and `run_deployment` after 67 s.
         """
         with self._lock:
             self._waiting[run.id] = run

@@ -110,7 +110,7 @@ class PrefectApi:
         """Return the newest artifact of a key."""
         return dict(self._send("GET", f"artifacts/{key}/latest"))
 
-    def make_block(self, kind: str, name: str, **fields: object) -> str:
+    def make_block(self, kind: str, name: str, /, **fields: object) -> str:
         """Make a block of a type that the server knows; return its id."""
         block_type = self._send("GET", f"block_types/slug/{kind}")["id"]
         [schema, *_] = self.all_of("block_schemas", block_schemas={"block_type_id": {"any_": [block_type]}})
