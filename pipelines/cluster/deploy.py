@@ -98,7 +98,9 @@ async def set_up_server(
         await ensure_gpu_limit(client, gpus)
         print(f"limit {GPU_LIMIT}: {gpus} slots", flush=True)
         if notify:
-            automations = (*automations, failure_automation(await notification_block(client, notify)))
+            block = await notification_block(client, notify)
+            ui_url = get_current_settings().ui_url or ""
+            automations = (*automations, failure_automation(block, ui_url=ui_url))
         elif await remove_automation(client, FAILURES):
             print(f"automation {FAILURES!r}: removed", flush=True)
         for automation in automations:

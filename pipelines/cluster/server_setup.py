@@ -32,7 +32,7 @@ ENDINGS: Final = frozenset(
 NOTIFICATION_SUBJECT: Final = "{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}"
 NOTIFICATION_BODY: Final = """\
 {{ flow.name }} {{ flow_run.name }} ended {{ flow_run.state.name }}: {{ flow_run.state.message }}
-{{ flow_run|ui_url }}"""
+"""
 
 
 class SetupError(RuntimeError):
@@ -185,8 +185,12 @@ def _crash_runs(name: str, description: str, missing: MissingEvent, *, message: 
     )
 
 
-def failure_automation(block: UUID) -> AutomationCore:
-    """Return the automation that sends a message with a notification block if a flow that starts stages fails."""
+def failure_automation(block: UUID, *, ui_url: str) -> AutomationCore:
+    """Return the automation that sends a message with a notification block if a flow that starts stages fails.
+
+    The message has the address of the run below `ui_url`: a server does not know its own address unless it is set.
+    """
+    body = f"{NOTIFICATION_BODY}{ui_url}/runs/flow-run/{{{{ flow_run.id }}}}"
     return AutomationCore(
         name=FAILURES,
         description="Sends the state and the address of a failed or crashed run of reproduce, nightly or train-one",
@@ -200,9 +204,7 @@ def failure_automation(block: UUID) -> AutomationCore:
             posture=Posture.Reactive,
             threshold=1,
         ),
-        actions=[
-            SendNotification(block_document_id=block, subject=NOTIFICATION_SUBJECT, body=NOTIFICATION_BODY)
-        ],
+        actions=[SendNotification(block_document_id=block, subject=NOTIFICATION_SUBJECT, body=body)],
     )
 
 
