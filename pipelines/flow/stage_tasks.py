@@ -13,7 +13,7 @@ from pipelines.dag import StageNode
 from pipelines.flow.progress import shown_progress
 from pipelines.processes.commands import Log
 from pipelines.processes.signals import StopEvents
-from pipelines.schedule import Outcome, Schedule, StageFailedError, StageResult
+from pipelines.schedule import Outcome, Schedule, StageFailedError, StageResult, direct_dependencies
 
 
 class Runner(Protocol):
@@ -40,16 +40,18 @@ def run_stages(
 ) -> tuple[StageResult, ...]:
     """Run each stage after its dependencies, at most `max_parallel` at a time. Return all results.
 
-    The tasks of its dependencies are inputs of a stage's task: edges in the graph of the flow run.
+    A stage's task waits for the tasks of its direct dependencies: these are the edges in the graph of the flow run.
+    Edges that follow from others are left out, because Prefect's UI draws no arrows in a graph with more than 500.
     """
     schedule = Schedule(stages)
+    edges = direct_dependencies(stages)
     tasks: dict[str, PrefectFuture[Any]] = {}
     running: dict[PrefectFuture[Any], StageNode] = {}
     while True:
         while (max_parallel is None or len(running) < max_parallel) and not stop.requested.is_set():
             if (stage := schedule.next_stage()) is None:
                 break
-            upstream = [tasks[name] for name in sorted(stage.dependencies) if name in tasks]
+            upstream = [tasks[name] for name in sorted(edges[stage.name]) if name in tasks]
             tasks[stage.name] = run_stage.submit(stage, runner, wait_for=upstream, return_state=False)
             running[tasks[stage.name]] = stage
         if not running:

@@ -73,7 +73,7 @@ def connect(*, tag: str) -> PrefectServer:
     process = start_server(port, environment={**os.environ, TAG_VARIABLE: tag})
     # Registered before Prefect's exit handlers, so it runs after them: they still send logs and events.
     atexit.register(stop_server, process)
-    os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+    os.environ["PREFECT_API_URL"] = api_url(port)
     refresh_global_settings_context()
     return PrefectServer(ui_url=f"http://{HOST}:{port}", temporary=True)
 
@@ -109,7 +109,10 @@ def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Po
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "--no-prompt", "server", "start", *address, *quiet],
-            env=environment,
+            env={
+                **environment,
+                "PREFECT_UI_API_URL": api_url(port),
+            },  # else its UI asks the server of PREFECT_API_URL
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -121,6 +124,11 @@ def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Po
             stop_server(process)
             raise
     return process
+
+
+def api_url(port: int) -> str:
+    """Return the address of the API of a server on this machine."""
+    return f"http://{HOST}:{port}/api"
 
 
 def stop_server(process: "subprocess.Popen[bytes]") -> None:
