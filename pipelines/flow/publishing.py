@@ -85,5 +85,5 @@ def publish_link_to_mlflow(size: str, links: Sequence[str], log: Log) -> None:
     """Publish the address of the experiment in which MLflow has the runs, if it is a web page."""
     pages = [link.partition("/runs/")[0] for link in links if link.startswith("http")]
     if pages:
-        key = artifact_key("mlflow", size)
-        publish(lambda: create_link_artifact(pages[0], key=key, link_text=f"Runs of {size} in MLflow"), log)
+        key, text = artifact_key("mlflow", size), f"Runs of {size} in MLflow"
+        publish(lambda: create_link_artifact(pages[0], key=key, link_text=text, description=text), log)

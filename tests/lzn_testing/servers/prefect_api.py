@@ -27,6 +27,10 @@ class PrefectApi:
         """Send a request and return the response. Raises HTTPError with the server's status."""
         return self._send("POST", path, json.dumps(body).encode())
 
+    def get(self, path: str, /) -> Any:
+        """Return the response to a GET request."""
+        return self._send("GET", path)
+
     def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
         """Send a request, again while the server answers 503."""
         deadline = time.monotonic() + BUSY_SECONDS
@@ -54,7 +58,7 @@ class PrefectApi:
 
     def make_pool(self, name: str) -> None:
         """Make a work pool of processes with Prefect's default template."""
-        workers = self._send("GET", "collections/views/aggregate-worker-metadata")
+        workers = self.get("collections/views/aggregate-worker-metadata")
         template = workers["prefect"]["process"]["default_base_job_configuration"]
         self.post("work_pools/", name=name, type="process", base_job_template=template)
 
@@ -87,7 +91,7 @@ class PrefectApi:
 
     def states_of(self, run: str) -> list[dict[str, Any]]:
         """Return all states of the run, each with its timestamp."""
-        return list(self._send("GET", f"flow_run_states/?flow_run_id={run}"))
+        return list(self.get(f"flow_run_states/?flow_run_id={run}"))
 
     def log_of(self, run: str) -> list[str]:
         """Return the lines of a run's log."""
@@ -95,7 +99,7 @@ class PrefectApi:
 
     def graph_of(self, run: str) -> dict[str, dict[str, Any]]:
         """Return the nodes of a run's graph, as its page in the UI requests them, by id."""
-        return dict(self._send("GET", f"flow_runs/{run}/graph-v2")["nodes"])
+        return dict(self.get(f"flow_runs/{run}/graph-v2")["nodes"])
 
     def edges_of(self, run: str) -> dict[str, set[str]]:
         """Return the labels of the tasks in a run's graph, each with the labels of those before it."""
@@ -108,11 +112,11 @@ class PrefectApi:
 
     def artifact(self, key: str) -> dict[str, Any]:
         """Return the newest artifact of a key."""
-        return dict(self._send("GET", f"artifacts/{key}/latest"))
+        return dict(self.get(f"artifacts/{key}/latest"))
 
     def make_block(self, kind: str, name: str, /, **fields: object) -> str:
         """Make a block of a type that the server knows; return its id."""
-        block_type = self._send("GET", f"block_types/slug/{kind}")["id"]
+        block_type = self.get(f"block_types/slug/{kind}")["id"]
         [schema, *_] = self.all_of("block_schemas", block_schemas={"block_type_id": {"any_": [block_type]}})
         made = self.post(
             "block_documents/", name=name, data=fields, block_type_id=block_type, block_schema_id=schema["id"]

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from lzn_testing import PROJECT
@@ -10,8 +11,9 @@ from prefect import Flow
 from prefect.artifacts import Artifact
 
 import pipelines
-from pipelines.flow.publishing import VERDICTS, artifact_key, verdict_first
+from pipelines.flow.publishing import VERDICTS, artifact_key, runs_table, verdict_first
 from stages.reporting.claims.formats import claims_to_markdown
+from stages.reporting.page.about import SeedOfRun
 
 
 def test_the_page_of_claims_starts_with_the_verdicts_and_loses_nothing() -> None:
@@ -48,3 +50,12 @@ def test_each_flow_has_a_name_of_its_own() -> None:
     ]
     names = sorted(flow.name for flow in flows)
     assert names == ["reproduce", "reproduce-locally", "run-stage", "train-one"]
+
+
+def test_runs_without_a_page_in_mlflow_have_no_link() -> None:
+    run = SeedOfRun("rf", 0, "generation", "digits", 10, 64, "today", 60.0, link="")
+    linked = replace(run, run="joint", link="http://mlflow/#/experiments/1/runs/2")
+    assert runs_table([run, linked]).splitlines()[2:] == [
+        f"| rf | 0 | generation | digits | today | {run.time} |",
+        f"| [joint](http://mlflow/#/experiments/1/runs/2) | 0 | generation | digits | today | {run.time} |",
+    ]

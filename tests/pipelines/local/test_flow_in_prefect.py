@@ -118,6 +118,11 @@ def test_a_dry_run_without_a_server_starts_no_server(
     assert output.startswith("4 stages to run, 0 already there:")
 
 
+def test_the_ui_of_a_started_server_asks_its_own_api(environment: Mapping[str, str]) -> None:
+    url = environment["PREFECT_API_URL"]
+    assert PrefectApi(url.removesuffix("/api")).get("ui-settings")["api_url"] == url
+
+
 def write_profile(environment: Mapping[str, str], home: Path, url: str) -> Mapping[str, str]:
     """Make `url` the server of the active profile in a new PREFECT_HOME, and leave it out of the environment."""
     home.mkdir()
