@@ -11,6 +11,7 @@ What is run, in the order of reading:
 How it is run:
 
 - `processes`: one stage as a child process
+- `flow`: what the following two have in common: tasks of stages, and what Prefect's UI shows
 - `local`: the flow on one machine, which uses `processes`
 - `cluster`: the flow on many machines, with a DVC remote for all files
 """

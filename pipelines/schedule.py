@@ -95,6 +95,18 @@ def chain_lengths(stages: Sequence[StageNode]) -> Mapping[str, int]:
     return lengths
 
 
+def direct_dependencies(stages: Sequence[StageNode]) -> Mapping[str, frozenset[str]]:
+    """Return, for each stage, its dependencies without those that another of its dependencies needs, too."""
+    upstream: dict[str, frozenset[str]] = {}
+    direct: dict[str, frozenset[str]] = {}
+    for stage in stages:  # dependencies come first
+        known = stage.dependencies & upstream.keys()
+        indirect = frozenset[str]().union(*(upstream[name] for name in known))
+        upstream[stage.name] = stage.dependencies | indirect
+        direct[stage.name] = stage.dependencies - indirect
+    return direct
+
+
 def summary_table(results: Sequence[StageResult]) -> str:
     """Return one line per stage: address, outcome, and seconds if it ran."""
     width = max((len(result.name) for result in results), default=0)

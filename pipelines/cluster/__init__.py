@@ -3,9 +3,9 @@
 In the order of reading:
 
 - `flows`: the flows of prefect.yaml. `reproduce` starts each stage as a flow run of `run-stage`
-- `scheduling`, `stage_runs`: the loop of `reproduce`, and its requests to Prefect's server
+- `launching`, `stage_runs`: one stage of `reproduce`, and its requests to Prefect's server
 - `worker`: what `run-stage` does on a machine
 - `remote`: the DVC remote, by which both know which stages have outputs
-- `collector`, `publishing`: outputs in one folder with its dvc.lock, and tables in Prefect's UI
+- `collector`: outputs in one folder with its dvc.lock
 - `deploy`, `server_setup`: work pools, limits, automations and deployments on a Prefect server
 """

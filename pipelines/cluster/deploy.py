@@ -1,6 +1,7 @@
 """Set up a Prefect server for this project: work pools, limits, automations for lost runs, all deployments.
 
     python -m pipelines.cluster.deploy [--gpus 8] [--pool-limit cpu=4] [--pool-type gpu=kubernetes --pool-template ...]
+        [--notify slack-webhook/team]
 
 The server is that of PREFECT_API_URL; PREFECT_API_AUTH_STRING is its password, if it has one. Existing objects are
 changed to these settings, so a second call changes nothing. Exit code: 0, or 1 with the reason.
@@ -24,6 +25,7 @@ from prefect.settings import get_current_settings
 from ruamel.yaml import YAML
 
 from pipelines.cluster.server_setup import (
+    FAILURES,
     GPU_LIMIT,
     PROCESS,
     Pool,
@@ -31,6 +33,9 @@ from pipelines.cluster.server_setup import (
     ensure_automation,
     ensure_gpu_limit,
     ensure_pool,
+    failure_automation,
+    notification_block,
+    remove_automation,
     unstarted_automation,
     zombie_automation,
 )
@@ -63,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             zombie_automation(options.zombie_seconds),
             unstarted_automation(options.unstarted_seconds),
         )
-        asyncio.run(set_up_server(pools, automations, gpus=options.gpus))
+        asyncio.run(set_up_server(pools, automations, gpus=options.gpus, notify=options.notify))
         deploy_all(options.prefect_file)
     except (httpx.TransportError, TimeoutError) as error:
         return _fail(f"no Prefect server answers at {url}: {error or type(error).__name__}")
@@ -77,8 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def set_up_server(pools: Sequence[Pool], automations: Sequence[AutomationCore], *, gpus: int) -> None:
-    """Create or change work pools, the limit for GPUs and automations. Print what was done."""
+async def set_up_server(
+    pools: Sequence[Pool], automations: Sequence[AutomationCore], *, gpus: int, notify: str
+) -> None:
+    """Create or change work pools, the limit for GPUs and automations. Print what was done.
+
+    `notify` is the slug of the block for notifications of failed flows; if it is empty, their automation is removed.
+    """
     async with get_client() as client:
         for pool in pools:
             limit = "" if pool.limit is None else f", at most {pool.limit} runs"
@@ -87,6 +97,12 @@ async def set_up_server(pools: Sequence[Pool], automations: Sequence[AutomationC
             )
         await ensure_gpu_limit(client, gpus)
         print(f"limit {GPU_LIMIT}: {gpus} slots", flush=True)
+        if notify:
+            block = await notification_block(client, notify)
+            ui_url = get_current_settings().ui_url or ""
+            automations = (*automations, failure_automation(block, ui_url=ui_url))
+        elif await remove_automation(client, FAILURES):
+            print(f"automation {FAILURES!r}: removed", flush=True)
         for automation in automations:
             print(
                 f"automation {automation.name!r}: {await ensure_automation(client, automation)}", flush=True
@@ -167,6 +183,10 @@ def parse_arguments(
     parser.add_argument(
         "--pool-template", type=_pair, action="append", default=[], metavar="POOL=FILE",
         help="base job template of the pool, see infra/work_pools/",
+    )  # fmt: skip
+    parser.add_argument(
+        "--notify", default=environment.get("LZN_NOTIFY") or "", metavar="TYPE/NAME",
+        help="notification block that tells of failed and crashed flows (LZN_NOTIFY); without it, nobody is told",
     )  # fmt: skip
     parser.add_argument(
         "--zombie-seconds", type=float, default=ZOMBIE_SECONDS,

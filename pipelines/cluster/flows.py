@@ -3,24 +3,23 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas import State
-from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
 from lzn.base.sections import ParamsError, read_yaml
 from pipelines.cluster.collector import collect
+from pipelines.cluster.launching import LaunchOptions, StageLauncher
 from pipelines.cluster.remote.files import DamagedOutputsError, retry_remote
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
-from pipelines.cluster.scheduling import LaunchOptions, SchedulerLoop
-from pipelines.cluster.stage_runs import DeploymentMissingError, StageRuns
+from pipelines.cluster.stage_runs import StageRuns
 from pipelines.cluster.worker.checkouts import (
     CommitError,
     persistent_checkout,
@@ -35,8 +34,13 @@ from pipelines.cluster.worker.remote_stage import (
     StoppedError,
     run_remote_stage,
 )
+from pipelines.cluster.worker.s3_block import use_s3_block
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
-from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
+from pipelines.dag import DEFAULT_TARGETS, StageNode, cached_dependencies_in
+from pipelines.flow.preview import Preview
+from pipelines.flow.progress import shown_progress
+from pipelines.flow.publishing import publish_results
+from pipelines.flow.stage_tasks import run_stages
 from pipelines.processes.commands import Limits, Log
 from pipelines.processes.signals import StopEvents, stop_on_signals
 from pipelines.resources import resources_of
@@ -52,7 +56,6 @@ MAX_ROUNDS = 3
 EXPECTED_ERRORS = (
     CommitError,
     DamagedOutputsError,
-    DeploymentMissingError,
     DiskError,
     DvcException,
     EditedParamsError,
@@ -93,9 +96,10 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
     with stop_on_signals() as stop:
         try:
+            use_s3_block()
             settings = ClusterSettings.from_environment()
-            with cluster_gpu_slots(gpus):
-                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, log=log.info)
+            with cluster_gpu_slots(gpus), shown_progress(stage, log.info) as show:
+                result = run_remote_stage(wanted, settings, limits=limits, stop=stop, log=show)
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
         except EXPECTED_ERRORS as error:
@@ -106,7 +110,11 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
 
 @flow(name="reproduce", flow_run_name="{size}", persist_result=False)
 def reproduce(
-    size: str = "digits", targets: Sequence[str] = (), commit: str = "HEAD", max_relaunches: int = 2
+    size: str = "digits",
+    targets: Sequence[str] = (),
+    commit: str = "HEAD",
+    max_relaunches: int = 2,
+    dry_run: bool = False,
 ) -> State[Any]:
     """Bring the stages of a size up to date on the cluster's workers, then collect their outputs.
 
@@ -117,26 +125,38 @@ def reproduce(
         targets: as for `dvc repro` (`train@rf`; `measure` for all of `measure@...`); by default, all stages.
         commit: a commit, branch or tag of LZN_REPOSITORY.
         max_relaunches: how often a stage is started again after a crash.
+        dry_run: list the stages to run and those already there, and start none.
     """
-    return _reproduce(size, targets, commit, max_relaunches)
+    return _reproduce(size, targets, commit, max_relaunches, dry_run=dry_run)
 
 
 @flow(name="train-one", flow_run_name="{size} {run}", persist_result=False)
-def train_one(run: str, size: str = "digits", commit: str = "HEAD", max_relaunches: int = 2) -> State[Any]:
+def train_one(
+    run: str, size: str = "digits", commit: str = "HEAD", max_relaunches: int = 2, dry_run: bool = False
+) -> State[Any]:
     """Train one run on the cluster's workers, and run the stages that it depends on. Arguments as for `reproduce`."""
-    return _reproduce(size, (f"train@{run}",), commit, max_relaunches)
+    return _reproduce(size, (f"train@{run}",), commit, max_relaunches, dry_run=dry_run)
 
 
-def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: int) -> State[Any]:
+def _reproduce(
+    size: str, targets: Sequence[str], commit: str, max_relaunches: int, *, dry_run: bool
+) -> State[Any]:
     log = get_run_logger()
     with stop_on_signals() as stop:
         try:
+            use_s3_block()
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
             with size_checkout(full_hash, size, settings):
-                launch = _launch(size, full_hash, max_relaunches)
                 for rounds_left in reversed(range(MAX_ROUNDS)):
-                    results = run_missing(targets or DEFAULT_TARGETS, launch, stop=stop, log=log.info)
+                    with _opened(targets or DEFAULT_TARGETS) as (resolution, dependencies):
+                        preview = _preview(resolution, dependencies, stop=stop, log=log.info)
+                        log.info("Size %s at %s: %s", size, full_hash, preview)
+                        preview.publish(size, log.warning)
+                        if dry_run:
+                            return Completed(message=f"dry run: {preview.summary}")
+                        launch = launch_options(size, full_hash, max_relaunches, dependencies)
+                        results = run_on_workers(resolution, dependencies, launch, stop=stop, log=log.info)
                     if stop.requested.is_set():
                         break
                     try:
@@ -153,16 +173,34 @@ def _reproduce(size: str, targets: Sequence[str], commit: str, max_relaunches: i
         return _state_of_all(results)
 
 
-def run_missing(
-    targets: Sequence[str], launch: LaunchOptions, *, stop: StopEvents, log: Log
-) -> tuple[StageResult, ...]:
-    """Run on workers the stages of the checkout in the current folder whose outputs are not in the remote."""
-    with Repo(os.curdir) as repo, get_client(sync_client=True) as client:
+@contextmanager
+def _opened(targets: Sequence[str]) -> Iterator[tuple[Resolution, Mapping[str, frozenset[str]]]]:
+    """Open the checkout in the current folder: what the remote has, and the stages with their dependencies."""
+    with Repo(os.curdir) as repo:
         dependencies = cached_dependencies_in(repo, targets)
-        resolution = Resolution(repo, dependencies)
-        stage_runs = StageRuns(client, parent=UUID(flow_run.get_id()), log=log)
-        loop = SchedulerLoop(resolution, stage_runs, launch, stop=stop, log=log)
-        return loop.run(dependencies)
+        yield Resolution(repo, dependencies), dependencies
+
+
+def _preview(
+    resolution: Resolution, dependencies: Mapping[str, frozenset[str]], *, stop: StopEvents, log: Log
+) -> Preview:
+    retry_remote(lambda: resolution.find_all(dependencies), stop=stop, log=log)
+    return Preview.of(dependencies, present=resolution.entries)
+
+
+def run_on_workers(
+    resolution: Resolution,
+    dependencies: Mapping[str, frozenset[str]],
+    launch: LaunchOptions,
+    *,
+    stop: StopEvents,
+    log: Log,
+) -> tuple[StageResult, ...]:
+    """Run on workers the stages whose outputs are not in the remote. All that are ready run at the same time."""
+    stages = [StageNode.unchecked(name, needed) for name, needed in dependencies.items()]
+    with get_client(sync_client=True) as client:
+        launcher = StageLauncher(resolution, StageRuns(client, log=log), launch, stop=stop)
+        return run_stages(stages, launcher, stop=stop)
 
 
 def _collect(
@@ -174,9 +212,7 @@ def _collect(
     stop: StopEvents,
     log: Log,
 ) -> None:
-    """Check out all outputs of a size into its persistent folder, one flow at a time, and publish the tables."""
-    from pipelines.cluster.publishing import publish_tables  # noqa: PLC0415 - imports plotting libraries
-
+    """Check out all outputs of a size into its persistent folder, one flow at a time, and publish the results."""
     with contextlib.ExitStack() as contexts:
         folder = contexts.enter_context(persistent_checkout(commit, size, settings))
         contexts.enter_context(contextlib.chdir(folder))
@@ -193,14 +229,19 @@ def _collect(
 
         retry_remote(find_and_collect, stop=stop, log=log)
         log(f"Collected in {folder}")
-        publish_tables(PARAMS_FILE)
+        publish_results(PARAMS_FILE, log)
 
 
-def _launch(size: str, commit: str, max_relaunches: int) -> LaunchOptions:
+def launch_options(size: str, commit: str, max_relaunches: int, stages: Iterable[str]) -> LaunchOptions:
+    """Return how stages are started.
+
+    Raises:
+        ParamsError: a stage has no resources; then no stage is started.
+    """
     params = read_yaml(PARAMS_FILE)
     return LaunchOptions(
         parameters={"commit": commit, "size": size},
-        resources_of=lambda name: resources_of(params, name),
+        resources={name: resources_of(params, name) for name in stages},
         max_relaunches=max_relaunches,
     )
 

@@ -1,14 +1,15 @@
-"""Set up work pools, the limit for GPUs and the automations for lost runs on a Prefect server."""
+"""Set up work pools, the limit for GPUs, and automations for lost runs and notifications on a Prefect server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import StateType, WorkPool
-from prefect.events.actions import ChangeFlowRunState
+from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
@@ -18,12 +19,20 @@ GPU_LIMIT: Final = "gpus"
 PROCESS: Final = "process"
 ZOMBIES: Final = "Mark zombie runs as crashed"
 UNSTARTED: Final = "Mark runs that were taken and not started as crashed"
+FAILURES: Final = "Notify of failed and crashed flows"
+NOTIFYING_FLOWS: Final = ("reproduce", "train-one")
 HEARTBEAT: Final = "prefect.flow-run.heartbeat"
 PENDING: Final = "prefect.flow-run.Pending"
 RUNNING: Final = "prefect.flow-run.Running"
 ENDINGS: Final = frozenset(
     f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")
 )
+
+
+NOTIFICATION_SUBJECT: Final = "{{ flow.name }} {{ flow_run.name }}: {{ flow_run.state.name }}"
+NOTIFICATION_BODY: Final = """\
+{{ flow.name }} {{ flow_run.name }} ended {{ flow_run.state.name }}: {{ flow_run.state.message }}
+"""
 
 
 class SetupError(RuntimeError):
@@ -174,6 +183,56 @@ def _crash_runs(name: str, description: str, missing: MissingEvent, *, message: 
         ),
         actions=[ChangeFlowRunState(state=StateType.CRASHED, name=None, message=message, force=False)],
     )
+
+
+def failure_automation(block: UUID, *, ui_url: str) -> AutomationCore:
+    """Return the automation that sends a message with a notification block if a flow that starts stages fails.
+
+    The message has the address of the run below `ui_url`: a server does not know its own address unless it is set.
+    """
+    body = f"{NOTIFICATION_BODY}{ui_url}/runs/flow-run/{{{{ flow_run.id }}}}"
+    return AutomationCore(
+        name=FAILURES,
+        description="Sends the state and the address of a failed or crashed run of reproduce, nightly or train-one",
+        trigger=EventTrigger(
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=ResourceSpecification(
+                {"prefect.resource.role": ["flow"], "prefect.resource.name": list(NOTIFYING_FLOWS)}
+            ),
+            for_each={"prefect.resource.id"},
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[SendNotification(block_document_id=block, subject=NOTIFICATION_SUBJECT, body=body)],
+    )
+
+
+async def notification_block(client: PrefectClient, slug: str) -> UUID:
+    """Return the id of a notification block, given as `TYPE/NAME` such as `slack-webhook/team`.
+
+    Raises:
+        SetupError: there is no such block, or blocks of its type send no notifications.
+    """
+    kind, _, name = slug.partition("/")
+    advice = (
+        "create one in Prefect's UI, and give TYPE/NAME, such as slack-webhook/team or sendgrid-email/team"
+    )
+    try:
+        block = await client.read_block_document_by_name(name, kind, include_secrets=False)
+    except ObjectNotFound as error:
+        raise SetupError(f"Prefect has no notification block {slug}: {advice}") from error
+    if block.block_schema is None or "notify" not in block.block_schema.capabilities:
+        raise SetupError(f"the block {slug} sends no notifications: {advice}")
+    return block.id
+
+
+async def remove_automation(client: PrefectClient, name: str) -> bool:
+    """Delete the automations of this name. Return whether there was one."""
+    present = await client.read_automations_by_name(name)
+    for automation in present:
+        await client.delete_automation(automation.id)
+    return bool(present)
 
 
 async def ensure_automation(client: PrefectClient, wanted: AutomationCore) -> str:

@@ -2,5 +2,5 @@
 
 - `__main__`: the command line; starts the flow only if a stage may have changed
 - `prefect_server`: the configured Prefect server, or a temporary one
-- `flows`: the flow `reproduce-locally`, which runs stages with `pipelines.processes`
+- `flows`: the flow `reproduce-locally`, which runs the tasks of `pipelines.flow` with `pipelines.processes`
 """

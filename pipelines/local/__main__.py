@@ -1,6 +1,6 @@
 """Bring the project up to date as `dvc repro` does, with stages in parallel and their logs in Prefect's UI.
 
-    python -m pipelines.local [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS]
+    python -m pipelines.local [--targets train measure@rf ...] [--max-parallel 2] [--timeout SECONDS] [--dry-run]
 
 Exit code: 0 if everything is up to date, 1 after an error, 128 + n if signal n stopped it.
 """
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse_arguments(arguments)
     exit_cleanly_on_signals()
     try:
+        if options.dry_run:
+            dry_run(options.targets)
+            return 0
         with exclusive_project():
             stages = read_dag(options.targets)
             if not any(stage.needs_check for stage in stages):
@@ -37,6 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def dry_run(targets: Sequence[str]) -> None:
+    """List which stages a flow would run: in the log of a flow run, with an artifact, or printed without a server."""
+    prefect_server.set_defaults()
+    from pipelines.local.flows import preview_of, reproduce_locally  # noqa: PLC0415 - after set_defaults
+
+    try:
+        if prefect_server.configured_server():
+            reproduce_locally(targets, dry_run=True)
+            return
+    except prefect_server.PrefectServerError as error:
+        print(f"{error}; it gets no artifact.", file=sys.stderr)
+    print(preview_of(read_dag(targets)))
 
 
 def run_flow(options: argparse.Namespace) -> int:
@@ -58,6 +75,7 @@ def run_flow(options: argparse.Namespace) -> int:
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line. Invalid numbers end the program with a usage message."""
     parser = argparse.ArgumentParser(prog="python -m pipelines.local", description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="list the stages to run, and start none")
     parser.add_argument("--targets", nargs="+", default=list(DEFAULT_TARGETS), help="as for `dvc repro`")
     parser.add_argument("--max-parallel", type=int, default=2, help="stages that run at a time (default: 2)")
     parser.add_argument("--timeout", type=float, default=86400.0, help="seconds per stage (default: a day)")

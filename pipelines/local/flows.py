@@ -1,44 +1,31 @@
-"""The stages of `dvc repro` as a Prefect flow: one task per stage, independent stages in parallel."""
+"""The stages of `dvc repro` as a Prefect flow on one machine."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from dvc.exceptions import DvcException
-from prefect import flow, get_run_logger, task
-from prefect.cache_policies import NO_CACHE
+from prefect import flow, get_run_logger
 from prefect.client.schemas import State
-from prefect.futures import PrefectFuture, as_completed
-from prefect.states import Cancelled, Completed, Failed
+from prefect.states import Completed, Failed
 
+from lzn.base.sections import ParamsError
 from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
+from pipelines.flow.preview import Preview
+from pipelines.flow.publishing import publish_results
+from pipelines.flow.stage_tasks import run_stages
 from pipelines.processes.commands import Limits
 from pipelines.processes.dvc_lock import dvc_lock_in_plan_order
 from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
 from pipelines.processes.guard import orphan_guard
-from pipelines.processes.signals import StopEvents, stop_on_signals
+from pipelines.processes.signals import stop_on_signals
 from pipelines.processes.stage_runner import StageRunner
-from pipelines.schedule import (
-    Outcome,
-    Schedule,
-    StageFailedError,
-    StageResult,
-    failure_message,
-    summary_table,
-)
+from pipelines.schedule import failure_message, summary_table
+from pipelines.sizes import PARAMS_FILE
 
 ONE_DAY = 24 * 3600.0
 HALF_A_MINUTE = 30.0
-
-
-@task(task_run_name="{stage.name}", persist_result=False, cache_policy=NO_CACHE)
-def run_stage(stage: StageNode, runner: StageRunner) -> StageResult | State[Any]:
-    """Bring one stage up to date, and log its output."""
-    result = runner.run(stage, log=get_run_logger().info)
-    if result.outcome is Outcome.STOPPED:
-        return Cancelled(message=result.error, data=result)
-    if result.outcome is Outcome.FAILED:
-        raise StageFailedError(result)
-    return result
+LOCAL = "local"
+"""The artifact with the list of stages is `stages-local`; on a cluster it is `stages-SIZE`."""
 
 
 @flow(name="reproduce-locally", persist_result=False)
@@ -47,6 +34,7 @@ def reproduce_locally(
     max_parallel: int = 2,
     timeout_seconds: float = ONE_DAY,
     grace_seconds: float = HALF_A_MINUTE,
+    dry_run: bool = False,
 ) -> State[Any]:
     """Bring `targets` and their dependencies up to date. If stages fail, the flow fails with their errors.
 
@@ -54,48 +42,36 @@ def reproduce_locally(
         targets: as for `dvc repro`.
         max_parallel: how many stages run at a time.
         timeout_seconds: time limit of each stage.
-        grace_seconds: time for a stage to save its work before it is killed.
+        grace_seconds: time for the stage to save its work before it is killed.
+        dry_run: list the stages to run and those already there, and start none.
     """
+    log = get_run_logger()
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
     try:
         with exclusive_project(), stop_on_signals() as stop:
             stages = read_dag(targets)
+            preview = preview_of(stages)
+            log.info("%s", preview)
+            preview.publish(LOCAL, log.warning)
+            if dry_run:
+                return Completed(message=f"dry run: {preview.summary}")
             with orphan_guard(process_tag(""), grace=grace_seconds), dvc_lock_in_plan_order(stages):
-                results = run_stages(stages, max_parallel, StageRunner(limits=limits, stop=stop), stop)
-            get_run_logger().info("Stages:\n%s", summary_table(results))
-    except (DvcException, ProjectBusyError) as error:
+                runner = StageRunner(limits=limits, stop=stop)
+                results = run_stages(stages, runner, max_parallel=max_parallel, stop=stop)
+            log.info("Stages:\n%s", summary_table(results))
+            if not stop.requested.is_set() and PARAMS_FILE.exists():
+                publish_results(PARAMS_FILE, log.warning)
+    except (DvcException, ParamsError, ProjectBusyError) as error:
         failure = str(error)
     else:
         failure = failure_message(results)
     if failure:
-        get_run_logger().error("%s", failure)
+        log.error("%s", failure)
         return Failed(message=failure)  # not raised: Prefect would store a flow's exception as a pickle
     return Completed(message=f"up to date: {len(results)} stages")
 
 
-def run_stages(
-    stages: Sequence[StageNode], max_parallel: int, runner: StageRunner, stop: StopEvents
-) -> tuple[StageResult, ...]:
-    """Run each stage after its dependencies, at most `max_parallel` at a time. Return all results."""
-    schedule = Schedule(stages)
-    running: dict[PrefectFuture[Any], StageNode] = {}
-    while True:
-        while len(running) < max_parallel and not stop.requested.is_set():
-            if (stage := schedule.next_stage()) is None:
-                break
-            running[run_stage.submit(stage, runner)] = stage
-        if not running:
-            return schedule.results()
-        future = next(as_completed(list(running)))
-        schedule.finish(stage_result(running.pop(future), future))
-
-
-def stage_result(stage: StageNode, future: PrefectFuture[Any]) -> StageResult:
-    """Return the result of a finished task. A task that ended without a result counts as failed."""
-    future.wait()
-    result = future.state.result(raise_on_failure=False)
-    if isinstance(result, StageFailedError):
-        return result.result
-    if isinstance(result, StageResult):
-        return result
-    return StageResult(name=stage.name, outcome=Outcome.FAILED, error=f"Stage {stage.name!r}: {result!r}")
+def preview_of(stages: Sequence[StageNode]) -> Preview:
+    """Return which stages DVC would run."""
+    present = {stage.name for stage in stages if not stage.needs_check}
+    return Preview.of((stage.name for stage in stages), present=present)

@@ -21,6 +21,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
 }
 _START_SECONDS: Final = 180.0
 _STOP_SECONDS: Final = 10.0
+_ANSWER_SECONDS: Final = 5.0
 HOST: Final = "127.0.0.1"
 
 
@@ -38,7 +39,7 @@ class PrefectServer:
 
 
 class PrefectServerError(RuntimeError):
-    """The temporary server did not start."""
+    """The configured server does not answer, or the temporary one did not start."""
 
 
 def set_defaults() -> None:
@@ -53,26 +54,48 @@ def set_defaults() -> None:
 def connect(*, tag: str) -> PrefectServer:
     """Return the configured Prefect server, or start a temporary one on a free port.
 
-    The temporary server is `prefect server start` on the database in PREFECT_HOME, so a later server shows its runs
-    too. It has its own session: signals to the program's process group do not end it before the last state is
-    reported. A later flow ends processes with the process tag `tag` if this program is killed.
+    The temporary server is started if none is configured, or if the configured one does not answer, which is printed.
+    It is `prefect server start` on the database in PREFECT_HOME, so a later server shows its runs too. It has its own
+    session: signals to the program's process group do not end it before the last state is reported. A later flow ends
+    processes with the process tag `tag` if this program is killed.
 
     Raises:
         PrefectServerError: the server does not start; the message has its output.
     """
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - after set_defaults
-    from prefect.settings import get_current_settings  # noqa: PLC0415
 
-    settings = get_current_settings()
-    if settings.api.url:
-        return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
+    try:
+        if server := configured_server():
+            return server
+    except PrefectServerError as error:
+        print(f"{error}; starting a temporary server.", flush=True)
     port = free_port()
     process = start_server(port, environment={**os.environ, TAG_VARIABLE: tag})
     # Registered before Prefect's exit handlers, so it runs after them: they still send logs and events.
     atexit.register(stop_server, process)
-    os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+    os.environ["PREFECT_API_URL"] = api_url(port)
     refresh_global_settings_context()
     return PrefectServer(ui_url=f"http://{HOST}:{port}", temporary=True)
+
+
+def configured_server() -> PrefectServer | None:
+    """Return the server of PREFECT_API_URL, from the environment or Prefect's profile; None if it is not set.
+
+    Raises:
+        PrefectServerError: the server does not answer.
+    """
+    from prefect.client.orchestration import get_client  # noqa: PLC0415 - after set_defaults
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    settings = get_current_settings()
+    if not settings.api.url:
+        return None
+    with get_client(httpx_settings={"timeout": _ANSWER_SECONDS}, sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        reason = str(error) or type(error).__name__
+        raise PrefectServerError(f"The Prefect server at {settings.api.url} does not answer ({reason})")
+    return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
 
 
 def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -86,7 +109,10 @@ def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Po
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "prefect", "--no-prompt", "server", "start", *address, *quiet],
-            env=environment,
+            env={
+                **environment,
+                "PREFECT_UI_API_URL": api_url(port),
+            },  # else its UI asks the server of PREFECT_API_URL
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -98,6 +124,11 @@ def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Po
             stop_server(process)
             raise
     return process
+
+
+def api_url(port: int) -> str:
+    """Return the address of the API of a server on this machine."""
+    return f"http://{HOST}:{port}/api"
 
 
 def stop_server(process: "subprocess.Popen[bytes]") -> None:

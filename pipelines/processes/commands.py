@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 
 from pipelines.processes.line_reader import LineReader
+from pipelines.processes.progress_lines import is_bar
 from pipelines.processes.signals import StopEvents
 
 TAG_VARIABLE: Final = "LZN_STAGE_PROCESS"
@@ -41,7 +42,7 @@ class CommandResult:
     Attributes:
         returncode: the exit code; -n if signal n killed the command.
         ending: why the command ended.
-        tail: the last lines of its output.
+        tail: the last lines of its output, without progress bars.
         seconds: the wall time.
     """
 
@@ -92,7 +93,12 @@ def run_streamed(
         start_new_session=True,
     )
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    with process, LineReader(process.stdout, (tail.append, log)) as output:
+
+    def keep(line: str) -> None:
+        if not is_bar(line):
+            tail.append(line)
+
+    with process, LineReader(process.stdout, (keep, log)) as output:
         try:
             ending = _supervise(process, output, deadline=start + limits.timeout, stop=stop)
         finally:

@@ -66,10 +66,15 @@ def dvc_command(stage_name: str) -> list[str]:
 
 
 def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a stage: `python` is this interpreter, unbuffered, and DVC starts no daemon."""
+    """Return the environment of a stage: `python` is this interpreter, unbuffered, and DVC starts no daemon.
+
+    Progress bars, which stages show only on terminals, are written to the pipe every five seconds.
+    """
     interpreter_folder = str(Path(sys.executable).parent)
     return {
         "PYTHONUNBUFFERED": "1",
+        "LZN_PROGRESS_BARS": "1",  # see StageCall.progress
+        "TQDM_MININTERVAL": "5",
         **environment,
         "PATH": os.pathsep.join([interpreter_folder, environment.get("PATH", os.defpath)]),
         "DVC_NO_ANALYTICS": "1",

@@ -1,6 +1,7 @@
 """The main function of every stage: arguments, seeds, a fixed number of threads, and error messages."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,9 +73,13 @@ class StageCall:
         return self.seed
 
     def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[Never]":
-        """Return a progress bar with the names of run and seed; it is shown only if stderr is a terminal."""
+        """Return a progress bar with the names of run and seed.
+
+        It is shown only if stderr is a terminal, or if a flow, which reads it, sets LZN_PROGRESS_BARS.
+        """
         name = self.item if self.seed is None else f"{self.item} seed {self.seed}"
-        disable = None if self.shows_progress else True  # None: disable it if stderr is not a terminal
+        shown = False if os.environ.get("LZN_PROGRESS_BARS") else None  # None: only if stderr is a terminal
+        disable = shown if self.shows_progress else True
         return tqdm(total=total, initial=initial, desc=name, unit=unit, disable=disable)
 
 

@@ -10,6 +10,7 @@ from pipelines.schedule import (
     Schedule,
     StageResult,
     chain_lengths,
+    direct_dependencies,
     failure_message,
     summary_table,
 )
@@ -105,3 +106,14 @@ def test_the_summary_has_a_line_for_every_stage():
     )
 
     assert table.splitlines() == ["train@rf  done in 1.2 s", "report    not run"]
+
+
+def test_direct_dependencies_leave_out_what_follows_from_others():
+    last = node("report", "join", "left", "root", "elsewhere")
+    assert direct_dependencies([*DIAMOND, last]) == {
+        "root": frozenset(),
+        "left": {"root"},
+        "right": {"root"},
+        "join": {"left", "right"},
+        "report": {"join", "elsewhere"},
+    }

@@ -18,19 +18,26 @@ def test_without_faults_outputs_are_those_of_dvc_repro_and_a_second_run_runs_not
     assert drill.finish(flow) == 0
     seconds = time.monotonic() - begin
     drill.check()
-    tasks = drill.api.all_of("task_runs", flow_runs={"id": {"any_": [flow]}})  # shown on the flow's page
-    assert {task["name"]: task["state"]["type"] for task in tasks} == dict.fromkeys(STAGES, "COMPLETED")
+    assert drill.api.edges_of(flow) == {STAGES[0]: set(), TARGET: {STAGES[0]}}
+    assert {node["state_type"] for node in drill.api.graph_of(flow).values()} == {"COMPLETED"}
     begin = time.monotonic()
     run = drill.api.start("train-one", run="rf")
     assert drill.finish(run) == 0
     assert drill.api.state_of(run)["message"] == f"0 stages run, {len(STAGES)} up to date"
     drill.check()
+    dry = drill.api.start("train-one", run="rf", dry_run=True)
+    assert drill.finish(dry) == 0
+    assert drill.api.state_of(dry)["message"] == f"dry run: 0 stages to run, {len(STAGES)} already there"
     pages = drill.api.all_of("artifacts", artifacts={"key": {"any_": ["runs-digits"]}})
     [tracked] = runs_of(drill.mlflow)
     assert len(pages) == 2  # one for each flow
     for page in pages:
         assert f"[rf]({drill.environment['MLFLOW_TRACKING_URI']}/#/experiments/" in page["data"]
         assert f"/runs/{tracked.info.run_id}?" in page["data"]
+    experiment = f"{drill.environment['MLFLOW_TRACKING_URI']}/#/experiments/{tracked.info.experiment_id}"
+    assert drill.api.artifact("mlflow-digits")["data"] == f"[Runs of digits in MLflow]({experiment})"
+    shown = drill.api.artifact("progress-train-rf")
+    assert (shown["data"], shown["flow_run_id"]) == (100.0, drill.child_run(TARGET))
     drill.record("none", "the whole flow, `prepare` included", 0, seconds)
     drill.record("none", "again, as `train-one`: nothing to run", 0, time.monotonic() - begin)
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from lzn_testing.projects.drill_project import TARGET
 from lzn_testing.servers.fault_drill import Drill
 from lzn_testing.servers.other_machine import other_machine
 
@@ -26,8 +27,13 @@ pytestmark = pytest.mark.services
 def test_a_killed_server_is_restarted_and_the_flow_completes(
     drill: Drill, service: str, name: str, outcome: str
 ) -> None:
-    drill.inject(f"kill -9 of {name}", outcome, lambda: drill.stack.kill(service))
+    run = drill.inject(f"kill -9 of {name}", outcome, lambda: drill.stack.kill(service))
     drill.stack.wait_healthy(service)
+    drill.wait_until(
+        lambda: {node["state_type"] for node in drill.api.graph_of(run).values()} == {"COMPLETED"},
+        60,
+        "the last states of the tasks in the flow's graph",
+    )
 
 
 def test_a_corrupted_object_in_the_remote_is_replaced(drill: Drill) -> None:
@@ -52,6 +58,19 @@ def test_a_corrupted_object_in_the_remote_is_replaced(drill: Drill) -> None:
         again,
         time.monotonic() - begin,
     )
+
+
+def test_the_s3_keys_of_a_block_are_used_and_not_logged(drill: Drill, tmp_path: Path) -> None:
+    drill.reset()
+    secret = drill.environment["AWS_SECRET_ACCESS_KEY"]
+    fields = {"aws_access_key_id": drill.environment["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": secret}
+    drill.api.make_block("aws-credentials", "team", **fields)
+    wrong = {"AWS_ACCESS_KEY_ID": "wrong", "AWS_SECRET_ACCESS_KEY": "wrong"}
+    with other_machine(drill.stack, tmp_path, LZN_S3_BLOCK="aws-credentials/team", **wrong) as machine:
+        assert drill.finish(drill.start()) == 0
+        assert secret not in machine.log.read_text()
+    assert secret not in "".join(drill.api.log_of(drill.child_run(TARGET)))
+    drill.check()
 
 
 def test_a_wrong_s3_key_fails_the_flow_and_is_named(drill: Drill, tmp_path: Path) -> None:

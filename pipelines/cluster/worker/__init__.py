@@ -2,7 +2,7 @@
 
 In the order of reading:
 
-- `settings`: the environment variables of a machine
+- `settings`, `s3_block`: the environment variables of a machine; S3 keys from a block of Prefect
 - `checkouts`: a folder with the commit, in which DVC uses the machine's cache
 - `gpus`, `gpu_limit`: GPUs of this machine, and the number of GPUs of the cluster
 - `remote_stage`: fetch the inputs, run the stage, push the outputs; calls all of the above

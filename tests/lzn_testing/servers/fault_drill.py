@@ -161,8 +161,11 @@ class Drill:
             run = self.start()
         raise AssertionError(f"the flow did not complete: {self.api.state_of(run)}")
 
-    def inject(self, fault: str, outcome: str, action: Callable[[], object]) -> None:
-        """Run `action`, which breaks something, during the training; check and record the outcome."""
+    def inject(self, fault: str, outcome: str, action: Callable[[], object]) -> str:
+        """Run `action`, which breaks something, during the training; check and record the outcome.
+
+        Return the id of the flow's first run.
+        """
         self.reset()
         run = self.start_until_training()
         begin = time.monotonic()
@@ -171,6 +174,7 @@ class Drill:
         seconds = time.monotonic() - begin
         self.check()
         self.record(fault, outcome, again, seconds)
+        return run
 
     def check(self) -> None:
         """Check for the reference's outputs, each point once in MLflow, and no remaining process or checkout."""

@@ -27,6 +27,10 @@ class PrefectApi:
         """Send a request and return the response. Raises HTTPError with the server's status."""
         return self._send("POST", path, json.dumps(body).encode())
 
+    def get(self, path: str, /) -> Any:
+        """Return the response to a GET request."""
+        return self._send("GET", path)
+
     def _send(self, method: str, path: str, body: bytes | None = None) -> Any:
         """Send a request, again while the server answers 503."""
         deadline = time.monotonic() + BUSY_SECONDS
@@ -54,7 +58,7 @@ class PrefectApi:
 
     def make_pool(self, name: str) -> None:
         """Make a work pool of processes with Prefect's default template."""
-        workers = self._send("GET", "collections/views/aggregate-worker-metadata")
+        workers = self.get("collections/views/aggregate-worker-metadata")
         template = workers["prefect"]["process"]["default_base_job_configuration"]
         self.post("work_pools/", name=name, type="process", base_job_template=template)
 
@@ -87,16 +91,47 @@ class PrefectApi:
 
     def states_of(self, run: str) -> list[dict[str, Any]]:
         """Return all states of the run, each with its timestamp."""
-        return list(self._send("GET", f"flow_run_states/?flow_run_id={run}"))
+        return list(self.get(f"flow_run_states/?flow_run_id={run}"))
 
     def log_of(self, run: str) -> list[str]:
         """Return the lines of a run's log."""
         return [str(line["message"]) for line in self.all_of("logs", logs={"flow_run_id": {"any_": [run]}})]
 
+    def graph_of(self, run: str) -> dict[str, dict[str, Any]]:
+        """Return the nodes of a run's graph, as its page in the UI requests them, by id."""
+        return dict(self.get(f"flow_runs/{run}/graph-v2")["nodes"])
+
+    def edges_of(self, run: str) -> dict[str, set[str]]:
+        """Return the labels of the tasks in a run's graph, each with the labels of those before it."""
+        nodes = self.graph_of(run)
+        return {
+            node["label"]: {nodes[parent["id"]]["label"] for parent in node["parents"]}
+            for node in nodes.values()
+            if node["kind"] == "task-run"
+        }
+
+    def artifact(self, key: str) -> dict[str, Any]:
+        """Return the newest artifact of a key."""
+        return dict(self.get(f"artifacts/{key}/latest"))
+
+    def make_block(self, kind: str, name: str, /, **fields: object) -> str:
+        """Make a block of a type that the server knows; return its id."""
+        block_type = self.get(f"block_types/slug/{kind}")["id"]
+        [schema, *_] = self.all_of("block_schemas", block_schemas={"block_type_id": {"any_": [block_type]}})
+        made = self.post(
+            "block_documents/", name=name, data=fields, block_type_id=block_type, block_schema_id=schema["id"]
+        )
+        return str(made["id"])
+
+    def artifacts_of(self, run: str) -> list[dict[str, Any]]:
+        """Return the artifacts of a flow run."""
+        return self.all_of("artifacts", artifacts={"flow_run_id": {"any_": [run]}})
+
     def cancel(self, run: str) -> None:
         """Cancel a run, as the button in the UI does."""
         self.set_state(run, "CANCELLING")
 
-    def set_state(self, run: str, kind: str) -> None:
+    def set_state(self, run: str, kind: str, message: str = "") -> None:
         """Propose a state for a run, such as `PENDING`."""
-        self.post(f"flow_runs/{run}/set_state", state={"type": kind, "name": kind.capitalize()})
+        state = {"type": kind, "name": kind.capitalize(), "message": message}
+        self.post(f"flow_runs/{run}/set_state", state=state)

@@ -1,24 +1,17 @@
 """A worker uses the parameters of the size that it is given, whatever size params.yaml of the commit has."""
 
-import os
 from pathlib import Path
 
 import pytest
-from dvc.repo import Repo
 from lzn_testing.projects.toy_cluster import SIZE, ToyCluster
-from prefect.client.orchestration import SyncPrefectClient
 
 from lzn.base.sections import ParamsError
-from pipelines.cluster import stage_runs
-from pipelines.cluster.remote.resolution import Resolution
-from pipelines.cluster.scheduling import LaunchOptions, SchedulerLoop
-from pipelines.cluster.stage_runs import StageRuns
-from pipelines.cluster.worker.checkouts import persistent_checkout, size_checkout
+from pipelines.cluster.flows import launch_options
+from pipelines.cluster.worker.checkouts import persistent_checkout
 from pipelines.cluster.worker.remote_stage import RemoteStage, run_remote_stage
 from pipelines.dag import read_dependencies
 from pipelines.processes.commands import Limits
 from pipelines.processes.signals import StopEvents
-from pipelines.resources import resources_of
 from pipelines.schedule import Outcome, StageResult
 from pipelines.sizes import UnknownSizeError, current_size, switch_size
 
@@ -82,21 +75,11 @@ def test_a_persistent_checkout_left_with_another_size_returns_to_the_commit(clus
 def test_a_stage_without_resources_is_an_error_before_any_stage_starts(
     cluster: ToyCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_runs, "SERVER_RETRY_SECONDS", 0.0)
-    params = {"resources": {"prepare": {"pool": "cpu"}}}  # and none for the other stages
-    with (
-        size_checkout(cluster.head, "large", cluster.machine()),
-        Repo(os.curdir) as repo,
-        SyncPrefectClient("http://127.0.0.1:1/api") as client,  # no server: a request would fail
-    ):
-        dependencies = read_dependencies()
-        launch = LaunchOptions({}, lambda name: resources_of(params, name), max_relaunches=0)
-        loop = SchedulerLoop(
-            Resolution(repo, dependencies),
-            StageRuns(client, log=print),
-            launch,
-            stop=StopEvents(),
-            log=print,
-        )
-        with pytest.raises(ParamsError, match="resources has neither left nor default"):
-            loop.run(dependencies)
+    """The options of all stages are made before the first one starts."""
+    params = cluster.project / "params.yaml"
+    params.write_text(
+        f"size: {SIZE}\nresources:\n  prepare: {{pool: cpu}}\n"
+    )  # and none for the other stages
+    monkeypatch.chdir(cluster.project)
+    with pytest.raises(ParamsError, match="resources has neither left nor default"):
+        launch_options(SIZE, cluster.head, 0, read_dependencies())

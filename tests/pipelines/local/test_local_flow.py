@@ -1,29 +1,23 @@
 """The flow from its command line, with a real Prefect server and real DVC repositories."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 from dvc.utils.serialize import load_yaml
-from lzn_testing import PROJECT
+from lzn_testing.servers.local_flows import api_of, eventually, run_flow, start_flow
 
 from pipelines.local.__main__ import parse_arguments
-from pipelines.local.prefect_server import DEFAULTS, HOST, free_port, start_server, stop_server
+from pipelines.local.prefect_server import HOST
 
 pytestmark = pytest.mark.slow  # real Prefect servers and DVC repositories
-
-# Enough to start Python, Prefect and DVC on a busy machine; reached only if a process hangs.
-PATIENCE = 240.0
 
 STAMP = "date +%s.%N >"
 DIAMOND = {
@@ -34,57 +28,8 @@ DIAMOND = {
 }
 
 
-@pytest.fixture(scope="module")
-def bare_environment(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """An environment with PREFECT_HOME as its only setting of Prefect, and without our `dvc` and `python` on PATH."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    home = str(tmp_path_factory.mktemp("prefect"))
-    return {**own, **DEFAULTS, "PREFECT_HOME": home, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT)}
-
-
-@pytest.fixture(scope="module")
-def environment(bare_environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
-    """The same with a Prefect server, which the tests of this file share: it takes seconds to start."""
-    port = free_port()
-    server = start_server(port, environment=bare_environment)
-    yield {**bare_environment, "PREFECT_API_URL": f"http://{HOST}:{port}/api"}
-    stop_server(server)
-
-
-def start_flow(root: Path, environment: Mapping[str, str], *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipelines.local", *arguments],
-        cwd=root,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        # Tests that were started in the background ignore SIGINT, and child processes inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
-    )
-
-
-def run_flow(root: Path, environment: Mapping[str, str], *arguments: str, code: int = 0) -> str:
-    with start_flow(root, environment, *arguments) as flow:
-        output, _ = flow.communicate(timeout=PATIENCE)
-    assert flow.returncode == code, output
-    return output
-
-
 def dvc(root: Path, *arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True)
-
-
-def ask_prefect(environment: Mapping[str, str], what: str, **query: object) -> list[dict[str, Any]]:
-    """Query the server's API, which its UI uses."""
-    request = urllib.request.Request(
-        f"{environment['PREFECT_API_URL']}/{what}/filter",
-        data=json.dumps(query).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10.0) as answer:
-        return list(json.load(answer))
 
 
 def stamps(root: Path, *names: str) -> list[float]:
@@ -126,32 +71,20 @@ def test_a_failure_is_reported_with_its_output_and_stages_that_do_not_depend_on_
     assert "the loss is not finite" in message
     assert "Not run, because a stage before them failed: after, final." in output
     assert set(load_yaml(str(root / "dvc.lock"))["stages"]) == {"root", "good", "best"}
-    _eventually(lambda: _the_ui_shows_the_failure(environment))
+    eventually(lambda: _the_ui_shows_the_failure(environment))
     # Neither results nor exceptions are pickled into Prefect's storage.
     assert not (Path(environment["PREFECT_HOME"]) / "storage").exists()
 
 
-def _eventually(check: Callable[[], None]) -> None:
-    """Repeat a check until it passes: the server writes received events a moment later."""
-    deadline = time.monotonic() + 15.0
-    while time.monotonic() < deadline:
-        try:
-            return check()
-        except AssertionError:
-            time.sleep(0.2)
-    check()
-
-
 def _the_ui_shows_the_failure(environment: Mapping[str, str]) -> None:
     """Check the newest flow run on the server: its state, the states of its tasks, and their logs."""
-    [run] = ask_prefect(environment, "flow_runs", sort="START_TIME_DESC", limit=1)
+    api = api_of(environment)
+    [run] = api.all_of("flow_runs", sort="START_TIME_DESC", limit=1)
     assert run["state_name"] == "Failed"
     assert "the loss is not finite" in run["state"]["message"]
 
     this_run = {"id": {"any_": [run["id"]]}}
-    tasks = {
-        task["name"]: task["state"] for task in ask_prefect(environment, "task_runs", flow_runs=this_run)
-    }
+    tasks = {task["name"]: task["state"] for task in api.all_of("task_runs", flow_runs=this_run)}
     assert {name: state["type"] for name, state in tasks.items()} == {
         "root": "COMPLETED",
         "bad": "FAILED",
@@ -160,7 +93,7 @@ def _the_ui_shows_the_failure(environment: Mapping[str, str]) -> None:
     }
     assert "the loss is not finite" in tasks["bad"]["message"]
 
-    logs = ask_prefect(environment, "logs", logs={"flow_run_id": {"any_": [run["id"]]}})
+    logs = api.all_of("logs", logs={"flow_run_id": {"any_": [run["id"]]}})
     of_tasks = {log["message"] for log in logs if log["task_run_id"]}
     assert {"step 7", "the loss is not finite"} <= of_tasks
 
@@ -266,7 +199,7 @@ def test_a_temporary_server_is_started_prints_its_address_and_ends_with_the_flow
     assert "prefect server start" in output
     assert "ERROR" not in output
     assert set(load_yaml(str(root / "dvc.lock"))["stages"]) == {"root", "right"}
-    _eventually(lambda: _nothing_listens_on(int(address.rsplit(":", 1)[1])))
+    eventually(lambda: _nothing_listens_on(int(address.rsplit(":", 1)[1])))
     assert not _processes_in(root)
     assert (Path(bare_environment["PREFECT_HOME"]) / "prefect.db").exists()
 
