@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 SERVER_ERRORS: Final = (httpx.HTTPError, OSError, PrefectException)
 """Errors of a request to Prefect's server, also of one that does not answer."""
-VERDICTS: Final = "Number of claims by verdict: "
-"""Start of the paragraph of claims.md with the verdict on the paper as a whole."""
 
 
 def artifact_key(*words: str) -> str:
@@ -52,8 +50,9 @@ def publish_results(params_file: Path, log: Log) -> None:
     outputs = OutputPaths(params.section("size", str))
     tables = outputs.folder("tables")
     if (claims := tables / "claims.md").exists():
-        page = verdict_first(claims.read_text(encoding="utf-8"))
-        publish_markdown(page, artifact_key("claims", outputs.size), page.partition("\n")[0], log)
+        page = claims.read_text(encoding="utf-8")
+        verdicts = page.split("\n\n")[1]
+        publish_markdown(page, artifact_key("claims", outputs.size), verdicts, log)
     if (numbers := tables / "tables.md").exists():
         page = numbers.read_text(encoding="utf-8")
         publish_markdown(page, artifact_key("tables", outputs.size), "Our results in the paper's tables", log)
@@ -62,14 +61,6 @@ def publish_results(params_file: Path, log: Log) -> None:
         description = "Trained runs, with their pages in MLflow"
         publish_markdown(runs_table(runs), artifact_key("runs", outputs.size), description, log)
         publish_link_to_mlflow(outputs.size, [run.link for run in runs], log)
-
-
-def verdict_first(page: str) -> str:
-    """Move the verdicts to the start of claims.md: their number first, then the table."""
-    title, *paragraphs = page.split("\n\n")
-    first = [part for part in paragraphs if part.startswith((VERDICTS, "|"))]
-    others = [part for part in paragraphs if part not in first]
-    return "\n\n".join([*first, title, *others])
 
 
 def runs_table(runs: "Sequence[SeedOfRun]") -> str:

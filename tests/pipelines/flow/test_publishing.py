@@ -2,32 +2,15 @@
 
 import importlib
 import pkgutil
-from collections import Counter
 from dataclasses import replace
 
 import pytest
-from lzn_testing import PROJECT
 from prefect import Flow
 from prefect.artifacts import Artifact
 
 import pipelines
-from pipelines.flow.publishing import VERDICTS, artifact_key, runs_table, verdict_first
-from stages.reporting.claims.formats import claims_to_markdown
+from pipelines.flow.publishing import artifact_key, runs_table
 from stages.reporting.page.about import SeedOfRun
-
-
-def test_the_page_of_claims_starts_with_the_verdicts_and_loses_nothing() -> None:
-    page = (PROJECT / "results/digits/claims.md").read_text(encoding="utf-8")
-
-    first, table, *others = verdict_first(page).split("\n\n")
-
-    assert first.startswith(VERDICTS + "holds ")
-    assert table.startswith("|    | Verdict ")
-    assert Counter([first, table, *others]) == Counter(page.split("\n\n"))
-
-
-def test_claims_are_written_as_this_reads_them() -> None:
-    assert verdict_first(claims_to_markdown([], size="digits")).startswith(VERDICTS)
 
 
 @pytest.mark.parametrize(

@@ -137,5 +137,8 @@ def test_claims_are_written_with_rule_verdict_and_evidence(folder: Path) -> None
     assert {len(column) for column in columns.values()} == {len(claims)}
     markdown = claims_to_markdown(claims, size="tiny")
     assert all(claim.statement in markdown for claim in claims)
-    assert f"by verdict: holds {sum(claim.verdict is Verdict.HOLDS for claim in claims)}, " in markdown
-    assert "| 1  | ✓ holds " in markdown
+    title, counts, table, *_ = markdown.split("\n\n")
+    assert title == "# The paper's claims at size tiny"
+    holds = sum(claim.verdict is Verdict.HOLDS for claim in claims)
+    assert counts.startswith(f"Number of claims by verdict: holds {holds}, ")
+    assert "| 1  | ✓ holds " in table
