@@ -16,7 +16,6 @@ from stages.tracking import send_leftovers
 from stages.tracking.environment import set_client_defaults, tracking_uri
 from stages.tracking.records import Model
 from stages.tracking.seed_identity import experiment_of, model_key, model_name
-from stages.tracking.tracker import DEFAULT_OUTBOX
 
 MAIN_METRICS = ("classify/accuracy", "measure/fid", "measure/fd_", "measure/reconstruction", "probe/trained.")
 """How the names of metrics begin that are compared with the present model of the alias."""
@@ -41,9 +40,7 @@ class Registered:
     compared: str
 
 
-def register_seed(
-    run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path = DEFAULT_OUTBOX
-) -> Registered:
+def register_seed(run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path) -> Registered:
     """Make the model of the seed's training a version of ``lzn-<size>-<run>``, and give this version the alias.
 
     The model keeps its lineage: the run that trained it and its metrics. Its files are stored now if they were not. A

@@ -93,5 +93,5 @@ def test_mlflow_has_one_finished_run_with_every_point_of_the_curve_once(history:
     run = only_run(uri, "lzn-tiny")
     assert run.info.status == "FINISHED"
     rows = list(csv.DictReader(history.undisturbed.outputs["rf.csv"].decode().splitlines()))
-    assert curve(uri, run, "loss") == [(int(row["step"]), float(row["loss"])) for row in rows]
+    assert curve(uri, run, "train/loss") == [(int(row["step"]), float(row["loss"])) for row in rows]
     assert run.data.params["training.num_steps"] == str(NUM_STEPS)

@@ -54,7 +54,7 @@ def test_two_processes_train_the_same_curve_and_leave_one_set_of_outputs_and_one
     assert losses(ended) == pytest.approx(losses(alone), rel=TOLERANCE)
     assert ended.outputs["run.json"] == alone.outputs["run.json"]
     run = only_run(folder.uri, "lzn-tiny")
-    assert curve(folder.uri, run, "loss") == list(losses(ended).items())
+    assert curve(folder.uri, run, "train/loss") == list(losses(ended).items())
     assert run.data.tags["processes"] == "2"
 
 
