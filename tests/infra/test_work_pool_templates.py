@@ -102,6 +102,7 @@ def test_a_docker_container_gets_the_workers_variables_and_the_runs_own(
         "LZN_WORK",
         "LZN_SHARED_STATE",
         "LZN_GPUS",
+        "LZN_NOTIFY",
         "PREFECT_API_URL",
         "PREFECT_API_AUTH_STRING",
     }

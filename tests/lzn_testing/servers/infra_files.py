@@ -18,6 +18,8 @@ CLIENT_VARIABLES = frozenset(
         "LZN_WORK",
         "LZN_SHARED_STATE",
         "LZN_GPUS",
+        "LZN_NOTIFY",
+        "LZN_S3_BLOCK",
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_ENDPOINT_URL",
