@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from lzn.runs.trained import TrainedConfiguration
 from stages.tracking.identity import RunIdentity
@@ -19,15 +21,20 @@ def identity_of(configuration: TrainedConfiguration) -> RunIdentity:
 
 def family_of(configuration: TrainedConfiguration) -> RunIdentity:
     """Return the identity of the parent of all seeds with the same configuration and code; its name is the run's."""
-    content = [
-        configuration.name,
-        configuration.num_classes,
-        configuration.code_sha256,
-        configuration.checkpoint_sha256,
-        configuration.run.model_dump(mode="json", exclude={"seeds"}),
+    return family_of_content(configuration.model_dump(mode="json"))
+
+
+def family_of_content(content: Mapping[str, Any]) -> RunIdentity:
+    """Return the same from the content of a ``run.json``, without building a model to check it."""
+    hashed = [
+        content["name"],
+        content["num_classes"],
+        content["code_sha256"],
+        content["checkpoint_sha256"],
+        {name: value for name, value in content["run"].items() if name != "seeds"},
     ]
-    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    return RunIdentity(experiment_of(configuration.size), configuration.name, key)
+    key = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:16]
+    return RunIdentity(experiment_of(content["size"]), content["name"], key)
 
 
 def experiment_of(size: str) -> str:

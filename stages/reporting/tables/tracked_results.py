@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lzn.runs.trained import read_configuration
 from stages.reporting.metrics import METRICS
 from stages.reporting.results import Results
 from stages.reporting.tables.formats import table_to_columns
@@ -17,7 +16,7 @@ from stages.runtime.page_tags import page_tags
 from stages.runtime.provenance import git_commit
 from stages.tracking import RunIdentity, Scalar, Tracker
 from stages.tracking.saved_views import saved_views
-from stages.tracking.seed_identity import experiment_of, family_of, model_key
+from stages.tracking.seed_identity import experiment_of, family_of_content
 
 _LONGEST_NOTE = 8000
 """Characters of a description in MLflow."""
@@ -51,17 +50,11 @@ def track_results(
         files: files that are stored in the run.
     """
     size = results.outputs.size
-    configurations = {
-        run: [
-            read_configuration(results.outputs.seed_folder("train", run, seed))
-            for seed in results.outputs.trained_seeds(run)
-        ]
-        for run in _trained_runs(results)
-    }
+    contents = {run: list(results.configurations(run).values()) for run in _trained_runs(results)}
     paper = paper_of_runs(params)
-    for run, of_seeds in configurations.items():
+    for run, of_seeds in contents.items():
         if run in paper and of_seeds:
-            with Tracker.join(family_of(of_seeds[0]), tags={"level": "family"}) as tracker:
+            with Tracker.join(family_of_content(of_seeds[0]), tags={"level": "family"}) as tracker:
                 tracker.log_summary(paper[run])
     page = page_tags("stages/tables.py", description=markdown[:_LONGEST_NOTE])
     tags = {**page, "stage": "tables", "size": size, "level": "results", "git_commit": git_commit()}
@@ -71,7 +64,7 @@ def track_results(
         tracker.log_table(claims, "tables/claims.json")
         for file in files:
             tracker.log_file(file, file.name)
-        tracker.log_used_models([model_key(one) for of_seeds in configurations.values() for one in of_seeds])
+        tracker.log_used_models([content["key"] for of_seeds in contents.values() for content in of_seeds])
         tracker.set_experiment_tags(saved_views(_columns(results, paper)))
         tracker.finish()
 

@@ -85,6 +85,9 @@ class MadeUpOutputs:
                     "name": run,
                     "size": SIZE,
                     "key": self.key(run, seed),
+                    "num_classes": 10,
+                    "code_sha256": None,
+                    "checkpoint_sha256": None,
                     "run": {"data": DATA, "seeds": [seed], "training": {"batch_size": 128}},
                 }
                 self.path(self.paths.configuration(run, seed)).write_text(json.dumps(content))

@@ -1,11 +1,13 @@
 """The MLflow run of a trained seed."""
 
+import json
+
 from lzn_testing.projects.trained_project import RUNS
 
 from lzn.base.sections import validate
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration
-from stages.tracking.seed_identity import identity_of, model_key, model_name
+from stages.tracking.seed_identity import family_of_content, identity_of, model_key, model_name
 
 
 def configuration(key: str, *, code: str = "c", **changes: object) -> TrainedConfiguration:
@@ -24,6 +26,12 @@ def test_seeds_with_the_same_configuration_have_the_same_parent_and_others_anoth
     assert first.parent.name == "rf"
     assert identity_of(configuration("4567abcd", seeds=[1])).parent == first.parent
     assert identity_of(configuration("4567abcd", code="d")).parent != first.parent
+
+
+def test_the_parent_is_the_same_when_it_is_found_by_the_content_of_run_json() -> None:
+    seed = configuration("0123abcd")
+    content = json.loads(json.dumps(seed.model_dump(mode="json")))
+    assert family_of_content(content) == identity_of(seed).parent
 
 
 def test_the_models_of_a_seed_and_of_its_snapshots_have_different_keys_and_names() -> None:
