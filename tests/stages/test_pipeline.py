@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dvc.utils.serialize import load_yaml
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from benchmarks.small_project import copy_project, read_params, run_in, shrink_params, write_params
 
@@ -27,6 +28,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run_in(folder, [*DVC, "repro"], timeout=REPRO_SECONDS)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     return folder
+
+
+def tracked(project: Path) -> tuple[MlflowClient, Experiment]:
+    """Return a client of the project's MLflow database, and the experiment of the digits."""
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    experiment = client.get_experiment_by_name("lzn-digits")
+    assert experiment is not None
+    return client, experiment
 
 
 def outdated_stages(project: Path) -> set[str]:
@@ -82,9 +91,7 @@ def test_distances_with_other_features_than_inceptions_are_not_called_fid(projec
 
 
 def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("lzn-digits")
-    assert experiment is not None
+    client, experiment = tracked(project)
     runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
     configured = read_params(project)["runs"]
     trained = {f"{name}, seed {seed}" for name, run in configured.items() for seed in run["seeds"]}
@@ -100,9 +107,7 @@ def test_every_trained_run_is_in_mlflow_with_its_numbers(project: Path) -> None:
 
 
 def test_every_seed_has_a_model_with_its_numbers_and_the_data_that_it_read(project: Path) -> None:
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("lzn-digits")
-    assert experiment is not None
+    client, experiment = tracked(project)
     runs = client.search_runs([experiment.experiment_id], "tags.level = 'seed'")
     models = client.search_logged_models([experiment.experiment_id])
     assert {model.source_run_id for model in models} == {run.info.run_id for run in runs}
@@ -119,9 +124,7 @@ def test_every_seed_has_a_model_with_its_numbers_and_the_data_that_it_read(proje
 def test_the_run_results_has_the_claims_as_description_and_the_models_of_seeds_as_inputs(
     project: Path,
 ) -> None:
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("lzn-digits")
-    assert experiment is not None
+    client, experiment = tracked(project)
     (found,) = client.search_runs([experiment.experiment_id], "tags.level = 'results'")
     results = client.get_run(found.info.run_id)
     claims = (project / "outputs/digits/tables/claims.md").read_text()
@@ -135,9 +138,7 @@ def test_the_run_results_has_the_claims_as_description_and_the_models_of_seeds_a
 def test_the_run_of_each_family_has_means_beside_the_numbers_of_the_paper_in_a_saved_view(
     project: Path,
 ) -> None:
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
-    experiment = client.get_experiment_by_name("lzn-digits")
-    assert experiment is not None
+    client, experiment = tracked(project)
     families = client.search_runs([experiment.experiment_id], "tags.level = 'family'")
     metrics = {run.info.run_name: run.data.metrics for run in families}
     assert metrics["rf_lzn"]["paper/fid"] == 2.59

@@ -4,9 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from lzn_testing import PROJECT
-from lzn_testing.servers.mlflow_runs import families_of, new_database, runs_of
+from lzn_testing.servers.mlflow_runs import families_of, runs_of
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import RunIdentity, Tracker
@@ -22,13 +21,6 @@ seed = sys.argv[1]
 with Tracker.open(RunIdentity("lzn", f"rf, seed {seed}", seed * 8, parent=family), tags={}) as tracker:
     tracker.finish()
 """
-
-
-@pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    uri = new_database(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return uri
 
 
 def seed(number: int) -> RunIdentity:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from lzn_testing.servers.mlflow_runs import new_database, only_run
+from lzn_testing.servers.mlflow_runs import only_run
 from lzn_testing.servers.small_model import load_model, save_small_model
 from mlflow.entities import LoggedModel
 from mlflow.tracking import MlflowClient
@@ -18,18 +18,6 @@ RUN = RunIdentity("lzn", "rf, seed 0", "0123abcd")
 TEST = DatasetInput(
     "digits test", "0123456789ab", "outputs/digits/prepare/digits", '{"num_images": 9}', "test"
 )
-
-
-@pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    uri = new_database(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return uri
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
 
 
 def log_model(tracker: Tracker, *, folder: Path | None = None, step: int = 7, key: str = RUN.key) -> None:

@@ -38,11 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
     server.kill()
 
 
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
-
-
 def log_steps(tracker: Tracker, steps: range) -> None:
     for step in steps:
         tracker.log_metrics([MetricRow(step, 1_800_000_000_000 + step, {"loss": 1 / (1 + step)})])

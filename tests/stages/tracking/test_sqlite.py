@@ -6,24 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lzn_testing.servers.mlflow_runs import artifact_text, curve, new_database, only_run, runs_of
+from lzn_testing.servers.mlflow_runs import artifact_text, curve, only_run, runs_of
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import MetricRow, RunIdentity, Tracker
 
 KEY = "0123abcd"
-
-
-@pytest.fixture
-def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    uri = new_database(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return uri
-
-
-@pytest.fixture
-def outbox(tmp_path: Path) -> Path:
-    return tmp_path / "outbox"
 
 
 def rows(steps: range, *, at_ms: int = 1_800_000_000_000) -> list[MetricRow]:
