@@ -10,6 +10,7 @@ space into *zones*, one per anchor. The operations use the flow in its two direc
 Both call the files below, listed from the formula upwards; each file imports only from files above it:
 
 - `precision`, `input_checks`: dtypes of the computation; errors for wrong inputs.
+- `sample_rows`: which of all anchors are the samples of a call.
 - `assignment`: the assignment probability ``p_j(s, t)`` and the posterior mean ``D(s, t)``, as attention.
 - `multistep`, `solvers`: a solver's step as a linear combination; `Euler`, `DPMSolver`, `Adams` and their grids.
 - `straight_start`: the first steps of latent computation in closed form.

@@ -26,9 +26,10 @@ class AnchorBank:
     Each sample of a call has its zone among the bank's anchors and its own anchor. An anchor that equals a row of the
     bank, value for value in float64, is that row. Any other anchor joins the bank for its own sample only, with the
     mean weight of the bank's rows. So sample i's latent is
-    ``compute_latents(anchors[i:i+1], noise[i:i+1], all_anchors=keys)``, where ``keys`` are the bank's rows, followed by
-    ``anchors[i:i+1]`` if it is new. For samples of the bank, pass rows of the tensor that built it: an encoder's output
-    in another batch differs in the last digits, and would count as a new anchor that doubles the weight of its zone.
+    ``compute_latents(keys, noise[i:i+1], rows=own)``, where ``keys`` are the bank's rows, followed by
+    ``anchors[i:i+1]`` if it is new, and ``own`` is its row. For samples of the bank, pass rows of the tensor that built
+    it: an encoder's output in another batch differs in the last digits, and would count as a new anchor that doubles
+    the weight of its zone.
 
     Memory is the anchors in float64, a few tensors of the result's size, and 256 x ``anchors_per_block`` numbers.
 
@@ -174,7 +175,7 @@ class AnchorBank:
     def _check_pair(self, name: str, rows: Tensor, anchors: Tensor) -> None:
         check_anchors("anchors", anchors)
         check_points("anchors", anchors, dim=self._points.shape[1])
-        check_paired(name, rows, anchors)
+        check_paired(name, rows, num_samples=len(anchors), dim=anchors.shape[1])
 
 
 def _fingerprints(points: Tensor) -> list[bytes]:

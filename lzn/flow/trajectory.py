@@ -72,7 +72,7 @@ class _IntegrateFlow(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor | None]:
         first, means = start.num_steps, []
         if first:
-            own = points[start.nearest]
+            own = points[start.samples]
             state = own + (steps[first - 1].tau_next / steps[0].tau) * (state - own)
             means = [own] * min(first, MAX_ORDER - 1)
         states: list[Tensor] = []
@@ -117,7 +117,7 @@ class _IntegrateFlow(torch.autograd.Function):
                 # The closed form's posterior means are in the history of the steps after it.
                 for k in range(max(0, first - MAX_ORDER + 1), first):
                     add_grad_of_mean(steps, k, grad_own, state_grads)
-                grad_points.index_add_(0, ctx.start.nearest, grad_own)
+                grad_points.index_add_(0, ctx.start.samples, grad_own)
         return grad_state, grad_points, None, None, None, None
 
 

@@ -73,7 +73,7 @@ class JointStep:
 @torch.no_grad()
 def draw_label_latents(label_anchors: Tensor, labels: Tensor, noise: Tensor, *, solver: Euler) -> Tensor:
     """Draw a latent (m, q) from the zone of each label (m,), with noise (m, q), to generate images (algorithm 8)."""
-    return compute_latents(label_anchors[labels], noise, all_anchors=label_anchors, solver=solver)
+    return compute_latents(label_anchors, noise, rows=labels, solver=solver)
 
 
 @torch.no_grad()

@@ -19,12 +19,12 @@ by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm
 
 
 def start_of(
-    anchors: Tensor, solver: Solver, *, own: Tensor | None = None, weights: Tensor | None = None
+    anchors: Tensor, solver: Solver, *, samples: Tensor | None = None, weights: Tensor | None = None
 ) -> StraightStart:
     anchor_set = AnchorSet.build(anchors, weights, torch.float64)
-    own = None if own is None else own - anchor_set.centre
-    noise = normal(1, *(anchors if own is None else own).shape)
-    return find_straight_start(anchor_set, own, noise, solver.steps(solver.grid_to_latents()))
+    samples = torch.arange(len(anchors)) if samples is None else samples
+    noise = normal(1, len(samples), anchors.shape[1])
+    return find_straight_start(anchor_set, samples, noise, solver.steps(solver.grid_to_latents()))
 
 
 def latents_and_gradient(anchors: Tensor, solver: Solver, **options: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,16 +77,15 @@ def test_the_straight_part_depends_on_all_blocks_of_rows(monkeypatch: pytest.Mon
     monkeypatch.setattr(assignment, "ROWS_PER_BLOCK", 5)
     found = start_of(close, SOLVERS[0])
     assert found.num_steps == expected
-    assert found.nearest.tolist() == list(range(12))
 
 
 @by_solver
-def test_states_with_other_own_anchors_belong_to_the_nearest_of_all_anchors(solver: Solver) -> None:
-    anchors = 3 * normal(0, 12, 40)
-    own = anchors[[4, 4, 7]] + 1e-6 * normal(5, 3, 40)
-    found = start_of(anchors, solver, own=own)
-    assert found.num_steps > 0
-    assert found.nearest.tolist() == [4, 4, 7]
+def test_the_straight_part_of_some_samples_is_at_least_as_long_as_that_of_all(solver: Solver) -> None:
+    close = 3 * normal(0, 12, 40)
+    close[11] = close[10] + 0.02 * normal(4, 40)
+    found = start_of(close, solver, samples=torch.tensor([4, 4, 7]))
+    assert found.num_steps > start_of(close, solver).num_steps
+    assert found.samples.tolist() == [4, 4, 7]
 
 
 def test_anchors_of_weight_zero_do_not_end_the_straight_part() -> None:
@@ -94,7 +93,7 @@ def test_anchors_of_weight_zero_do_not_end_the_straight_part() -> None:
     anchors[3] = anchors[2] + 0.02 * normal(4, 40)  # with weight it would end the straight part
     weights = torch.ones(12, dtype=torch.float64)
     weights[3] = 0.0
-    others = torch.cat([anchors[:3], anchors[4:]])
-    found = start_of(anchors, SOLVERS[0], own=others, weights=weights)
-    assert found.num_steps == start_of(others, SOLVERS[0]).num_steps
-    assert found.num_steps > start_of(anchors, SOLVERS[0], own=others).num_steps
+    present = torch.tensor([0, 1, 2, *range(4, 12)])
+    found = start_of(anchors, SOLVERS[0], samples=present, weights=weights)
+    assert found.num_steps == start_of(anchors[present], SOLVERS[0]).num_steps
+    assert found.num_steps > start_of(anchors, SOLVERS[0], samples=present).num_steps
