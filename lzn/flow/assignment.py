@@ -71,9 +71,7 @@ class AnchorSet:
 
     def keys(self, dtype: torch.dtype) -> "Keys":
         """Return the anchors as keys, in the dtype of one step."""
-        points = self.points.to(dtype)
-        log_weights = None if self.log_weights is None else self.log_weights.to(dtype)
-        return Keys(points, points.square().sum(dim=1), log_weights)
+        return Keys.build(self.points, self.log_weights, dtype)
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,14 @@ class Keys:
     points: Tensor
     squares: Tensor
     log_weights: Tensor | None
+
+    @staticmethod
+    def build(points: Tensor, log_weights: Tensor | None, dtype: torch.dtype) -> "Keys":
+        """Build them from shifted anchors (n, q) and log-weights (n,), in the dtype of one step."""
+        points = points.to(dtype)
+        return Keys(
+            points, points.square().sum(dim=1), None if log_weights is None else log_weights.to(dtype)
+        )
 
     def scale_and_bias(self, tau: float) -> tuple[float, Tensor]:
         """Return the scale of the inner products and the bias (n,) of each key in the logits."""

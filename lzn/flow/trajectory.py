@@ -11,13 +11,13 @@ are kept for the backward pass: O(m q r) numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet
+from lzn.flow.assignment import AnchorSet, Keys
 from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
 from lzn.flow.precision import autocast_disabled, dtype_at
 from lzn.flow.straight_start import StraightStart
@@ -87,22 +87,23 @@ class _IntegrateFlow(torch.autograd.Function):
                 log_probabilities.append(log_probability.to(anchor_set.working_dtype))
             means = [mean, *means[: MAX_ORDER - 1]]
             state = step.advance(state, means)
-        ctx.save_for_backward(*states)
-        ctx.anchor_set = replace(anchor_set, points=points.detach())
-        ctx.steps, ctx.start, ctx.targets = steps, start, targets
+        ctx.save_for_backward(points, anchor_set.log_weights, targets, start.samples, *states)
+        ctx.steps, ctx.num_straight = steps, first
         return state.double(), torch.stack(log_probabilities) if log_probabilities else None
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
         grad_end, grad_log_probability = grads
-        anchor_set, steps, first, targets = ctx.anchor_set, ctx.steps, ctx.start.num_steps, ctx.targets
-        grad_points = torch.zeros_like(anchor_set.points)
-        keys = {dtype: anchor_set.keys(dtype) for dtype in {state.dtype for state in ctx.saved_tensors}}
+        steps, first = ctx.steps, ctx.num_straight
+        # Once: each access unpacks all tensors, and activation checkpointing allows one.
+        points, log_weights, targets, samples, *states = ctx.saved_tensors
+        grad_points = torch.zeros_like(points)
+        keys = {dtype: Keys.build(points, log_weights, dtype) for dtype in {state.dtype for state in states}}
         state_grads = {len(steps): grad_end}  # by the states' numbers
         with autocast_disabled(grad_end.device):
             for k in reversed(range(first, len(steps))):
-                state = ctx.saved_tensors[k - first]
+                state = states[k - first]
                 grad_mean = add_grad_of_mean(steps, k, torch.zeros_like(state), state_grads)
                 grad_target = None if targets is None else grad_log_probability[k].to(state.dtype)
                 grad = keys[state.dtype].assign_backward(state, steps[k].tau, grad_mean, targets, grad_target)
@@ -117,7 +118,7 @@ class _IntegrateFlow(torch.autograd.Function):
                 # The closed form's posterior means are in the history of the steps after it.
                 for k in range(max(0, first - MAX_ORDER + 1), first):
                     add_grad_of_mean(steps, k, grad_own, state_grads)
-                grad_points.index_add_(0, ctx.start.samples, grad_own)
+                grad_points.index_add_(0, samples, grad_own)
         return grad_state, grad_points, None, None, None, None
 
 
