@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 
 
@@ -42,8 +43,8 @@ class AffineViews:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
     def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
-        """Return one view of each image (b, c, h, w), in [-1, 1]. Autocast is disabled."""
-        with torch.autocast(images.device.type, enabled=False):
+        """Return one view of each image (b, c, h, w), in [-1, 1]. Autocast and TF32 are disabled: they round places."""
+        with full_precision(images.device):
             moved = self._move(images + 1.0, random)
             contrast = self.min_contrast + (1.0 - self.min_contrast) * random.uniform(1, 1, 1)
             noise = self.noise * random.normal(*images.shape[1:])

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import row_blocks
 from lzn.flow.input_checks import check_alpha, check_anchors, check_paired, check_points, check_weights
 from lzn.flow.multistep import Denoiser, integrate
-from lzn.flow.precision import autocast_disabled, dtype_at, flush_subnormals_, working_dtype
+from lzn.flow.precision import dtype_at, flush_subnormals_, working_dtype
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 
 
@@ -115,7 +116,7 @@ class AnchorBank:
 
     @staticmethod
     def _integrate(state: Tensor, grid: tuple[float, ...], solver: Solver, denoise: Denoiser) -> Tensor:
-        with autocast_disabled(state.device):
+        with full_precision(state.device):
             return integrate(state, solver.steps(grid), denoise).double()
 
     def _denoiser(self, own: Tensor, new: Tensor, dtype: torch.dtype) -> Denoiser:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet
 from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights, is_cpu
 from lzn.flow.low_rank import integrate_flow_low_rank
-from lzn.flow.precision import autocast_disabled, working_dtype
+from lzn.flow.precision import working_dtype
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 from lzn.flow.trajectory import integrate_flow
 
@@ -53,7 +54,7 @@ def flow_to_anchors(
     check_weights(weights, len(anchors))
     check_targets(targets, num_latents=len(latents), num_anchors=len(anchors))
 
-    with autocast_disabled(latents.device):
+    with full_precision(latents.device):
         dtype = working_dtype(latents)
         anchor_set = AnchorSet.build(anchors, weights, dtype)
         grid = solver.grid_to_anchors()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet
 from lzn.flow.input_checks import (
     check_alpha,
@@ -12,7 +13,7 @@ from lzn.flow.input_checks import (
     check_weights,
     is_cpu,
 )
-from lzn.flow.precision import autocast_disabled, working_dtype
+from lzn.flow.precision import working_dtype
 from lzn.flow.sample_rows import Rows, row_indices
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 from lzn.flow.straight_start import find_straight_start
@@ -30,7 +31,7 @@ def compute_latents(
 ) -> Tensor:
     """Draw one latent from the zone of each sample: ``z_i = IFM((1 - g) a_i + g alpha eps_i; 0)`` (Eq. 1 and 4).
 
-    The result is differentiable in ``anchors`` and ``noise``. Autocast is disabled inside.
+    The result is differentiable in ``anchors`` and ``noise``. Autocast and TF32 are disabled inside.
 
     Args:
         anchors: all anchors that divide the latent space into zones, (n, q).
@@ -57,7 +58,7 @@ def compute_latents(
     check_paired("noise", noise, num_samples=len(samples), dim=anchors.shape[1])
     check_sample_weights(weights, samples)
 
-    with autocast_disabled(anchors.device):
+    with full_precision(anchors.device):
         dtype = working_dtype(noise)
         anchor_set = AnchorSet.build(anchors, weights, dtype)
         # Samples are rows of the float64 keys: an anchor's two gradients nearly cancel, so they meet in float64.

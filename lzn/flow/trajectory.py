@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet, Keys
 from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
-from lzn.flow.precision import autocast_disabled, dtype_at
+from lzn.flow.precision import dtype_at
 from lzn.flow.straight_start import StraightStart
 
 
@@ -101,7 +102,7 @@ class _IntegrateFlow(torch.autograd.Function):
         grad_points = torch.zeros_like(points)
         keys = {dtype: Keys.build(points, log_weights, dtype) for dtype in {state.dtype for state in states}}
         state_grads = {len(steps): grad_end}  # by the states' numbers
-        with autocast_disabled(grad_end.device):
+        with full_precision(grad_end.device):
             for k in reversed(range(first, len(steps))):
                 state = states[k - first]
                 grad_mean = add_grad_of_mean(steps, k, torch.zeros_like(state), state_grads)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 from lzn.data import ImageArray, dequantise
 from lzn.flow import Solver, compute_latents
@@ -52,7 +53,7 @@ class RepresentationStep:
         Raises:
             ValueError: the batch was loaded with views, but not two per image.
         """
-        with torch.autocast(batch.images.device.type, enabled=False):  # autocast would round the views
+        with full_precision(batch.images.device):  # autocast would round the views
             views = [self.augment(images, random) for images in _two_views(batch.images)]
         anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
         latents = self.latents(anchors, random)
