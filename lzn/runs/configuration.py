@@ -25,6 +25,7 @@ from lzn.studies import (
     RepresentationStep,
 )
 from lzn.training import Compute, TrainingSchedule, TrainingStep
+from lzn.training.optimisation import model_parts
 
 
 class LatentParams(Section):
@@ -98,7 +99,7 @@ class Run(Section, ABC):
         with torch.random.fork_rng(), torch.device("meta"):
             model = self.build_model(num_classes=2)
         self.build_step()
-        parts = sorted(name for name, _ in model.named_children())
+        parts = sorted(model_parts(model))
         if parts != sorted(self.training.learning_rates):
             raise ValueError(
                 f"training.learning_rates must name the model's parts {', '.join(parts)}, "

@@ -57,7 +57,7 @@ def train(
     bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change.
 
     Args:
-        model: model whose children are the parameter groups of the optimiser, by name.
+        model: model whose children, and parameters directly on it, are the parameter groups of the optimiser, by name.
         compute_losses: training step of the study.
         data: training images.
         schedule: numbers of the run.
