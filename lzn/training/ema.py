@@ -40,6 +40,9 @@ class ExponentialMovingAverage:
         shadows = [shadow for shadow, _ in moving]
         moves = torch._foreach_sub([parameter for _, parameter in moving], shadows)
         torch._foreach_mul_(moves, factor)
+        if accepted is not None:
+            for move in moves:  # the factor is then 0, but 0 * NaN is NaN
+                move.masked_fill_(~accepted, 0.0)
         torch._foreach_add_(shadows, moves)
 
     def _next_weight(self, accepted: Tensor | None) -> Tensor:
