@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lzn.base.parallel import BatchShare, Processes
-from lzn.base.randomness import BatchRandom, derive_seed, generator_for
+from lzn.base.randomness import BatchRandom, derive_seed, generator_for, seeded_global_generator
 from lzn.data import ImageSet, SampleViews
 from lzn.networks import DropoutKeys, keyed_dropout
 from lzn.training.batches import training_batches
@@ -126,7 +126,6 @@ class _LossFunction(Generic[AnyModel]):
     dropout: DropoutKeys
 
     def __call__(self, batch: Batch, step: int) -> Losses:
-        torch.manual_seed(derive_seed(self.seed, "global", step))
         self.dropout.draw(self._random("dropout", step, batch.share))
         with self.compute.autocast(self.device):
             return self.compute_losses(self.model, batch, self._random("step", step, batch.share))
@@ -138,14 +137,16 @@ class _LossFunction(Generic[AnyModel]):
 def _take_step(
     state: TrainingState, schedule: TrainingSchedule, batch: Batch, losses: _LossFunction[AnyModel]
 ) -> None:
-    apply_schedule(state.model, state.optimizer, schedule, state.progress.step)
-    result = update(
-        state.model,
-        state.optimizer,
-        lambda: losses(batch, state.progress.step),
-        share=batch.share,
-        max_gradient_norm=schedule.max_gradient_norm,
-    )
+    step = state.progress.step
+    apply_schedule(state.model, state.optimizer, schedule, step)
+    with seeded_global_generator(derive_seed(losses.seed, "global", step), losses.device):
+        result = update(
+            state.model,
+            state.optimizer,
+            lambda: losses(batch, step),
+            share=batch.share,
+            max_gradient_norm=schedule.max_gradient_norm,
+        )
     state.finish_step(result)
 
 
