@@ -34,7 +34,7 @@ def generator_for(seed: int, *purpose: int | str, device: torch.device | str = "
 
 @contextmanager
 def seeded_global_generator(seed: int, device: torch.device | str) -> Iterator[None]:
-    """Seed PyTorch's global generators of the CPU and of ``device`` inside the block, and restore their states after it."""
+    """Seed PyTorch's global generators of the CPU and of ``device`` inside the block; restore their states after it."""
     device = torch.device(device)
     generators = [torch.default_generator]
     if device.type == "cuda":

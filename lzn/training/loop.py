@@ -54,7 +54,8 @@ def train(
     """Train ``model`` in place on ``device``, and replace its parameters by their averages.
 
     A run with ``checkpoints`` resumes from the newest good one. The result is the same as without interruption (on CPU
-    bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change.
+    bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change; the
+    number of steps and the reports too.
 
     Args:
         model: model whose children, and parameters directly on it, are the parameter groups of the optimiser, by name.
@@ -70,11 +71,12 @@ def train(
         TrainingInterruptedError: ``callbacks.should_stop`` returned True.
         TrainingDivergedError: the loss was not finite in too many steps in a row, or in all steps.
         OSError: a checkpoint cannot be written.
-        ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes.
+        ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes; or the
+            seed or the schedule differs from the checkpoint's in what changes the parameters.
     """
     share = processes.share_of(schedule.batch_size)
     state = _initial_state(
-        model, schedule, processes, device=device, compute=compute, checkpoints=checkpoints
+        model, schedule, processes, seed=seed, device=device, compute=compute, checkpoints=checkpoints
     )
     reports = _Reports(state, schedule, processes, checkpoints, callbacks)
     reports.before_first_step()
@@ -101,6 +103,7 @@ def _initial_state(
     schedule: TrainingSchedule,
     processes: Processes,
     *,
+    seed: int,
     device: torch.device | str,
     compute: Compute,
     checkpoints: CheckpointFolder | None,
@@ -108,7 +111,7 @@ def _initial_state(
     """Set up the model, and return the state before the first step or of the newest checkpoint."""
     compute.prepare(model)
     model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    state = TrainingState.new(model, schedule, processes, device=device)
+    state = TrainingState.new(model, schedule, processes, seed=seed, device=device)
     if checkpoints is not None:
         state.restore(checkpoints, processes)
     return state

@@ -71,6 +71,18 @@ class TrainingSchedule:
         if outside:
             raise ValueError(f"snapshot_steps must lie in [1, num_steps={self.num_steps}], got {outside}")
 
+    def shaping_values(self) -> dict[str, object]:
+        """Return the settings that change the parameters of a step; a resumed run must have the same ones."""
+        return {
+            "batch_size": self.batch_size,
+            "learning_rates": dict(sorted(self.learning_rates.items())),
+            "warmup_steps": self.warmup_steps,
+            "ema_decay": self.ema_decay,
+            "max_gradient_norm": self.max_gradient_norm,
+            "random_flips": self.random_flips,
+            "freeze_after": dict(sorted(self.freeze_after.items())),
+        }
+
     def warmup_factor(self, step: int) -> float:
         """Return the factor of the learning rates at ``step`` (from 0)."""
         return min(1.0, (step + 1) / self.warmup_steps)
