@@ -25,6 +25,7 @@ anchors (1), ``tau = 1 - t`` noise level, ``g`` its value where latent computati
 from lzn.flow.anchor_bank import AnchorBank
 from lzn.flow.input_checks import NonFiniteAnchorsError
 from lzn.flow.latent_alignment import (
+    Alignment,
     FlowResult,
     alignment_loss,
     alignment_objective,
@@ -36,6 +37,7 @@ from lzn.flow.solvers import Adams, DPMSolver, Euler, Solver
 
 __all__ = [
     "Adams",
+    "Alignment",
     "AnchorBank",
     "DPMSolver",
     "Euler",

@@ -26,10 +26,14 @@ ROWS_PER_BLOCK = 256
 
 
 class Assignment(NamedTuple):
-    """Posterior mean of the anchor (m, q), and log-probability of each state's target anchor (m,) or None."""
+    """Posterior mean of the anchor (m, q), and log-probability of each state's target anchor (m,) or None.
+
+    ``likeliest`` is the index of the anchor with the largest probability, int64 (m,), or None if it was not asked for.
+    """
 
     mean: Tensor
     target_log_probability: Tensor | None
+    likeliest: Tensor | None
 
 
 class AssignmentGradient(NamedTuple):
@@ -96,13 +100,20 @@ class Keys:
         bias = -half * self.squares
         return scale, bias if self.log_weights is None else bias + self.log_weights
 
-    def assign(self, state: Tensor, tau: float, targets: Tensor | None = None) -> Assignment:
+    def assign(
+        self, state: Tensor, tau: float, targets: Tensor | None = None, *, with_likeliest: bool = False
+    ) -> Assignment:
         """Compute the assignment of shifted states (m, q) at noise level ``tau``; ``targets`` are int64 (m,)."""
         scale, bias = self.scale_and_bias(tau)
         mean = torch.empty_like(state)
         log_probability = None if targets is None else state.new_empty(len(state))
+        likeliest = (
+            torch.empty(len(state), dtype=torch.int64, device=state.device) if with_likeliest else None
+        )
         for rows in row_blocks(len(state)):
             logits = torch.addmm(bias, state[rows], self.points.T, alpha=scale)
+            if likeliest is not None:
+                likeliest[rows] = logits.argmax(dim=1)
             if targets is None or log_probability is None:
                 probability = logits.softmax(dim=1)
             else:
@@ -110,7 +121,7 @@ class Keys:
                 log_probability[rows] = logits.gather(1, targets[rows, None])[:, 0]
                 probability = logits.exp_()
             torch.mm(flush_subnormals_(probability), self.points, out=mean[rows])
-        return Assignment(mean, log_probability)
+        return Assignment(mean, log_probability, likeliest)
 
     def assign_backward(
         self,

@@ -22,10 +22,27 @@ class FlowResult:
         points: end points of the flow, (m, q).
         target_log_probability: ``log P(a_target | s_t)`` at each of the solver's r steps, (r, m), or None without
             targets.
+        assigned: index of the anchor with the largest probability at the last step, int64 (m,).
     """
 
     points: Tensor
     target_log_probability: Tensor | None
+    assigned: Tensor
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Result of `alignment_loss`.
+
+    Attributes:
+        loss: minus the mean alignment, a scalar with gradient: in [-1, 0] without log, non-negative with it.
+        accuracy: share of latents that the last step assigns to their target anchor, a scalar without gradient.
+        points: end points of the flow, (m, q), without gradient.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+    points: Tensor
 
 
 def flow_to_anchors(
@@ -65,7 +82,7 @@ def flow_to_anchors(
         else:
             trajectory = integrate_flow(anchor_set, state, steps, targets=targets)
         points = anchor_set.from_centred(trajectory.end, grid[-1]).to(dtype)
-    return FlowResult(points, trajectory.target_log_probability)
+    return FlowResult(points, trajectory.target_log_probability, trajectory.assigned)
 
 
 def alignment_loss(
@@ -77,7 +94,7 @@ def alignment_loss(
     solver: Solver,
     num_skipped_steps: int,
     log: bool,
-) -> Tensor:
+) -> Alignment:
     """Compute minus the mean alignment of latents with their target anchors (Eq. 2; with ``log`` Eq. 5).
 
     Args:
@@ -88,9 +105,6 @@ def alignment_loss(
         solver: solver of the flow towards the anchors, r steps.
         num_skipped_steps: ``u``, the number of first steps that the maximum over time leaves out.
         log: take the logarithm of the probability (case study 2) or not (case study 3).
-
-    Returns:
-        A scalar: in [-1, 0] without log, non-negative with it.
 
     Raises:
         ValueError: as `flow_to_anchors`; or ``num_skipped_steps`` leaves no step; or, with ``log``, the weight of a
@@ -104,7 +118,11 @@ def alignment_loss(
         )
     result = flow_to_anchors(latents, anchors, weights=weights, targets=targets, solver=solver)
     assert result.target_log_probability is not None
-    return alignment_objective(result.target_log_probability, num_skipped_steps=num_skipped_steps, log=log)
+    loss = alignment_objective(result.target_log_probability, num_skipped_steps=num_skipped_steps, log=log)
+    with torch.no_grad():
+        # Equal anchors share one zone.
+        aligned = (anchors[result.assigned] == anchors[targets]).all(dim=1)
+    return Alignment(loss, aligned.float().mean(), result.points.detach())
 
 
 def alignment_objective(target_log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:

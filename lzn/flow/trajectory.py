@@ -26,10 +26,14 @@ from lzn.flow.straight_start import StraightStart
 
 @dataclass(frozen=True)
 class Trajectory:
-    """End points (m, q), float64, and ``log P(a_target | s)`` at each of r steps, (r, m), or None without targets."""
+    """End points (m, q), float64, and ``log P(a_target | s)`` at each of r steps, (r, m), or None without targets.
+
+    ``assigned`` is the index of the anchor with the largest probability at the last step, int64 (m,).
+    """
 
     end: Tensor
     target_log_probability: Tensor | None
+    assigned: Tensor
 
 
 def integrate_flow(
@@ -52,10 +56,10 @@ def integrate_flow(
     assert start is None or targets is None
     if start is None:
         start = StraightStart(0, torch.empty(0, dtype=torch.int64, device=state.device))
-    end, log_probability = _IntegrateFlow.apply(
+    end, log_probability, assigned = _IntegrateFlow.apply(
         state, anchor_set.points, anchor_set, tuple(steps), start, targets
     )
-    return Trajectory(end, None if targets is None else log_probability)
+    return Trajectory(end, None if targets is None else log_probability, assigned)
 
 
 class _IntegrateFlow(torch.autograd.Function):
@@ -70,12 +74,13 @@ class _IntegrateFlow(torch.autograd.Function):
         steps: tuple[Step, ...],
         start: StraightStart,
         targets: Tensor | None,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         first, means = start.num_steps, []
         if first:
             own = points[start.samples]
             state = own + (steps[first - 1].tau_next / steps[0].tau) * (state - own)
             means = [own] * min(first, MAX_ORDER - 1)
+        assigned = start.samples
         states: list[Tensor] = []
         log_probabilities: list[Tensor] = []
         dtypes = [dtype_at(step.tau, anchor_set.working_dtype) for step in steps]
@@ -83,19 +88,23 @@ class _IntegrateFlow(torch.autograd.Function):
         for step, dtype in zip(steps[first:], dtypes[first:], strict=True):
             state = state.to(dtype)
             states.append(state)
-            mean, log_probability = keys[dtype].assign(state, step.tau, targets)
+            mean, log_probability, likeliest = keys[dtype].assign(
+                state, step.tau, targets, with_likeliest=step is steps[-1]
+            )
+            assigned = assigned if likeliest is None else likeliest
             if log_probability is not None:
                 log_probabilities.append(log_probability.to(anchor_set.working_dtype))
             means = [mean, *means[: MAX_ORDER - 1]]
             state = step.advance(state, means)
         ctx.save_for_backward(points, anchor_set.log_weights, targets, start.samples, *states)
         ctx.steps, ctx.num_straight = steps, first
-        return state.double(), torch.stack(log_probabilities) if log_probabilities else None
+        ctx.mark_non_differentiable(assigned)
+        return state.double(), torch.stack(log_probabilities) if log_probabilities else None, assigned
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
-        grad_end, grad_log_probability = grads
+        grad_end, grad_log_probability, _ = grads
         steps, first = ctx.steps, ctx.num_straight
         # Once: each access unpacks all tensors, and activation checkpointing allows one.
         points, log_weights, targets, samples, *states = ctx.saved_tensors

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 from lzn.data import ImageArray, dequantise
-from lzn.flow import Solver, compute_latents
+from lzn.flow import Solver, alignment_loss, compute_latents
 from lzn.networks import ResNetEncoder
-from lzn.studies.alignment import align
 from lzn.studies.encoding import full_batches
 from lzn.studies.generation import LatentSampler
 from lzn.training import Batch, Losses
@@ -60,7 +59,7 @@ class RepresentationStep:
         if batch.share.processes.count > 1:
             anchors_view2 = batch.share.gather(anchors_view2.double())
         targets = torch.arange(batch.share.first, batch.share.last, device=latents.device)
-        aligned = align(
+        aligned = alignment_loss(
             latents,
             anchors_view2,
             targets,

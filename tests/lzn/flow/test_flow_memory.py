@@ -54,7 +54,7 @@ def latents(solver: Solver, dtype: torch.dtype, n: int = N) -> Tensor:
 
 def alignment(solver: Solver, dtype: torch.dtype, n: int = N) -> Tensor:
     z, anchors = leaf(normal(3, n, Q), dtype), leaf(normal(4, n, Q), dtype)
-    return alignment_loss(z, anchors, torch.arange(n), solver=solver, num_skipped_steps=4, log=True)
+    return alignment_loss(z, anchors, torch.arange(n), solver=solver, num_skipped_steps=4, log=True).loss
 
 
 OPERATIONS = [latents, alignment]

@@ -40,7 +40,7 @@ def test_alignment_reads_no_value(solver: Solver, num_anchors: int) -> None:
     weights = torch.ones(num_anchors, device="meta")
     loss = alignment_loss(
         latents, anchors, targets, weights=weights, solver=solver, num_skipped_steps=2, log=False
-    )
+    ).loss
     loss.backward()
     assert gradient(anchors).shape == (num_anchors, 8)
     assert nearest_anchor(latents, anchors).shape == (50,)

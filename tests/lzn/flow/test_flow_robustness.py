@@ -98,7 +98,7 @@ def test_alignment_with_extreme_anchors_is_finite(case: Case, solver: Solver, lo
     targets = (3 * torch.arange(9) + 1) % n if n > 1 else torch.zeros(9, dtype=torch.int64)
     loss = alignment_loss(
         latents, anchors, targets, weights=case.weights, solver=solver, num_skipped_steps=4, log=log
-    )
+    ).loss
     loss.backward()
     assert loss.isfinite()
     assert gradient(latents).isfinite().all()
@@ -111,7 +111,7 @@ def test_a_target_of_weight_zero_has_probability_zero_and_no_gradient():
     loss = alignment_loss(
         latents, anchors, torch.ones(4, dtype=torch.int64), weights=weights,
         solver=Euler(num_steps=10), num_skipped_steps=2, log=False,
-    )  # fmt: skip
+    ).loss  # fmt: skip
     loss.backward()
     assert loss == 0
     assert torch.equal(gradient(latents), torch.zeros_like(latents))
@@ -126,7 +126,7 @@ def test_the_flow_does_not_depend_on_autocast(solver: Solver):
         anchors = leaf(normal(14, 10, 4), torch.float32)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             z = compute_latents(anchors, normal(15, 10, 4).float(), solver=solver)
-            loss = alignment_loss(z, anchors, targets, solver=solver, num_skipped_steps=4, log=True)
+            loss = alignment_loss(z, anchors, targets, solver=solver, num_skipped_steps=4, log=True).loss
             loss.backward()
         return loss.detach(), gradient(anchors)
 

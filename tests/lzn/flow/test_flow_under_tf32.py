@@ -25,12 +25,12 @@ def end_points(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
 
 
 def alignment(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
-    return alignment_loss(noise, anchors, torch.arange(N), solver=solver, num_skipped_steps=4, log=True)
+    return alignment_loss(noise, anchors, torch.arange(N), solver=solver, num_skipped_steps=4, log=True).loss
 
 
 def alignment_with_few_anchors(anchors: Tensor, noise: Tensor, solver: Solver) -> Tensor:
     targets = torch.arange(N) % 3
-    return alignment_loss(noise, anchors[:3], targets, solver=solver, num_skipped_steps=4, log=True)
+    return alignment_loss(noise, anchors[:3], targets, solver=solver, num_skipped_steps=4, log=True).loss
 
 
 def results(flow: Flow, solver: Solver) -> list[Tensor]:

@@ -25,12 +25,14 @@ def latents_of_rows(anchors: Tensor, solver: Solver) -> Tensor:
 
 def alignment(anchors: Tensor, solver: Solver) -> Tensor:
     targets = torch.arange(N)
-    return alignment_loss(anchors + 1, anchors, targets, solver=solver, num_skipped_steps=2, log=True)
+    return alignment_loss(anchors + 1, anchors, targets, solver=solver, num_skipped_steps=2, log=True).loss
 
 
 def alignment_with_few_anchors(anchors: Tensor, solver: Solver) -> Tensor:
     targets = torch.arange(N) % 3
-    return alignment_loss(anchors + 1, anchors[:3], targets, solver=solver, num_skipped_steps=2, log=True)
+    return alignment_loss(
+        anchors + 1, anchors[:3], targets, solver=solver, num_skipped_steps=2, log=True
+    ).loss
 
 
 by_operation = pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_uniform_weights_give_another_alignment() -> None:
         solver=ALIGNMENT.solver,
         num_skipped_steps=2,
         log=False,
-    )
+    ).loss
     assert abs(STEP(model, BATCH, batch_random_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
 
 
