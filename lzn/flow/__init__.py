@@ -11,6 +11,7 @@ Both call the files below, listed from the formula upwards; each file imports on
 
 - `precision`, `input_checks`: dtypes of the computation; errors for wrong inputs.
 - `sample_rows`: which of all anchors are the samples of a call.
+- `row_blocks`: how many rows of logits are in memory at once.
 - `assignment`: the assignment probability ``p_j(s, t)`` and the posterior mean ``D(s, t)``, as attention.
 - `multistep`, `solvers`: a solver's step as a linear combination; `Euler`, `DPMSolver`, `Adams` and their grids.
 - `straight_start`: the first steps of latent computation in closed form.

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from lzn.base.full_precision import full_precision
-from lzn.flow.assignment import row_blocks
 from lzn.flow.input_checks import check_alpha, check_anchors, check_paired, check_points, check_weights
 from lzn.flow.multistep import Denoiser, integrate
 from lzn.flow.precision import dtype_at, flush_subnormals_, working_dtype
+from lzn.flow.row_blocks import row_blocks
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 
 
@@ -32,7 +32,8 @@ class AnchorBank:
     it: an encoder's output in another batch differs in the last digits, and would count as a new anchor that doubles
     the weight of its zone.
 
-    Memory is the anchors in float64, a few tensors of the result's size, and 256 x ``anchors_per_block`` numbers.
+    Memory is the anchors in float64, a few tensors of the result's size, and some blocks of
+    logits (`lzn.flow.row_blocks`), on CPU of at most 256 x ``anchors_per_block`` numbers.
 
     Args:
         anchors: (n, q).
@@ -123,7 +124,7 @@ class AnchorBank:
         def denoise(state: Tensor, tau: float) -> Tensor:
             step_dtype = dtype_at(tau, dtype)
             mean = torch.empty_like(state, dtype=step_dtype)
-            for rows in row_blocks(len(state)):
+            for rows in self._row_blocks(state):
                 block, block_own = state[rows].to(step_dtype), own[rows].to(step_dtype)
                 mean[rows] = self._posterior_mean(block, block_own, new[rows], tau)
             return mean
@@ -154,7 +155,7 @@ class AnchorBank:
     def _nearest(self, shifted: Tensor) -> Tensor:
         """Return the index of the bank's row nearest to each shifted point (m, q), int64 (m,)."""
         nearest = torch.zeros(len(shifted), dtype=torch.int64, device=shifted.device)
-        for rows in row_blocks(len(shifted)):
+        for rows in self._row_blocks(shifted):
             min_distance = shifted.new_full((len(shifted[rows]),), torch.inf)
             for keys in self._key_blocks():
                 distances = torch.cdist(
@@ -164,6 +165,10 @@ class AnchorBank:
                 nearest[rows] = torch.where(closest < min_distance, index + keys.start, nearest[rows])
                 min_distance = torch.minimum(closest, min_distance)
         return nearest
+
+    def _row_blocks(self, states: Tensor) -> Iterator[slice]:
+        num_columns = min(self._anchors_per_block, self.num_anchors)
+        return row_blocks(len(states), num_columns=num_columns, dtype=torch.float64, device=states.device)
 
     def _key_blocks(self) -> Iterator[slice]:
         for start in range(0, self.num_anchors, self._anchors_per_block):

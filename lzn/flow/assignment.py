@@ -20,9 +20,7 @@ import torch
 from torch import Tensor
 
 from lzn.flow.precision import flush_subnormals_
-
-ROWS_PER_BLOCK = 256
-"""Number of states evaluated at once. A block of logits is (ROWS_PER_BLOCK, n)."""
+from lzn.flow.row_blocks import row_blocks
 
 
 class Assignment(NamedTuple):
@@ -100,6 +98,10 @@ class Keys:
         bias = -half * self.squares
         return scale, bias if self.log_weights is None else bias + self.log_weights
 
+    def _blocks(self, state: Tensor) -> Iterator[slice]:
+        """Yield the rows of the states (m, q) whose logits (rows, n) are in memory at once."""
+        return row_blocks(len(state), num_columns=len(self.points), dtype=state.dtype, device=state.device)
+
     def assign(
         self, state: Tensor, tau: float, targets: Tensor | None = None, *, with_likeliest: bool = False
     ) -> Assignment:
@@ -110,7 +112,7 @@ class Keys:
         likeliest = (
             torch.empty(len(state), dtype=torch.int64, device=state.device) if with_likeliest else None
         )
-        for rows in row_blocks(len(state)):
+        for rows in self._blocks(state):
             logits = torch.addmm(bias, state[rows], self.points.T, alpha=scale)
             if likeliest is not None:
                 likeliest[rows] = logits.argmax(dim=1)
@@ -136,7 +138,7 @@ class Keys:
         grad_state = torch.empty_like(state)
         grad_points = torch.zeros_like(self.points)
         grad_bias = torch.zeros_like(bias)
-        for rows in row_blocks(len(state)):
+        for rows in self._blocks(state):
             probability = torch.addmm(bias, state[rows], self.points.T, alpha=scale).softmax(dim=1)
             flush_subnormals_(probability)
             grad_points.addmm_(probability.T, grad_mean[rows])
@@ -163,9 +165,3 @@ def logit_factors(tau: float) -> tuple[float, float]:
 def _log_normalised(weights: Tensor) -> Tensor:
     shares = weights.detach().double()
     return (shares / shares.sum()).log()
-
-
-def row_blocks(num_rows: int) -> Iterator[slice]:
-    """Yield slices of `ROWS_PER_BLOCK` rows that cover ``num_rows``."""
-    for start in range(0, num_rows, ROWS_PER_BLOCK):
-        yield slice(start, start + ROWS_PER_BLOCK)

@@ -10,6 +10,7 @@ from lzn.flow.assignment import AnchorSet
 from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights, is_cpu
 from lzn.flow.low_rank import integrate_flow_low_rank
 from lzn.flow.precision import working_dtype
+from lzn.flow.row_blocks import row_blocks
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 from lzn.flow.trajectory import integrate_flow
 
@@ -146,5 +147,9 @@ def nearest_anchor(points: Tensor, anchors: Tensor) -> Tensor:
     """
     check_anchors("anchors", anchors)
     check_points("points", points, dim=anchors.shape[1])
-    distances = torch.cdist(points.double(), anchors.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    return distances.argmin(dim=1)
+    points, anchors = points.double(), anchors.double()
+    nearest = torch.empty(len(points), dtype=torch.int64, device=points.device)
+    for rows in row_blocks(len(points), num_columns=len(anchors), dtype=points.dtype, device=points.device):
+        distances = torch.cdist(points[rows], anchors, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest[rows] = distances.argmin(dim=1)
+    return nearest

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, row_blocks
+from lzn.flow.assignment import AnchorSet
 from lzn.flow.input_checks import is_cpu
 from lzn.flow.multistep import Step
+from lzn.flow.row_blocks import row_blocks
 
 MIN_LOGIT_GAP = 64.0
 """Other anchors then have probability below exp(-64) = 2e-28; times 1/tau^2 <= 1e8 in gradients, below rounding."""
@@ -71,7 +72,7 @@ def _min_straight_ratio(anchor_set: AnchorSet, samples: Tensor, noise: Tensor) -
     norms = squares.sqrt()
     slack = _SLACK * torch.finfo(noise.dtype).eps
     min_ratio = noise.new_zeros(())
-    for rows in row_blocks(len(noise)):
+    for rows in row_blocks(len(noise), num_columns=len(points), dtype=noise.dtype, device=noise.device):
         own, e = points[samples[rows]], noise[rows]
         own_squares = squares[samples[rows], None]
         squared_distances = torch.addmm(squares, own, points.T, alpha=-2.0).add_(own_squares)

@@ -7,7 +7,7 @@ from lzn_testing.oracles.flow_problems import leaf, normal, positive, relative_e
 from torch import Tensor
 
 from lzn.flow import AnchorBank, DPMSolver, Euler, NonFiniteAnchorsError, Solver, compute_latents
-from lzn.flow.assignment import ROWS_PER_BLOCK
+from lzn.flow.row_blocks import MAX_ROWS_ON_CPU
 
 SOLVERS = [Euler(num_steps=20, g=1e-4), DPMSolver(num_steps=20, g=1e-3)]
 by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm"])
@@ -79,7 +79,7 @@ def test_one_call_can_mix_rows_of_the_bank_and_new_anchors():
 
 
 def test_more_states_than_one_block_give_the_same_latents():
-    m = ROWS_PER_BLOCK + 40
+    m = MAX_ROWS_ON_CPU + 40
     anchors, noise = normal(13, m, Q), normal(14, m, Q)
     assert (
         relative_error(AnchorBank(anchors).latents(anchors, noise), compute_latents(anchors, noise)) < 1e-10

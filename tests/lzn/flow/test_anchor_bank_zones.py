@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lzn.flow import AnchorBank, Euler, flow_to_anchors, nearest_anchor
-from lzn.flow.assignment import ROWS_PER_BLOCK
+from lzn.flow.row_blocks import MAX_ROWS_ON_CPU
 
 N, Q = 60, 6
 
@@ -82,7 +82,7 @@ def test_no_tensor_is_larger_than_a_block(method: str):
             bank.latents(anchors[:m], noise)
         else:
             bank.in_own_zone(noise, anchors[:m])
-    block = ROWS_PER_BLOCK * anchors_per_block
+    block = MAX_ROWS_ON_CPU * anchors_per_block
     assert block <= record.largest  # the blocks are recorded
     assert record.largest <= max(block, n * q)  # the bank itself is (n, q)
     assert record.largest < m * n / 10

@@ -19,7 +19,7 @@ from lzn.flow import (
     flow_to_anchors,
     nearest_anchor,
 )
-from lzn.flow.assignment import ROWS_PER_BLOCK
+from lzn.flow.row_blocks import MAX_ROWS_ON_CPU
 
 SOLVERS = [
     Euler(num_steps=20, g=1e-4),
@@ -47,7 +47,7 @@ class Sizes:
 
 
 # The first has more than one block of states.
-SIZES = [Sizes(m=ROWS_PER_BLOCK + 44, n=7, q=3), Sizes(m=5, n=60, q=11), Sizes(m=1, n=2, q=1)]
+SIZES = [Sizes(m=MAX_ROWS_ON_CPU + 44, n=7, q=3), Sizes(m=5, n=60, q=11), Sizes(m=1, n=2, q=1)]
 by_sizes = pytest.mark.parametrize("sizes", SIZES, ids=str)
 
 

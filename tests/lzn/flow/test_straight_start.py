@@ -5,7 +5,7 @@ import torch
 from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 
-from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, straight_start
+from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, row_blocks, straight_start
 from lzn.flow.assignment import AnchorSet
 from lzn.flow.straight_start import StraightStart, find_straight_start
 
@@ -69,12 +69,10 @@ def test_a_close_pair_of_anchors_ends_the_straight_part_earlier(solver: Solver) 
 
 
 def test_the_straight_part_depends_on_all_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lzn.flow import assignment  # noqa: PLC0415 - patched here only
-
     close = 3 * normal(0, 12, 40)
     close[11] = close[10] + 0.02 * normal(4, 40)
     expected = start_of(close, SOLVERS[0]).num_steps
-    monkeypatch.setattr(assignment, "ROWS_PER_BLOCK", 5)
+    monkeypatch.setattr(row_blocks, "MAX_ROWS_ON_CPU", 5)
     found = start_of(close, SOLVERS[0])
     assert found.num_steps == expected
 
