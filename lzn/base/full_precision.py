@@ -1,7 +1,7 @@
 """Blocks of code whose float32 matrix products are full float32, whatever the caller's settings are."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -9,10 +9,15 @@ import torch
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Disable autocast on ``device``, and reduced precision of float32 products, inside the block."""
-    available = torch.amp.is_autocast_available(device.type)
-    autocast = torch.autocast(device.type, enabled=False) if available else nullcontext()
-    with autocast, full_float32_products():
+    with autocast_disabled(device), full_float32_products():
         yield
+
+
+def autocast_disabled(device: torch.device) -> AbstractContextManager[object]:
+    """Disable autocast on ``device`` inside the block; some devices have none."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return nullcontext()
 
 
 @contextmanager
