@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.base.devices import constant
 from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 
@@ -63,7 +64,7 @@ class AffineViews:
         rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(batch, 2, 2)
         shear = torch.eye(2, device=device).repeat(batch, 1, 1)
         shear[:, 0, 1] = uniform(self.max_shear)
-        shift = uniform(self.max_shift, 2) * 2.0 / torch.tensor([width, height], device=device)
+        shift = uniform(self.max_shift, 2) * 2.0 / constant((width, height), dtype=shear.dtype, device=device)
         linear = rows @ shear / scale[:, None, None]
         # The grid spans [-1, 1] over the width and over the height, so off-diagonal entries change units.
         transform = torch.cat([linear, shift[:, :, None]], dim=2)

@@ -7,14 +7,11 @@ synchronise the device; results computed from bad values are then NaN.
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
+
 
 class NonFiniteAnchorsError(ValueError):
     """Anchors hold NaN or infinity: the encoder diverged."""
-
-
-def is_cpu(tensor: Tensor) -> bool:
-    """Return whether reading a value of ``tensor`` does not synchronise a device."""
-    return tensor.device.type == "cpu"
 
 
 def check_points(name: str, points: Tensor, *, dim: int | None = None) -> None:

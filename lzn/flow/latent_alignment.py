@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
 from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet
-from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights, is_cpu
+from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights
 from lzn.flow.low_rank import integrate_flow_low_rank
 from lzn.flow.precision import working_dtype
 from lzn.flow.row_blocks import row_blocks

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
 from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet
 from lzn.flow.input_checks import (
@@ -11,7 +12,6 @@ from lzn.flow.input_checks import (
     check_paired,
     check_sample_weights,
     check_weights,
-    is_cpu,
 )
 from lzn.flow.precision import working_dtype
 from lzn.flow.sample_rows import Rows, row_indices

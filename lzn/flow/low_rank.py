@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lzn.base.devices import constant
 from lzn.flow.assignment import AnchorSet, logit_factors
 from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
 from lzn.flow.trajectory import Trajectory, refuse_second_derivative
@@ -125,9 +126,9 @@ class _Factors(NamedTuple):
     kept: Tensor
 
 
-@lru_cache(maxsize=16)  # without the cache, the copy would synchronise the device in every training step
+@lru_cache(maxsize=16)
 def _factors(steps: tuple[Step, ...], device: torch.device) -> _Factors:
     scales, halves = zip(*(logit_factors(step.tau) for step in steps), strict=True)
     kept = accumulate((step.keep for step in steps[:-1]), mul, initial=1.0)
-    values = torch.tensor([scales, halves, list(kept)], dtype=torch.float64, device=device)
-    return _Factors(*values)
+    values = constant((*scales, *halves, *kept), dtype=torch.float64, device=device)
+    return _Factors(*values.view(3, -1))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lzn.flow.input_checks import is_cpu
+from lzn.base.devices import is_cpu
 
 Rows = slice | Tensor
 """A slice, int64 indices (m,), or a bool mask (n,)."""

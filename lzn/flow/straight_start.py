@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
 from lzn.flow.assignment import AnchorSet
-from lzn.flow.input_checks import is_cpu
 from lzn.flow.multistep import Step
 from lzn.flow.row_blocks import row_blocks
 
