@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -27,7 +28,7 @@ def full_float32_products() -> Iterator[None]:
     After ``torch.set_float32_matmul_precision("high")``, which most training code calls, GPUs round their factors to
     the 10 bits of TF32, and some CPUs to bfloat16.
     """
-    products = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    products: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
     before = [product.fp32_precision for product in products]
     try:
         for product in products:

@@ -38,7 +38,7 @@ def seeded_global_generator(seed: int, device: torch.device | str) -> Iterator[N
     device = torch.device(device)
     generators = [torch.default_generator]
     if device.type == "cuda":
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         index = torch.cuda.current_device() if device.index is None else device.index
         generators.append(torch.cuda.default_generators[index])
     states = [generator.get_state() for generator in generators]

@@ -130,7 +130,7 @@ class ResNetEncoder(nn.Module):
         x = self.stem((images + 1) / 2)
         for stage in self.stages:
             x = stage(x)
-        representation = x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+        representation: Tensor = x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
         return self.head(representation) if with_head else representation
 
 
