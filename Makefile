@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro fetch-results flow plan dry test test-slow test-browser test-compiler test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -51,10 +51,10 @@ dry: $(VENV)/installed  ## check each size's parameters, and list the commands o
 	python -m pipelines.dry params.yaml sizes/*.yaml
 
 test: $(VENV)/installed  ## run the tests that need nothing but Python packages
-	$(PYTEST) -m "not slow and not browser and not compiler and not services"
+	$(PYTEST) -m "not slow and not browser and not compiler and not services and not gpu"
 
 test-slow: $(VENV)/installed  ## run the slow tests (full-size networks, whole pipelines): minutes, and 5 GB of memory
-	$(PYTEST) -m "slow and not browser and not compiler and not services"
+	$(PYTEST) -m "slow and not browser and not compiler and not services and not gpu"
 
 test-browser: $(VENV)/installed  ## test the report page (apt-get install chromium chromium-driver)
 	$(PYTEST) -m browser
@@ -62,12 +62,15 @@ test-browser: $(VENV)/installed  ## test the report page (apt-get install chromi
 test-compiler: $(VENV)/installed  ## test compiled trainings (apt-get install g++)
 	$(PYTEST) -m compiler
 
+test-gpu: $(VENV)/installed  ## run the tests that need a CUDA GPU
+	pytest -m gpu tests
+
 test-services: $(VENV)/services  ## test with real servers (apt-get install postgresql slurm-wlm munge)
 	$(PYTEST) -m services
 	@cat .faults/*.md
 
-test-all: $(VENV)/services  ## run all of these tests at once, as CI does
-	$(PYTEST)
+test-all: $(VENV)/services  ## run all of these tests at once but those that need a GPU, as CI does
+	$(PYTEST) -m "not gpu"
 	@cat .faults/*.md
 
 lint: $(VENV)/installed  ## style, types and import contracts

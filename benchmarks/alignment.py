@@ -35,7 +35,7 @@ def ours(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:
     targets = torch.arange(len(latents))
     return alignment_loss(
         latents, view_2, targets, solver=SOLVER, num_skipped_steps=NUM_SKIPPED_STEPS, log=True
-    )
+    ).loss
 
 
 def literal(view_1: Tensor, view_2: Tensor, noise: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.comparison import Comparison, print_header
-from benchmarks.literal import PaperSolver, literal_flow, literal_latents, noise_levels
+from benchmarks.literal import LiteralFlow, PaperSolver, literal_flow, literal_latents, noise_levels
 from benchmarks.measuring import Cost, backward, cost_of, in_own_process
 from benchmarks.products import Products, count_straight_steps, products_of_latents, time_products
 from benchmarks.reports import Finding, Report
@@ -54,7 +54,7 @@ def cost_of_latents(
     )
 
 
-def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> FlowResult:
+def literal_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tensor) -> LiteralFlow:
     """Compute the label flow by the formula as it is written."""
     return literal_flow(latents, anchors, targets=targets, weights=weights, solver=LABEL_SOLVER)
 
@@ -65,7 +65,7 @@ def our_labels(latents: Tensor, anchors: Tensor, targets: Tensor, weights: Tenso
 
 
 def cost_of_label_flow(
-    version: Callable[[Tensor, Tensor, Tensor, Tensor], FlowResult], num_latents: int
+    version: Callable[[Tensor, Tensor, Tensor, Tensor], FlowResult | LiteralFlow], num_latents: int
 ) -> Cost:
     """Measure the flow to class anchors, with targets and class frequencies, forward plus backward, in float32."""
     generator = torch.Generator().manual_seed(0)

@@ -8,15 +8,23 @@ anchors, ``m`` states, ``q`` latent dimension, ``r`` steps, noise level ``tau = 
 import math
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from lzn.flow import DPMSolver, Euler, FlowResult
+from lzn.flow import DPMSolver, Euler
 
 Velocity = Callable[[Tensor, float], Tensor]
 PaperSolver = Euler | DPMSolver
+
+
+class LiteralFlow(NamedTuple):
+    """End points (m, q), and the targets' log-probabilities (r, m), as in `lzn.flow.FlowResult`."""
+
+    points: Tensor
+    target_log_probability: Tensor
 
 
 def literal_latents(
@@ -41,7 +49,7 @@ def literal_flow(
     solver: PaperSolver,
     weights: Tensor | None = None,
     num_steps: int | None = None,
-) -> FlowResult:
+) -> LiteralFlow:
     """Integrate latents (m, q) towards anchors (n, q), as `lzn.flow.flow_to_anchors`, or only ``num_steps`` steps."""
     log_weights = None if weights is None else (weights / weights.sum()).log().to(latents.dtype)
     log_probabilities: list[Tensor] = []
@@ -53,7 +61,7 @@ def literal_flow(
 
     levels = noise_levels(solver, towards_anchors=True)[: _stop(num_steps)]
     points = _integrate(solver, latents, levels, velocity)
-    return FlowResult(points, torch.stack(log_probabilities))
+    return LiteralFlow(points, torch.stack(log_probabilities))
 
 
 def literal_alignment(log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:

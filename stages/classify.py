@@ -79,7 +79,7 @@ def _read_params(call: StageCall, run: AnyRun) -> ClassifyParams:
 
 
 @torch.no_grad()
-def _zones_of_plane(label_anchors: Tensor, label_solver: Euler, *, num_points: int) -> NDArray[np.uint8]:
+def _zones_of_plane(label_anchors: Tensor, label_solver: Euler, *, num_points: int) -> NDArray[np.int32]:
     """Return the class of each point of a plane through the origin of the latent space, (num_points, num_points).
 
     The plane is spanned by the first two principal directions of the zones' centres. It covers [-sqrt(q), sqrt(q)] in
@@ -96,7 +96,7 @@ def _zones_of_plane(label_anchors: Tensor, label_solver: Euler, *, num_points: i
     ticks = torch.linspace(-reach, reach, num_points, device=label_anchors.device)
     coordinates = torch.cartesian_prod(ticks, ticks)
     labels = decode_labels(coordinates @ plane, label_anchors, solver=label_solver)
-    zones: NDArray[np.uint8] = labels.to(torch.uint8).reshape(num_points, num_points).cpu().numpy()
+    zones: NDArray[np.int32] = labels.int().reshape(num_points, num_points).cpu().numpy()
     return zones
 
 

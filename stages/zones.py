@@ -113,7 +113,7 @@ def _stability(
     chosen = random_subset(len(anchors), params.bank_samples, seed=params.seed).to(anchors.device)
     of_bank = bank_zone_stability(
         bank,
-        anchors[chosen],
+        chosen,
         params.protocol,
         generator=generator_for(params.seed, "zones of the bank", run_seed, device=anchors.device),
     )

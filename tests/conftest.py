@@ -35,6 +35,7 @@ LEFT_OUT = {
     "browser": "make test-browser (Chromium)",
     "compiler": "make test-compiler (g++)",
     "slow": "make test-slow",
+    "gpu": "make test-gpu (CUDA)",
 }
 """Markers of tests that `make test` leaves out, and the command that runs them."""
 _left_out: Counter[str] = Counter()

@@ -5,6 +5,8 @@ the same random numbers as an uninterrupted one, and a checkpoint needs no state
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,25 @@ def derive_seed(seed: int, *purpose: int | str) -> int:
 def generator_for(seed: int, *purpose: int | str, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a generator seeded with `derive_seed`."""
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
+
+
+@contextmanager
+def seeded_global_generator(seed: int, device: torch.device | str) -> Iterator[None]:
+    """Seed PyTorch's global generators of the CPU and of ``device`` inside the block; restore their states after it."""
+    device = torch.device(device)
+    generators = [torch.default_generator]
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
+    states = [generator.get_state() for generator in generators]
+    try:
+        for generator in generators:
+            generator.manual_seed(seed)
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 @dataclass(frozen=True)

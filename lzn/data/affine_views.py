@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.base.devices import constant
+from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 
 
@@ -42,8 +44,8 @@ class AffineViews:
             raise ValueError("max_rotation, max_shear, max_shift and noise must not be negative")
 
     def __call__(self, images: Tensor, random: BatchRandom) -> Tensor:
-        """Return one view of each image (b, c, h, w), in [-1, 1]. Autocast is disabled."""
-        with torch.autocast(images.device.type, enabled=False):
+        """Return one view of each image (b, c, h, w), in [-1, 1]. Autocast and TF32 are disabled: they round places."""
+        with full_precision(images.device):
             moved = self._move(images + 1.0, random)
             contrast = self.min_contrast + (1.0 - self.min_contrast) * random.uniform(1, 1, 1)
             noise = self.noise * random.normal(*images.shape[1:])
@@ -62,7 +64,7 @@ class AffineViews:
         rows = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(batch, 2, 2)
         shear = torch.eye(2, device=device).repeat(batch, 1, 1)
         shear[:, 0, 1] = uniform(self.max_shear)
-        shift = uniform(self.max_shift, 2) * 2.0 / torch.tensor([width, height], device=device)
+        shift = uniform(self.max_shift, 2) * 2.0 / constant((width, height), dtype=shear.dtype, device=device)
         linear = rows @ shear / scale[:, None, None]
         # The grid spans [-1, 1] over the width and over the height, so off-diagonal entries change units.
         transform = torch.cat([linear, shift[:, :, None]], dim=2)

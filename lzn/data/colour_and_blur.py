@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lzn.base.devices import constant
+
 _GREY_WEIGHTS = (0.2989, 0.587, 0.114)  # of red, green and blue in the luma of ITU-R BT.601
 
 
@@ -56,7 +58,7 @@ def to_grey(images: Tensor) -> Tensor:
     """Return the luma of each pixel, (b, 1, h, w)."""
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(_GREY_WEIGHTS, device=images.device)[:, None, None]
+    weights = constant(_GREY_WEIGHTS, dtype=torch.float32, device=images.device)[:, None, None]
     return (images * weights).sum(dim=1, keepdim=True)
 
 

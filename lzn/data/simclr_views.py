@@ -5,12 +5,15 @@ process; `SimCLRDistortions` then distorts a batch on the device. With the same 
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import PIL.Image
 import torch
 from torch import Tensor
 
+from lzn.base.devices import constant, is_cpu
 from lzn.base.randomness import BatchRandom
 from lzn.data.colour_and_blur import (
     adjust_brightness,
@@ -56,21 +59,32 @@ class Distortions:
         images = torch.where(per_image(self.flipped), images.flip(3), images)
         images = self._jitter(images)
         images = torch.where(per_image(self.grey), to_grey(images), images)
-        chosen = self.blurred.nonzero()[:, 0]
-        if len(chosen) > 0:
-            blurred = gaussian_blur(images[chosen], self.sigmas[chosen], kernel_size=self.blur_kernel)
-            images = images.index_copy(0, chosen, blurred)
-        return images
+
+        def blur(some: Tensor, sigmas: Tensor) -> Tensor:
+            return gaussian_blur(some, sigmas, kernel_size=self.blur_kernel)
+
+        return _change(images, self.blurred, blur, self.sigmas)
 
     def _jitter(self, images: Tensor) -> Tensor:
-        """Change each image's colours in its own order; images with the same change at a place are one batch."""
+        """Change each image's colours in its own order."""
         for place in range(len(_COLOUR_CHANGES)):
             for number, change in enumerate(_COLOUR_CHANGES):
-                chosen = (self.jittered & (self.order[:, place] == number)).nonzero()[:, 0]
-                if len(chosen) > 0:
-                    changed = change(images[chosen], self.amounts[chosen, number])
-                    images = images.index_copy(0, chosen, changed)
+                chosen = self.jittered & (self.order[:, place] == number)
+                images = _change(images, chosen, change, self.amounts[:, number])
         return images
+
+
+def _change(
+    images: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor], amounts: Tensor
+) -> Tensor:
+    """Change the ``chosen`` images, bool (b,), by their ``amounts`` (b,).
+
+    On CPU only these are computed. On other devices all are, because their number would synchronise the device.
+    """
+    if not is_cpu(images):
+        return torch.where(per_image(chosen), change(images, amounts), images)
+    rows = chosen.nonzero()[:, 0]
+    return images.index_copy(0, rows, change(images[rows], amounts[rows])) if len(rows) else images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +133,9 @@ class _DistortionSettings:
         """Draw distortions for each image independently, on the device of ``random``."""
         coins = random.uniform(4)
         order = random.uniform(4).argsort(dim=1)
-        lowest = torch.tensor([max(0.0, 1.0 - self.jitter)] * 3 + [-self.hue], device=coins.device)
-        highest = torch.tensor([1.0 + self.jitter] * 3 + [self.hue], device=coins.device)
+        options: Any = {"dtype": coins.dtype, "device": coins.device}
+        lowest = constant((*[max(0.0, 1.0 - self.jitter)] * 3, -self.hue), **options)
+        highest = constant((*[1.0 + self.jitter] * 3, self.hue), **options)
         min_sigma, max_sigma = self.blur_sigma
         return Distortions(
             flipped=coins[:, 0] < self.flip_probability,

@@ -10,6 +10,8 @@ space into *zones*, one per anchor. The operations use the flow in its two direc
 Both call the files below, listed from the formula upwards; each file imports only from files above it:
 
 - `precision`, `input_checks`: dtypes of the computation; errors for wrong inputs.
+- `sample_rows`: which of all anchors are the samples of a call.
+- `row_blocks`: how many rows of logits are in memory at once.
 - `assignment`: the assignment probability ``p_j(s, t)`` and the posterior mean ``D(s, t)``, as attention.
 - `multistep`, `solvers`: a solver's step as a linear combination; `Euler`, `DPMSolver`, `Adams` and their grids.
 - `straight_start`: the first steps of latent computation in closed form.
@@ -24,6 +26,7 @@ anchors (1), ``tau = 1 - t`` noise level, ``g`` its value where latent computati
 from lzn.flow.anchor_bank import AnchorBank
 from lzn.flow.input_checks import NonFiniteAnchorsError
 from lzn.flow.latent_alignment import (
+    Alignment,
     FlowResult,
     alignment_loss,
     alignment_objective,
@@ -35,6 +38,7 @@ from lzn.flow.solvers import Adams, DPMSolver, Euler, Solver
 
 __all__ = [
     "Adams",
+    "Alignment",
     "AnchorBank",
     "DPMSolver",
     "Euler",

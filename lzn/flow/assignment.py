@@ -20,16 +20,18 @@ import torch
 from torch import Tensor
 
 from lzn.flow.precision import flush_subnormals_
-
-ROWS_PER_BLOCK = 256
-"""Number of states evaluated at once. A block of logits is (ROWS_PER_BLOCK, n)."""
+from lzn.flow.row_blocks import row_blocks
 
 
 class Assignment(NamedTuple):
-    """Posterior mean of the anchor (m, q), and log-probability of each state's target anchor (m,) or None."""
+    """Posterior mean of the anchor (m, q), and log-probability of each state's target anchor (m,) or None.
+
+    ``likeliest`` is the index of the anchor with the largest probability, int64 (m,), or None if it was not asked for.
+    """
 
     mean: Tensor
     target_log_probability: Tensor | None
+    likeliest: Tensor | None
 
 
 class AssignmentGradient(NamedTuple):
@@ -71,9 +73,7 @@ class AnchorSet:
 
     def keys(self, dtype: torch.dtype) -> "Keys":
         """Return the anchors as keys, in the dtype of one step."""
-        points = self.points.to(dtype)
-        log_weights = None if self.log_weights is None else self.log_weights.to(dtype)
-        return Keys(points, points.square().sum(dim=1), log_weights)
+        return Keys.build(self.points, self.log_weights, dtype)
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,38 @@ class Keys:
     squares: Tensor
     log_weights: Tensor | None
 
+    @staticmethod
+    def build(points: Tensor, log_weights: Tensor | None, dtype: torch.dtype) -> "Keys":
+        """Build them from shifted anchors (n, q) and log-weights (n,), in the dtype of one step."""
+        points = points.to(dtype)
+        return Keys(
+            points, points.square().sum(dim=1), None if log_weights is None else log_weights.to(dtype)
+        )
+
     def scale_and_bias(self, tau: float) -> tuple[float, Tensor]:
         """Return the scale of the inner products and the bias (n,) of each key in the logits."""
         scale, half = logit_factors(tau)
         bias = -half * self.squares
         return scale, bias if self.log_weights is None else bias + self.log_weights
 
-    def assign(self, state: Tensor, tau: float, targets: Tensor | None = None) -> Assignment:
+    def _blocks(self, state: Tensor) -> Iterator[slice]:
+        """Yield the rows of the states (m, q) whose logits (rows, n) are in memory at once."""
+        return row_blocks(len(state), num_columns=len(self.points), dtype=state.dtype, device=state.device)
+
+    def assign(
+        self, state: Tensor, tau: float, targets: Tensor | None = None, *, with_likeliest: bool = False
+    ) -> Assignment:
         """Compute the assignment of shifted states (m, q) at noise level ``tau``; ``targets`` are int64 (m,)."""
         scale, bias = self.scale_and_bias(tau)
         mean = torch.empty_like(state)
         log_probability = None if targets is None else state.new_empty(len(state))
-        for rows in row_blocks(len(state)):
+        likeliest = (
+            torch.empty(len(state), dtype=torch.int64, device=state.device) if with_likeliest else None
+        )
+        for rows in self._blocks(state):
             logits = torch.addmm(bias, state[rows], self.points.T, alpha=scale)
+            if likeliest is not None:
+                likeliest[rows] = logits.argmax(dim=1)
             if targets is None or log_probability is None:
                 probability = logits.softmax(dim=1)
             else:
@@ -104,7 +123,7 @@ class Keys:
                 log_probability[rows] = logits.gather(1, targets[rows, None])[:, 0]
                 probability = logits.exp_()
             torch.mm(flush_subnormals_(probability), self.points, out=mean[rows])
-        return Assignment(mean, log_probability)
+        return Assignment(mean, log_probability, likeliest)
 
     def assign_backward(
         self,
@@ -119,7 +138,7 @@ class Keys:
         grad_state = torch.empty_like(state)
         grad_points = torch.zeros_like(self.points)
         grad_bias = torch.zeros_like(bias)
-        for rows in row_blocks(len(state)):
+        for rows in self._blocks(state):
             probability = torch.addmm(bias, state[rows], self.points.T, alpha=scale).softmax(dim=1)
             flush_subnormals_(probability)
             grad_points.addmm_(probability.T, grad_mean[rows])
@@ -146,9 +165,3 @@ def logit_factors(tau: float) -> tuple[float, float]:
 def _log_normalised(weights: Tensor) -> Tensor:
     shares = weights.detach().double()
     return (shares / shares.sum()).log()
-
-
-def row_blocks(num_rows: int) -> Iterator[slice]:
-    """Yield slices of `ROWS_PER_BLOCK` rows that cover ``num_rows``."""
-    for start in range(0, num_rows, ROWS_PER_BLOCK):
-        yield slice(start, start + ROWS_PER_BLOCK)

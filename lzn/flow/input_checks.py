@@ -7,14 +7,11 @@ synchronise the device; results computed from bad values are then NaN.
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
+
 
 class NonFiniteAnchorsError(ValueError):
     """Anchors hold NaN or infinity: the encoder diverged."""
-
-
-def is_cpu(tensor: Tensor) -> bool:
-    """Return whether reading a value of ``tensor`` does not synchronise a device."""
-    return tensor.device.type == "cpu"
 
 
 def check_points(name: str, points: Tensor, *, dim: int | None = None) -> None:
@@ -36,12 +33,21 @@ def check_anchors(name: str, anchors: Tensor) -> None:
         )
 
 
-def check_paired(name: str, points: Tensor, anchors: Tensor) -> None:
-    """Raise ValueError unless ``points`` has the rows and columns of ``anchors`` (m, q)."""
-    check_points(name, points, dim=anchors.shape[1])
-    if len(points) != len(anchors):
+def check_paired(name: str, points: Tensor, *, num_samples: int, dim: int) -> None:
+    """Raise ValueError unless ``points`` is (m, q), with one row for each sample."""
+    check_points(name, points, dim=dim)
+    if len(points) != num_samples:
+        raise ValueError(f"{name} must have one row for each of the {num_samples} samples, got {len(points)}")
+
+
+def check_sample_weights(weights: Tensor | None, samples: Tensor) -> None:
+    """Raise ValueError if, on CPU, the weight (n,) of one of the ``samples``, indices (m,), is zero."""
+    if weights is None or not is_cpu(weights):
+        return
+    weightless = samples[weights[samples] == 0]
+    if len(weightless):
         raise ValueError(
-            f"{name} must have one row for each of the {len(anchors)} anchors, got {len(points)}"
+            f"anchor {int(weightless[0])} has weight zero: it has no zone, so it cannot be a sample"
         )
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lzn.base.devices import is_cpu
+from lzn.base.full_precision import full_precision
 from lzn.flow.assignment import AnchorSet
-from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights, is_cpu
+from lzn.flow.input_checks import check_anchors, check_points, check_targets, check_weights
 from lzn.flow.low_rank import integrate_flow_low_rank
-from lzn.flow.precision import autocast_disabled, working_dtype
+from lzn.flow.precision import working_dtype
+from lzn.flow.row_blocks import row_blocks
 from lzn.flow.solvers import DEFAULT_SOLVER, Solver
 from lzn.flow.trajectory import integrate_flow
 
@@ -21,10 +24,27 @@ class FlowResult:
         points: end points of the flow, (m, q).
         target_log_probability: ``log P(a_target | s_t)`` at each of the solver's r steps, (r, m), or None without
             targets.
+        assigned: index of the anchor with the largest probability at the last step, int64 (m,).
     """
 
     points: Tensor
     target_log_probability: Tensor | None
+    assigned: Tensor
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Result of `alignment_loss`.
+
+    Attributes:
+        loss: minus the mean alignment, a scalar with gradient: in [-1, 0] without log, non-negative with it.
+        accuracy: share of latents that the last step assigns to their target anchor, a scalar without gradient.
+        points: end points of the flow, (m, q), without gradient.
+    """
+
+    loss: Tensor
+    accuracy: Tensor
+    points: Tensor
 
 
 def flow_to_anchors(
@@ -53,7 +73,7 @@ def flow_to_anchors(
     check_weights(weights, len(anchors))
     check_targets(targets, num_latents=len(latents), num_anchors=len(anchors))
 
-    with autocast_disabled(latents.device):
+    with full_precision(latents.device):
         dtype = working_dtype(latents)
         anchor_set = AnchorSet.build(anchors, weights, dtype)
         grid = solver.grid_to_anchors()
@@ -64,7 +84,7 @@ def flow_to_anchors(
         else:
             trajectory = integrate_flow(anchor_set, state, steps, targets=targets)
         points = anchor_set.from_centred(trajectory.end, grid[-1]).to(dtype)
-    return FlowResult(points, trajectory.target_log_probability)
+    return FlowResult(points, trajectory.target_log_probability, trajectory.assigned)
 
 
 def alignment_loss(
@@ -76,7 +96,7 @@ def alignment_loss(
     solver: Solver,
     num_skipped_steps: int,
     log: bool,
-) -> Tensor:
+) -> Alignment:
     """Compute minus the mean alignment of latents with their target anchors (Eq. 2; with ``log`` Eq. 5).
 
     Args:
@@ -87,9 +107,6 @@ def alignment_loss(
         solver: solver of the flow towards the anchors, r steps.
         num_skipped_steps: ``u``, the number of first steps that the maximum over time leaves out.
         log: take the logarithm of the probability (case study 2) or not (case study 3).
-
-    Returns:
-        A scalar: in [-1, 0] without log, non-negative with it.
 
     Raises:
         ValueError: as `flow_to_anchors`; or ``num_skipped_steps`` leaves no step; or, with ``log``, the weight of a
@@ -103,7 +120,11 @@ def alignment_loss(
         )
     result = flow_to_anchors(latents, anchors, weights=weights, targets=targets, solver=solver)
     assert result.target_log_probability is not None
-    return alignment_objective(result.target_log_probability, num_skipped_steps=num_skipped_steps, log=log)
+    loss = alignment_objective(result.target_log_probability, num_skipped_steps=num_skipped_steps, log=log)
+    with torch.no_grad():
+        # Equal anchors share one zone.
+        aligned = (anchors[result.assigned] == anchors[targets]).all(dim=1)
+    return Alignment(loss, aligned.float().mean(), result.points.detach())
 
 
 def alignment_objective(target_log_probability: Tensor, *, num_skipped_steps: int, log: bool) -> Tensor:
@@ -127,5 +148,9 @@ def nearest_anchor(points: Tensor, anchors: Tensor) -> Tensor:
     """
     check_anchors("anchors", anchors)
     check_points("points", points, dim=anchors.shape[1])
-    distances = torch.cdist(points.double(), anchors.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    return distances.argmin(dim=1)
+    points, anchors = points.double(), anchors.double()
+    nearest = torch.empty(len(points), dtype=torch.int64, device=points.device)
+    for rows in row_blocks(len(points), num_columns=len(anchors), dtype=points.dtype, device=points.device):
+        distances = torch.cdist(points[rows], anchors, compute_mode="donot_use_mm_for_euclid_dist")
+        nearest[rows] = distances.argmin(dim=1)
+    return nearest

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lzn.base.devices import constant
 from lzn.flow.assignment import AnchorSet, logit_factors
 from lzn.flow.multistep import MAX_ORDER, Step, add_grad_of_mean
 from lzn.flow.trajectory import Trajectory, refuse_second_derivative
@@ -38,15 +39,19 @@ def integrate_flow_low_rank(
     """
     gram = anchor_set.points @ anchor_set.points.T
     inner = anchor_set.points @ state.T
-    mixture, log_probability = _IntegrateLowRank.apply(
+    mixture, log_probability, assigned = _IntegrateLowRank.apply(
         inner, gram, anchor_set.log_weights, tuple(steps), targets
     )
     end = torch.addmm(state, mixture.T, anchor_set.points, beta=math.prod(step.keep for step in steps))
-    return Trajectory(end, None if targets is None else log_probability.to(anchor_set.working_dtype))
+    log_probability = None if targets is None else log_probability.to(anchor_set.working_dtype)
+    return Trajectory(end, log_probability, assigned)
 
 
 class _IntegrateLowRank(torch.autograd.Function):
-    """From inner products X_0 (n, m) and G (n, n) to mixture weights B_r (n, m) and log-probabilities (r, m)."""
+    """From inner products X_0 (n, m) and G (n, n) to mixture weights B_r (n, m) and log-probabilities (r, m).
+
+    The third result is the index of the likeliest anchor at the last step (m,).
+    """
 
     @staticmethod
     def forward(  # noqa: PLR0917 - autograd functions take their arguments by position
@@ -56,7 +61,7 @@ class _IntegrateLowRank(torch.autograd.Function):
         log_weights: Tensor | None,
         steps: tuple[Step, ...],
         targets: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         biases = -_factors(steps, gram.device).half[:, None] * gram.diagonal()
         if log_weights is not None:
             biases += log_weights
@@ -78,12 +83,14 @@ class _IntegrateLowRank(torch.autograd.Function):
         if targets is not None:
             chosen = targets.expand(len(steps), 1, -1)
             log_probabilities = logits.log_softmax(dim=1).gather(1, chosen)[:, 0]
-        return mixtures[-1].clone(), log_probabilities
+        assigned = probabilities[-1].argmax(dim=0)
+        ctx.mark_non_differentiable(assigned)
+        return mixtures[-1].clone(), log_probabilities, assigned
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_derivative()
-        grad_mixture, grad_log_probabilities = grads
+        grad_mixture, grad_log_probabilities, _ = grads
         gram, targets, mixtures, probabilities = ctx.saved_tensors
         steps: tuple[Step, ...] = ctx.steps
         grad_logits = torch.zeros_like(probabilities)
@@ -119,9 +126,9 @@ class _Factors(NamedTuple):
     kept: Tensor
 
 
-@lru_cache(maxsize=16)  # without the cache, the copy would synchronise the device in every training step
+@lru_cache(maxsize=16)
 def _factors(steps: tuple[Step, ...], device: torch.device) -> _Factors:
     scales, halves = zip(*(logit_factors(step.tau) for step in steps), strict=True)
     kept = accumulate((step.keep for step in steps[:-1]), mul, initial=1.0)
-    values = torch.tensor([scales, halves, list(kept)], dtype=torch.float64, device=device)
-    return _Factors(*values)
+    values = constant((*scales, *halves, *kept), dtype=torch.float64, device=device)
+    return _Factors(*values.view(3, -1))

@@ -1,10 +1,9 @@
 """In which precision the flow computes: float64 close to the anchors, float32 at least elsewhere, never half.
 
 Close to the anchors (small ``tau``) one step multiplies ``s - D``, of size ``g``, by up to ``1/g``. In float32 that
-gives errors of 1e-3 in the latents and 2e-2 in their gradients.
+gives errors of 1e-3 in the latents and 2e-2 in their gradients. Each operation disables autocast, because the logits
+overflow in half precision, and TF32, which gives wrong gradients also at large ``tau`` (`lzn.base.full_precision`).
 """
-
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -24,13 +23,6 @@ def working_dtype(*tensors: Tensor) -> torch.dtype:
 def dtype_at(tau: float, working_dtype: torch.dtype) -> torch.dtype:
     """Return the dtype of states at noise level ``tau``."""
     return torch.float64 if tau < EARLY_NOISE_LEVEL else working_dtype
-
-
-def autocast_disabled(device: torch.device) -> AbstractContextManager[object]:
-    """Disable autocast inside the block: the logits overflow in half precision."""
-    if torch.amp.is_autocast_available(device.type):
-        return torch.autocast(device.type, enabled=False)
-    return nullcontext()
 
 
 def flush_subnormals_(probability: Tensor) -> Tensor:

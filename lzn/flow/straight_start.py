@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lzn.flow.assignment import AnchorSet, row_blocks
-from lzn.flow.input_checks import is_cpu
+from lzn.base.devices import is_cpu
+from lzn.flow.assignment import AnchorSet
 from lzn.flow.multistep import Step
+from lzn.flow.row_blocks import row_blocks
 
 MIN_LOGIT_GAP = 64.0
 """Other anchors then have probability below exp(-64) = 2e-28; times 1/tau^2 <= 1e8 in gradients, below rounding."""
@@ -34,15 +35,15 @@ class StraightStart:
 
     Attributes:
         num_steps: number of these steps, from 0.
-        nearest: index of the anchor that each state belongs to, int64 (m,); may be empty if there are no steps.
+        samples: index of the anchor that each state belongs to, int64 (m,); may be empty if there are no steps.
     """
 
     num_steps: int
-    nearest: Tensor
+    samples: Tensor
 
 
 def find_straight_start(
-    anchor_set: AnchorSet, own: Tensor | None, noise: Tensor, steps: Sequence[Step]
+    anchor_set: AnchorSet, samples: Tensor, noise: Tensor, steps: Sequence[Step]
 ) -> StraightStart:
     """Find how many of the solver's first steps are straight for all states.
 
@@ -50,40 +51,30 @@ def find_straight_start(
 
     Args:
         anchor_set: the anchors.
-        own: shifted anchors (m, q), float64, at which the states start; None if they are those of ``anchor_set``.
+        samples: index of the anchor at which each state starts, int64 (m,).
         noise: ``e``, (m, q).
         steps: the solver's steps.
     """
     if not is_cpu(noise):
-        return StraightStart(0, torch.empty(0, dtype=torch.int64, device=noise.device))
+        return StraightStart(0, samples)
     with torch.no_grad():
-        nearest = torch.arange(len(noise)) if own is None else _nearest(anchor_set.points, own)
-        min_ratio = _min_straight_ratio(anchor_set, nearest, noise)
+        min_ratio = _min_straight_ratio(anchor_set, samples, noise)
     num_steps = 0
     while num_steps < len(steps) and (1.0 - steps[num_steps].tau) / steps[num_steps].tau > min_ratio:
         num_steps += 1
-    return StraightStart(num_steps, nearest)
+    return StraightStart(num_steps, samples)
 
 
-def _nearest(points: Tensor, own: Tensor) -> Tensor:
-    """Return the index (m,) of the anchor nearest to each of ``own`` (m, q)."""
-    squares = points.square().sum(dim=1)
-    nearest = torch.empty(len(own), dtype=torch.int64)
-    for rows in row_blocks(len(own)):
-        nearest[rows] = torch.addmm(squares, own[rows], points.T, alpha=-2.0).argmin(dim=1)
-    return nearest
-
-
-def _min_straight_ratio(anchor_set: AnchorSet, nearest: Tensor, noise: Tensor) -> float:
+def _min_straight_ratio(anchor_set: AnchorSet, samples: Tensor, noise: Tensor) -> float:
     """Compute the ratio x = t / tau above which all states are sure to move straight; not finite if there is none."""
     points = anchor_set.points.to(noise.dtype)
     squares = points.square().sum(dim=1)
     norms = squares.sqrt()
     slack = _SLACK * torch.finfo(noise.dtype).eps
     min_ratio = noise.new_zeros(())
-    for rows in row_blocks(len(noise)):
-        own, e = points[nearest[rows]], noise[rows]
-        own_squares = squares[nearest[rows], None]
+    for rows in row_blocks(len(noise), num_columns=len(points), dtype=noise.dtype, device=noise.device):
+        own, e = points[samples[rows]], noise[rows]
+        own_squares = squares[samples[rows], None]
         squared_distances = torch.addmm(squares, own, points.T, alpha=-2.0).add_(own_squares)
         squared_distances -= slack * (own_squares + squares)
         linear = torch.addmm(-(e * own).sum(dim=1, keepdim=True), e, points.T)
@@ -91,10 +82,10 @@ def _min_straight_ratio(anchor_set: AnchorSet, nearest: Tensor, noise: Tensor) -
         gap = noise.new_full((), MIN_LOGIT_GAP)
         if anchor_set.log_weights is not None:
             log_weights = anchor_set.log_weights.to(noise.dtype)
-            gap = gap + log_weights - log_weights[nearest[rows], None]
+            gap = gap + log_weights - log_weights[samples[rows], None]
         ratio = (linear + (linear.square() + 2.0 * squared_distances * gap).sqrt()) / squared_distances
         ratio = torch.where(squared_distances > 0, ratio, torch.inf)
         ratio.masked_fill_(gap == -torch.inf, 0.0)  # an anchor without weight
-        ratio.scatter_(1, nearest[rows, None], 0.0)
+        ratio.scatter_(1, samples[rows, None], 0.0)
         min_ratio = torch.maximum(min_ratio, ratio.amax())  # NaN propagates: no step is straight
     return float(min_ratio)

@@ -5,10 +5,13 @@ from contextlib import contextmanager
 
 import torch
 
+from lzn.base.full_precision import full_float32_products
+
 
 @contextmanager
 def float32_inference() -> Iterator[None]:
-    """Disable gradients, and TF32 and non-deterministic algorithms of cuDNN, within the block."""
+    """Disable gradients, TF32, and non-deterministic algorithms of cuDNN, within the block."""
     cudnn = torch.backends.cudnn
-    with torch.no_grad(), cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=False):
+    convolutions = cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=False)
+    with torch.no_grad(), full_float32_products(), convolutions:
         yield

@@ -7,7 +7,7 @@
 - `label_anchors`: `LabelAnchors`, one learned anchor per class (case study 3).
 - `classifier`: `ImageClassifier`, whose features replace Inception's for small grey images.
 - Used by all: `initialisation`, `resampling`, `shape_checks`, `sample_dropout` (masks keyed by sample),
-  `recomputation` (activation checkpointing).
+  `recomputation` (activation checkpointing), `own_precision` (float32 layers under autocast).
 
 Letters: ``b`` images in the batch, ``q`` latent dimension, ``c`` channels of a feature map (in blocks) or number of
 classes (in conditioning), ``h`` and ``w`` height and width. Images are (b, channels, h, w), in [-1, 1]. *Level* 0 of a

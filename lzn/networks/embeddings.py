@@ -69,4 +69,5 @@ class ConditionEmbedding(nn.Module):
         """Map times (b,) in [0, 999], latents (b, q) and one-hot classes (b, c) to (b, 4 base_channels)."""
         conditions = (latent, class_one_hot, self.time(time))
         features = torch.cat([condition for condition in conditions if condition is not None], dim=1)
+        features = features.to(self.dense_in.weight.dtype)  # time features are float32 at least
         return functional.silu(self.dense_out(functional.silu(self.dense_in(features))))

@@ -9,6 +9,7 @@ from torch.nn import functional
 from lzn.networks.blocks import MiddleBlocks
 from lzn.networks.down_path import DownPath
 from lzn.networks.initialisation import conv, dense
+from lzn.networks.own_precision import in_own_precision
 from lzn.networks.shape_checks import check_images
 from lzn.networks.unet_config import UNetConfig
 
@@ -27,8 +28,7 @@ class LatentBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (b, c, h, w) to (b, q)."""
         pixels = functional.silu(self.conv(x)).flatten(1)  # (b, channels, h, w) => (b, channels*h*w)
-        contribution: Tensor = self.dense_out(functional.silu(self.dense_in(pixels)))
-        return contribution
+        return in_own_precision(self.dense_out, functional.silu(self.dense_in(pixels)))
 
 
 class LatentEncoder(nn.Module):
@@ -94,7 +94,6 @@ class LatentEncoder(nn.Module):
         contributions = torch.stack(
             [block(feature_map) for block, feature_map in zip(self.latent_blocks, chosen, strict=True)]
         )
-        # Under autocast contributions are bfloat16; their sum is float32.
         return contributions.sum(dim=0, dtype=torch.promote_types(contributions.dtype, torch.float32))
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lzn.networks.own_precision import in_own_precision
 from lzn.networks.recomputation import RecomputableBlock, recomputable
 from lzn.networks.shape_checks import check_images
 
@@ -68,9 +70,8 @@ class ProjectionHead(nn.Module):
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, representation: Tensor) -> Tensor:
-        """Map (b, in_features) to (b, out_features)."""
-        anchors: Tensor = self.layers(representation)
-        return anchors
+        """Map (b, in_features) to (b, out_features), in the dtype of the parameters."""
+        return in_own_precision(self.layers, representation)
 
 
 class ResNetEncoder(nn.Module):
@@ -129,7 +130,7 @@ class ResNetEncoder(nn.Module):
         x = self.stem((images + 1) / 2)
         for stage in self.stages:
             x = stage(x)
-        representation: Tensor = x.mean(dim=(2, 3))
+        representation: Tensor = x.mean(dim=(2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
         return self.head(representation) if with_head else representation
 
 

@@ -1,5 +1,6 @@
 """The decoder of rectified flow: a U-Net that predicts a velocity (paper C.2; Liu et al. 2023)."""
 
+import torch
 from torch import Tensor, nn
 
 from lzn.networks.blocks import MiddleBlocks
@@ -47,7 +48,7 @@ class VelocityUNet(nn.Module):
             ValueError: a tensor has another shape, is missing, or is not an input of this network.
         """
         self._check(x_t, t, latent, class_one_hot)
-        time = scaled_time(t.to(x_t.dtype))
+        time = scaled_time(t.to(torch.promote_types(x_t.dtype, torch.float32)))  # bfloat16 has 8 bits
         embedding = self.conditioning(time, latent, class_one_hot)
         maps = self.down(x_t, embedding)
         velocity: Tensor = self.up(self.middle(maps[-1][-1], embedding), maps, embedding)

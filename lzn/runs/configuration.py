@@ -1,13 +1,14 @@
 """The ``runs`` section of params.yaml: the configuration of a training run, one type per case study."""
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from lzn.base.randomness import derive_seed
+from lzn.base.randomness import derive_seed, seeded_global_generator
 from lzn.base.sections import Section
 from lzn.data import SampleViews
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
@@ -25,6 +26,7 @@ from lzn.studies import (
     RepresentationStep,
 )
 from lzn.training import Compute, TrainingSchedule, TrainingStep
+from lzn.training.optimisation import model_parts
 
 
 class LatentParams(Section):
@@ -95,10 +97,10 @@ class Run(Section, ABC):
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
         """Build model and step on the meta device, so that their checks find errors before a training starts."""
-        with torch.random.fork_rng(), torch.device("meta"):
+        with torch.device("meta"):
             model = self.build_model(num_classes=2)
         self.build_step()
-        parts = sorted(name for name, _ in model.named_children())
+        parts = sorted(model_parts(model))
         if parts != sorted(self.training.learning_rates):
             raise ValueError(
                 f"training.learning_rates must name the model's parts {', '.join(parts)}, "
@@ -128,9 +130,9 @@ class Run(Section, ABC):
         """The only seed, or the first of several."""
         return self.seeds[0]
 
-    def seed_initial_weights(self) -> None:
-        """Seed the global generator, so that initial weights depend only on the run's seed."""
-        torch.manual_seed(derive_seed(self.seed, "initial weights"))
+    def seeded_initial_weights(self) -> AbstractContextManager[None]:
+        """Seed the global generator inside the block, so that initial weights depend only on the run's seed."""
+        return seeded_global_generator(derive_seed(self.seed, "initial weights"), torch.get_default_device())
 
 
 class GenerationRun(Run):
@@ -150,15 +152,15 @@ class GenerationRun(Run):
         """
         if (self.latent is None) != (self.latent_blocks is None):
             raise ValueError("latent and latent_blocks go together: give both (RF+LZN) or neither (RF)")
-        self.seed_initial_weights()
-        decoder = VelocityUNet(
-            self.unet,
-            latent_dim=0 if self.latent is None else self.latent.dim,
-            num_classes=num_classes if self.conditional else 0,
-        )
-        if self.latent is None or self.latent_blocks is None:
-            return GenerativeModel(decoder)
-        return GenerativeModel(decoder, _build_encoder(self.unet, self.latent, self.latent_blocks))
+        with self.seeded_initial_weights():
+            decoder = VelocityUNet(
+                self.unet,
+                latent_dim=0 if self.latent is None else self.latent.dim,
+                num_classes=num_classes if self.conditional else 0,
+            )
+            if self.latent is None or self.latent_blocks is None:
+                return GenerativeModel(decoder)
+            return GenerativeModel(decoder, _build_encoder(self.unet, self.latent, self.latent_blocks))
 
     def build_step(self) -> TrainingStep[GenerativeModel]:
         """Return the training step."""
@@ -176,8 +178,8 @@ class RepresentationRun(Run):
 
     def build_model(self, num_classes: int) -> RepresentationModel:
         """Return the model with its initial weights; it does not depend on the number of classes."""
-        self.seed_initial_weights()
-        return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
+        with self.seeded_initial_weights():
+            return RepresentationModel(ResNetEncoder(head_dim=self.latent.dim, **self.encoder.model_dump()))
 
     def build_views(self) -> SampleViews | None:
         """Return the views, or only their crops, that loading processes make."""
@@ -206,15 +208,15 @@ class JointRun(Run):
 
     def build_model(self, num_classes: int) -> JointModel:
         """Return the model with its initial weights."""
-        self.seed_initial_weights()
-        encoder = _build_encoder(self.unet, self.latent, self.latent_blocks)
-        label_anchors = LabelAnchors(num_classes, self.latent.dim)
-        decoder = (
-            VelocityUNet(self.unet, latent_dim=self.latent.dim, num_classes=num_classes)
-            if self.generate
-            else None
-        )
-        return JointModel(encoder, label_anchors, decoder)
+        with self.seeded_initial_weights():
+            encoder = _build_encoder(self.unet, self.latent, self.latent_blocks)
+            label_anchors = LabelAnchors(num_classes, self.latent.dim)
+            decoder = (
+                VelocityUNet(self.unet, latent_dim=self.latent.dim, num_classes=num_classes)
+                if self.generate
+                else None
+            )
+            return JointModel(encoder, label_anchors, decoder)
 
     def build_step(self) -> TrainingStep[JointModel]:
         """Return the training step."""

@@ -4,7 +4,6 @@
   are sampled (`LatentSampler`), and the rectified-flow loss of a batch.
 - `representation`: case study 2, unsupervised representations from two aligned views.
 - `joint`: case study 3, generation and classification together.
-- `alignment`: the alignment loss and accuracy of a batch, for case studies 2 and 3.
 - `encoding`: anchors of many images after training; batches of a fixed size.
 - `zone_stability`: how often a latent stays in its zone when the rest of its batch is replaced (the reviews).
 

@@ -27,12 +27,11 @@ class LatentSampler:
     def __call__(self, anchors: Tensor, random: BatchRandom) -> Tensor:
         """Draw latents (b, q) of this process's samples, with anchors (b, q), among the anchors of the global batch."""
         noise = random.normal(anchors.shape[1])
-        if random.share.processes.count == 1:
-            return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
-        # Own anchors as rows of the gathered float64 ones: see `compute_latents`.
-        gathered = random.share.gather(anchors.double())
-        own = gathered[random.share.rows]
-        return compute_latents(own, noise, all_anchors=gathered, alpha=self.alpha, solver=self.solver)
+        rows = None
+        if random.share.processes.count > 1:
+            # In float64: the gradients of a row from all processes are summed before they are rounded.
+            anchors, rows = random.share.gather(anchors.double()), random.share.rows
+        return compute_latents(anchors, noise, rows=rows, alpha=self.alpha, solver=self.solver)
 
     def with_alpha(self, alpha: float) -> "LatentSampler":
         """Return the same sampler with another concentration."""

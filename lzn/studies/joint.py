@@ -7,10 +7,17 @@ import torch
 from torch import Tensor, nn
 
 from lzn.base.randomness import BatchRandom
-from lzn.flow import AnchorBank, Euler, Solver, compute_latents, flow_to_anchors, nearest_anchor
+from lzn.flow import (
+    AnchorBank,
+    Euler,
+    Solver,
+    alignment_loss,
+    compute_latents,
+    flow_to_anchors,
+    nearest_anchor,
+)
 from lzn.networks import LatentEncoder, VelocityUNet
 from lzn.networks.label_anchors import LabelAnchors, class_frequencies
-from lzn.studies.alignment import align
 from lzn.studies.encoding import full_batches
 from lzn.studies.generation import LatentSampler, PathSample
 from lzn.training import Batch, Losses
@@ -52,7 +59,7 @@ class JointStep:
         path_sample = PathSample.draw(batch.images, random)
         latents = self.latents(model.encoder(batch.images), random)
         anchors = model.label_anchors.points
-        aligned = align(
+        aligned = alignment_loss(
             latents,
             anchors,
             batch.labels,
@@ -73,7 +80,7 @@ class JointStep:
 @torch.no_grad()
 def draw_label_latents(label_anchors: Tensor, labels: Tensor, noise: Tensor, *, solver: Euler) -> Tensor:
     """Draw a latent (m, q) from the zone of each label (m,), with noise (m, q), to generate images (algorithm 8)."""
-    return compute_latents(label_anchors[labels], noise, all_anchors=label_anchors, solver=solver)
+    return compute_latents(label_anchors, noise, rows=labels, solver=solver)
 
 
 @torch.no_grad()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lzn.base.full_precision import full_precision
 from lzn.base.randomness import BatchRandom
 from lzn.data import ImageArray, dequantise
-from lzn.flow import Solver, compute_latents
+from lzn.flow import Solver, alignment_loss, compute_latents
 from lzn.networks import ResNetEncoder
-from lzn.studies.alignment import align
 from lzn.studies.encoding import full_batches
 from lzn.studies.generation import LatentSampler
 from lzn.training import Batch, Losses
@@ -52,14 +52,14 @@ class RepresentationStep:
         Raises:
             ValueError: the batch was loaded with views, but not two per image.
         """
-        with torch.autocast(batch.images.device.type, enabled=False):  # autocast would round the views
+        with full_precision(batch.images.device):  # autocast would round the views
             views = [self.augment(images, random) for images in _two_views(batch.images)]
         anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
         latents = self.latents(anchors, random)
         if batch.share.processes.count > 1:
             anchors_view2 = batch.share.gather(anchors_view2.double())
         targets = torch.arange(batch.share.first, batch.share.last, device=latents.device)
-        aligned = align(
+        aligned = alignment_loss(
             latents,
             anchors_view2,
             targets,

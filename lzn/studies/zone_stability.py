@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lzn.flow import AnchorBank, Solver
+from lzn.flow.anchor_bank import Samples
 
 
 @dataclass(frozen=True)
@@ -75,23 +76,23 @@ class ZoneProtocol:
     zone_solver: Solver
     alpha: float = 1.0
 
-    def draw(self, bank: AnchorBank, anchors: Tensor, noise: Tensor) -> Tensor:
-        """Draw latents (m, q) of samples with ``anchors`` (m, q) among the bank's, with standard normal noise (m, q).
+    def draw(self, bank: AnchorBank, samples: Samples, noise: Tensor) -> Tensor:
+        """Draw latents (m, q) of samples among the bank's anchors, with standard normal noise (m, q).
 
-        An anchor that is not in the bank joins it for its own sample (see `AnchorBank`).
+        Samples are rows of the bank or new anchors (m, q), which join it for their own sample (see `AnchorBank`).
 
         Raises:
             ValueError: as `AnchorBank.latents`.
         """
-        return bank.latents(anchors, noise, alpha=self.alpha, solver=self.latent_solver)
+        return bank.latents(samples, noise, alpha=self.alpha, solver=self.latent_solver)
 
-    def is_in_zone(self, bank: AnchorBank, anchors: Tensor, latents: Tensor) -> Tensor:
+    def is_in_zone(self, bank: AnchorBank, samples: Samples, latents: Tensor) -> Tensor:
         """Return whether latents (m, q) lie in their samples' zones among the bank's anchors: bool (m,).
 
         Raises:
             ValueError: as `AnchorBank.in_own_zone`.
         """
-        return bank.in_own_zone(latents, anchors, solver=self.zone_solver)
+        return bank.in_own_zone(latents, samples, solver=self.zone_solver)
 
 
 def batch_zone_stability(
@@ -138,21 +139,22 @@ def batch_zone_stability(
 
 
 def bank_zone_stability(
-    bank: AnchorBank, anchors: Tensor, protocol: ZoneProtocol, *, generator: torch.Generator
+    bank: AnchorBank, samples: Tensor, protocol: ZoneProtocol, *, generator: torch.Generator
 ) -> ZoneStability:
     """Measure zone stability in a bank: draw one latent of each sample, and test whether it lies in its zone.
 
     Args:
         bank: the anchors that define the zones.
-        anchors: anchors of the samples, (m, q), rows of the bank or new ones; at least two.
+        samples: indices of the bank's rows, int64 (m,), or new anchors (m, q); at least two.
         protocol: how latents are drawn and zones are found.
-        generator: on the device of ``anchors``.
+        generator: on the device of ``samples`` and the bank.
 
     Raises:
         ValueError: as `AnchorBank.latents`, or there is only one sample.
     """
-    latents = protocol.draw(bank, anchors, _noise_like(anchors, generator))
-    return ZoneStability.from_groups(protocol.is_in_zone(bank, anchors, latents)[:, None])
+    noise = torch.randn((len(samples), bank.dim), generator=generator, device=samples.device)
+    latents = protocol.draw(bank, samples, noise)
+    return ZoneStability.from_groups(protocol.is_in_zone(bank, samples, latents)[:, None])
 
 
 def _check_numbers(num_anchors: int, *, batch_size: int, num_pairs: int, samples_per_pair: int) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 class ExponentialMovingAverage:
     """Averages of parameters: ``shadow <- d shadow + (1 - d) parameter``.
 
-    The decay has a warm-up: at update ``k`` (from 1), ``d = min(decay, (1 + k) / (10 + k))``. All tensors, with the
-    number of updates, are on the device of the module, so that updates do not synchronise with it.
+    The decay has a warm-up: at update ``k`` (from 1), ``d = min(decay, (1 + k) / (10 + k))``. The averages are float64:
+    with the paper's decay of 0.999999, float32 would round small moves to nothing. All tensors, with the number of
+    updates, are on the device of the module, so that updates do not synchronise with it.
 
     Raises:
         ValueError: ``decay`` is not in [0, 1).
@@ -21,7 +22,7 @@ class ExponentialMovingAverage:
         if not 0.0 <= decay < 1.0:
             raise ValueError(f"decay must lie in [0, 1), got {decay}")
         self.decay = decay
-        self.shadow = {name: p.detach().clone() for name, p in module.named_parameters()}
+        self.shadow = {name: p.detach().to(torch.float64, copy=True) for name, p in module.named_parameters()}
         device = next(chain(self.shadow.values(), [torch.empty(0)])).device
         self.num_updates = torch.zeros((), dtype=torch.float64, device=device)
 
@@ -36,11 +37,12 @@ class ExponentialMovingAverage:
         moving = [(self.shadow[name], p.detach()) for name, p in module.named_parameters() if p.requires_grad]
         if not moving:
             return
-        factor = self._next_weight(accepted).to(moving[0][0].dtype)
-        shadows = [shadow for shadow, _ in moving]
-        moves = torch._foreach_sub([parameter for _, parameter in moving], shadows)
-        torch._foreach_mul_(moves, factor)
-        torch._foreach_add_(shadows, moves)
+        factor = self._next_weight(accepted)
+        for shadow, parameter in moving:
+            move = parameter - shadow  # float64
+            if accepted is not None:  # the factor is then 0, but 0 * NaN is NaN
+                move.masked_fill_(~accepted, 0.0)
+            shadow.addcmul_(move, factor)
 
     def _next_weight(self, accepted: Tensor | None) -> Tensor:
         """Count an update and return its ``1 - d``, float64; 0 if it is not accepted."""
@@ -56,9 +58,9 @@ class ExponentialMovingAverage:
             parameter.copy_(self.shadow[name])
 
     def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:
-        """Return a copy of the state dict of ``module``, with buffers, and averages instead of parameters."""
+        """Return a copy of the state dict of ``module``, with buffers, and averages, in its dtypes, as parameters."""
         return {
-            name: self.shadow.get(name, tensor).detach().clone()
+            name: self.shadow.get(name, tensor).detach().to(tensor.dtype, copy=True)
             for name, tensor in module.state_dict().items()
         }
 

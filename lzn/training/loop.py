@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lzn.base.parallel import BatchShare, Processes
-from lzn.base.randomness import BatchRandom, derive_seed, generator_for
+from lzn.base.randomness import BatchRandom, derive_seed, generator_for, seeded_global_generator
 from lzn.data import ImageSet, SampleViews
 from lzn.networks import DropoutKeys, keyed_dropout
 from lzn.training.batches import training_batches
@@ -54,10 +54,11 @@ def train(
     """Train ``model`` in place on ``device``, and replace its parameters by their averages.
 
     A run with ``checkpoints`` resumes from the newest good one. The result is the same as without interruption (on CPU
-    bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change.
+    bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change; the
+    number of steps and the reports too.
 
     Args:
-        model: model whose children are the parameter groups of the optimiser, by name.
+        model: model whose children, and parameters directly on it, are the parameter groups of the optimiser, by name.
         compute_losses: training step of the study.
         data: training images.
         schedule: numbers of the run.
@@ -70,11 +71,12 @@ def train(
         TrainingInterruptedError: ``callbacks.should_stop`` returned True.
         TrainingDivergedError: the loss was not finite in too many steps in a row, or in all steps.
         OSError: a checkpoint cannot be written.
-        ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes.
+        ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes; or the
+            seed or the schedule differs from the checkpoint's in what changes the parameters.
     """
     share = processes.share_of(schedule.batch_size)
     state = _initial_state(
-        model, schedule, processes, device=device, compute=compute, checkpoints=checkpoints
+        model, schedule, processes, seed=seed, device=device, compute=compute, checkpoints=checkpoints
     )
     reports = _Reports(state, schedule, processes, checkpoints, callbacks)
     reports.before_first_step()
@@ -101,6 +103,7 @@ def _initial_state(
     schedule: TrainingSchedule,
     processes: Processes,
     *,
+    seed: int,
     device: torch.device | str,
     compute: Compute,
     checkpoints: CheckpointFolder | None,
@@ -108,7 +111,7 @@ def _initial_state(
     """Set up the model, and return the state before the first step or of the newest checkpoint."""
     compute.prepare(model)
     model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    state = TrainingState.new(model, schedule, processes, device=device)
+    state = TrainingState.new(model, schedule, processes, seed=seed, device=device)
     if checkpoints is not None:
         state.restore(checkpoints, processes)
     return state
@@ -126,7 +129,6 @@ class _LossFunction(Generic[AnyModel]):
     dropout: DropoutKeys
 
     def __call__(self, batch: Batch, step: int) -> Losses:
-        torch.manual_seed(derive_seed(self.seed, "global", step))
         self.dropout.draw(self._random("dropout", step, batch.share))
         with self.compute.autocast(self.device):
             return self.compute_losses(self.model, batch, self._random("step", step, batch.share))
@@ -138,14 +140,16 @@ class _LossFunction(Generic[AnyModel]):
 def _take_step(
     state: TrainingState, schedule: TrainingSchedule, batch: Batch, losses: _LossFunction[AnyModel]
 ) -> None:
-    apply_schedule(state.model, state.optimizer, schedule, state.progress.step)
-    result = update(
-        state.model,
-        state.optimizer,
-        lambda: losses(batch, state.progress.step),
-        share=batch.share,
-        max_gradient_norm=schedule.max_gradient_norm,
-    )
+    step = state.progress.step
+    apply_schedule(state.model, state.optimizer, schedule, step)
+    with seeded_global_generator(derive_seed(losses.seed, "global", step), losses.device):
+        result = update(
+            state.model,
+            state.optimizer,
+            lambda: losses(batch, step),
+            share=batch.share,
+            max_gradient_norm=schedule.max_gradient_norm,
+        )
     state.finish_step(result)
 
 

@@ -25,26 +25,45 @@ class UpdateResult:
     values: Mapping[str, Tensor]
 
 
-def build_optimizer(model: nn.Module, schedule: TrainingSchedule) -> torch.optim.Optimizer:
-    """Build Adam with one parameter group for each child of ``model``.
+def model_parts(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Return the parameters of each part of ``model`` by its name: its children, and parameters directly on it.
 
     Raises:
-        ValueError: the names of the learning rates are not those of the children with parameters.
+        ValueError: two parts share a parameter.
     """
-    children = {
-        name: child for name, child in model.named_children() if any(True for _ in child.parameters())
-    }
-    if set(children) != set(schedule.learning_rates):
+    parts = {name: list(child.parameters()) for name, child in model.named_children()}
+    parts = {name: parameters for name, parameters in parts.items() if parameters}
+    parts |= {name: [parameter] for name, parameter in model.named_parameters(recurse=False)}
+    owners: dict[nn.Parameter, str] = {}
+    names = {parameter: name for name, parameter in model.named_parameters(remove_duplicate=False)}
+    for part, parameters in parts.items():
+        for parameter in parameters:
+            if owners.setdefault(parameter, part) != part:
+                raise ValueError(
+                    f"{owners[parameter]} and {part} share the parameter {names[parameter]}: it would have two "
+                    "learning rates; make both modules children of one part"
+                )
+    return parts
+
+
+def build_optimizer(model: nn.Module, schedule: TrainingSchedule) -> torch.optim.Optimizer:
+    """Build Adam with one parameter group for each part of ``model`` (see `model_parts`).
+
+    Raises:
+        ValueError: the names of the learning rates are not those of the parts, or two parts share a parameter.
+    """
+    parts = model_parts(model)
+    if set(parts) != set(schedule.learning_rates):
         raise ValueError(
-            f"learning_rates must name the model's parts {sorted(children)}, got {sorted(schedule.learning_rates)}"
+            f"learning_rates must name the model's parts {sorted(parts)}, got {sorted(schedule.learning_rates)}"
         )
     groups = [
         {
-            "params": list(child.parameters()),
+            "params": parameters,
             "lr": schedule.learning_rates[name],
             "base_lr": schedule.learning_rates[name],
         }
-        for name, child in children.items()
+        for name, parameters in parts.items()
     ]
     return torch.optim.Adam(groups, fused=True)
 
@@ -55,7 +74,7 @@ def apply_schedule(
     """Set the learning rates of ``step`` (from 0), and freeze the parts whose training has ended."""
     for name, last_step in schedule.freeze_after.items():
         if step >= last_step:
-            model.get_submodule(name).requires_grad_(False)
+            getattr(model, name).requires_grad_(False)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * schedule.warmup_factor(step)
 

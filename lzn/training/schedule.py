@@ -13,12 +13,13 @@ class TrainingSchedule:
     Attributes:
         num_steps: number of training steps ("iterations").
         batch_size: number of samples of the global batch.
-        learning_rates: Adam's learning rate of each child of the model, by its name (``decoder``, ...).
+        learning_rates: Adam's learning rate of each part of the model, by its name (``decoder``, ...): its children,
+            and parameters directly on the model.
         warmup_steps: number of steps in which the learning rate rises linearly from ``lr / warmup_steps``.
         ema_decay: final decay of the exponential moving average.
         max_gradient_norm: the norm over all parameters is clipped to this.
         random_flips: whether images are flipped horizontally at random.
-        freeze_after: number of steps after which a child of the model is frozen, by its name.
+        freeze_after: number of steps after which a part of the model is frozen, by its name.
         log_every: number of steps of a point of the curve, which is a mean over them. The host synchronises with the
             device only every ``log_every`` steps and at checkpoints.
         checkpoint_every: number of steps between checkpoints.
@@ -69,6 +70,18 @@ class TrainingSchedule:
         outside = [step for step in self.snapshot_steps if not 1 <= step <= self.num_steps]
         if outside:
             raise ValueError(f"snapshot_steps must lie in [1, num_steps={self.num_steps}], got {outside}")
+
+    def shaping_values(self) -> dict[str, object]:
+        """Return the settings that change the parameters of a step; a resumed run must have the same ones."""
+        return {
+            "batch_size": self.batch_size,
+            "learning_rates": dict(sorted(self.learning_rates.items())),
+            "warmup_steps": self.warmup_steps,
+            "ema_decay": self.ema_decay,
+            "max_gradient_norm": self.max_gradient_norm,
+            "random_flips": self.random_flips,
+            "freeze_after": dict(sorted(self.freeze_after.items())),
+        }
 
     def warmup_factor(self, step: int) -> float:
         """Return the factor of the learning rates at ``step`` (from 0)."""

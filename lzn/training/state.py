@@ -1,5 +1,6 @@
 """The state of a training: everything that changes from step to step, saved in checkpoints."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,10 +26,17 @@ class TrainingState:
     progress: Progress
     device_totals: DeviceTotals
     device: torch.device | str
+    settings: Mapping[str, object]
+    """The settings that change the parameters of a step, by name."""
 
     @staticmethod
     def new(
-        model: nn.Module, schedule: TrainingSchedule, processes: Processes, *, device: torch.device | str
+        model: nn.Module,
+        schedule: TrainingSchedule,
+        processes: Processes,
+        *,
+        seed: int,
+        device: torch.device | str,
     ) -> "TrainingState":
         """Build the state before the first step, with the weights of process 0; ``model`` is on ``device``.
 
@@ -45,6 +53,7 @@ class TrainingState:
             progress=progress,
             device_totals=DeviceTotals(progress.totals, device=device),
             device=device,
+            settings={"seed": seed, **schedule.shaping_values()},
         )
 
     def finish_step(self, result: UpdateResult | None) -> None:
@@ -78,6 +87,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "ema": self.ema.state_dict(),
             "progress": self.progress.state_dict(),
+            "settings": dict(self.settings),
         }
         checkpoints.save(self.progress.step, content)
 
@@ -88,15 +98,30 @@ class TrainingState:
 
         Raises:
             OSError: another process cannot read it, because the folder is not on a shared file system.
+            ValueError: the checkpoint is of a training with another seed or schedule.
         """
         content = self._load_newest(checkpoints, processes)
         if content is None:
             return
+        self._check_settings(content)
         self.model.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.ema.load_state_dict(content["ema"])
         self.progress = Progress.from_state_dict(content["progress"])
         self.device_totals = DeviceTotals(self.progress.totals, device=self.device)
+
+    def _check_settings(self, content: dict[str, Any]) -> None:
+        saved = content.get("settings", {})
+        changed = [
+            f"{name}={saved.get(name)}, now {value}"
+            for name, value in self.settings.items()
+            if saved.get(name) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"the checkpoint of step {content['progress']['step']} has {'; '.join(changed)}: resume with the "
+                "settings of the checkpoint, or train in another folder"
+            )
 
     def _load_newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
         content = checkpoints.load_newest(device=self.device) if processes.is_first else None

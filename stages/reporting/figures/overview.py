@@ -25,7 +25,7 @@ def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
     zones = results.outputs.plot("classify", f"{run}.npy")
     if not (grid.exists() and zones.exists()):
         return None
-    labels: NDArray[np.uint8] = np.load(zones)
+    labels: NDArray[np.int32] = np.load(zones)
     return ReportFigure(
         name="overview",
         title="The zones of the classes",
@@ -39,7 +39,7 @@ def overview_figure(run: str | None, results: Results) -> ReportFigure | None:
     )
 
 
-def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.uint8]) -> Figure:
+def draw_overview(grid: NDArray[np.uint8], zones: NDArray[np.int32]) -> Figure:
     """Draw a grid of sampled images and a map (rows, columns) of the class of each point in a plane of latents."""
     colours = mpl.colormaps["tab10"]
     with mpl.rc_context(STYLE):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lzn_testing.emulated_tf32 import emulated_tf32
 from lzn_testing.random_numbers import batch_random_for, seeded
 from torch import Tensor
 
@@ -174,3 +175,10 @@ def test_views_are_the_same_under_autocast() -> None:
 def test_the_error_names_a_setting_out_of_range(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         AffineViews(**{**IDENTITY, **change})
+
+
+def test_tf32_changes_no_view() -> None:
+    images = random_images()
+    expected = view(images, **SAMPLE_SETTINGS)
+    with emulated_tf32():
+        assert torch.equal(view(images, **SAMPLE_SETTINGS), expected)

@@ -8,12 +8,12 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from lzn_testing.random_numbers import batch_random_for, seeded
+from lzn_testing.random_numbers import MetaRandom, batch_random_for, seeded
 from torch import Tensor
 from torchvision.transforms.v2 import functional as torchvision_functional
 
 from lzn.base.randomness import BatchRandom
-from lzn.data import SimCLRCrops, SimCLRDistortions, SimCLRViews
+from lzn.data import SimCLRCrops, SimCLRDistortions, SimCLRViews, simclr_views
 from lzn.data.random_crops import draw_crop_box
 from lzn.data.simclr_views import Distortions
 
@@ -250,3 +250,23 @@ def test_the_error_names_a_blur_larger_than_the_view() -> None:
     with pytest.raises(ValueError, match="blur_kernel"):
         SimCLRViews(size=11)
     assert SimCLRViews(size=12)(random_photo(), seeded()).shape == (3, 12, 12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_distortions_for_devices_equal_those_for_the_cpu(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On devices every change is computed for all images, because choosing some would synchronise the device."""
+    images, settings = random_images(40, channels), SimCLRDistortions(blur_kernel=5, blur_probability=0.5)
+    expected = settings(images, batch_random_for(len(images)))
+    monkeypatch.setattr(simclr_views, "is_cpu", lambda tensor: False)
+    found = settings(images, batch_random_for(len(images)))
+    # Vector and scalar instructions of the CPU round the last bit differently.
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_distortions_read_no_value_of_a_device(channels: int) -> None:
+    images = torch.empty(6, channels, 16, 16, device="meta")
+    views = SimCLRDistortions(blur_kernel=5)(images, MetaRandom(len(images)))
+    assert views.shape == images.shape

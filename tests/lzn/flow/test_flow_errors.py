@@ -48,11 +48,8 @@ BAD_TARGETS = [
         ({"anchors": ANCHORS.long()}, "anchors must be a floating-point tensor"),
         ({"anchors": ANCHORS[:0]}, "anchors must be a floating-point tensor .* with at least one row"),
         ({"noise": NOISE[:, :2]}, "noise must have 3 columns"),
-        ({"noise": NOISE[:4]}, "noise must have one row for each of the 5 anchors, got 4"),
+        ({"noise": NOISE[:4]}, "noise must have one row for each of the 5 samples, got 4"),
         ({"noise": NOISE.long()}, "noise must be a floating-point tensor"),
-        ({"all_anchors": ANCHORS[:, :2]}, "all_anchors must have 3 columns"),
-        ({"all_anchors": ANCHORS[0]}, "all_anchors must be a floating-point tensor"),
-        ({"all_anchors": ANCHORS[:2], "weights": torch.ones(5)}, r"weights must have shape \(2,\)"),
         ({"alpha": 1.5}, r"alpha must lie in \[0, 1\], got 1.5"),
         ({"alpha": -0.1}, r"alpha must lie in \[0, 1\]"),
         ({"alpha": math.nan}, r"alpha must lie in \[0, 1\]"),
@@ -123,8 +120,8 @@ def test_non_finite_anchors_raise_their_own_error(anchors: Tensor):
     assert issubclass(NonFiniteAnchorsError, ValueError)
     with pytest.raises(NonFiniteAnchorsError, match=r"^anchors hold NaN or infinity"):
         compute_latents(anchors, NOISE)
-    with pytest.raises(NonFiniteAnchorsError, match=r"^all_anchors hold NaN or infinity"):
-        compute_latents(ANCHORS, NOISE, all_anchors=anchors)
+    with pytest.raises(NonFiniteAnchorsError, match=r"^anchors hold NaN or infinity"):
+        compute_latents(anchors, NOISE[:1], rows=slice(1))
     with pytest.raises(NonFiniteAnchorsError, match=r"^anchors hold NaN or infinity"):
         flow_to_anchors(LATENTS, anchors)
     with pytest.raises(NonFiniteAnchorsError, match=r"^anchors hold NaN or infinity"):

@@ -112,9 +112,7 @@ def test_latents_of_all_samples_together_are_standard_normal(
     generator = torch.Generator().manual_seed(5)
     own = torch.multinomial(share, num_samples, replacement=True, generator=generator)
     noise = torch.randn(num_samples, q, generator=generator)
-    z = compute_latents(
-        anchors[own].float(), noise, all_anchors=anchors.float(), weights=weights, solver=solver
-    ).double()
+    z = compute_latents(anchors.float(), noise, rows=own, weights=weights, solver=solver).double()
 
     # DPM-Solver++ ends before t = 0, so the anchors still contribute to mean and covariance.
     tau = solver.grid_to_latents()[-1]
@@ -134,9 +132,7 @@ def test_zone_centres_are_not_standard_normal():
     # So the test above can fail: centres (alpha = 0) have too small a variance.
     anchors = normal(3, 5, 3)
     own = torch.arange(1000) % 5
-    z = compute_latents(
-        anchors[own], normal(6, 1000, 3), all_anchors=anchors, alpha=0.0, solver=DPMSolver(num_steps=60)
-    )
+    z = compute_latents(anchors, normal(6, 1000, 3), rows=own, alpha=0.0, solver=DPMSolver(num_steps=60))
     assert float(z.T.cov().trace()) / 3 < 0.8
 
 
@@ -174,7 +170,7 @@ def test_latents_lie_in_the_other_zone_with_the_probability_of_theorem_1(g: floa
     num_samples = 20_000
     anchors, own = torch.tensor([[-1.0], [1.0]]), torch.arange(num_samples) % 2
     noise = torch.randn(num_samples, 1, generator=torch.Generator().manual_seed(7))
-    z = compute_latents(anchors[own], noise, all_anchors=anchors, solver=Euler(num_steps=20, g=g))
+    z = compute_latents(anchors, noise, rows=own, solver=Euler(num_steps=20, g=g))
     zone = nearest_anchor(flow_to_anchors(z, anchors, solver=Euler(num_steps=100)).points, anchors)
     outside = float((zone != own).double().mean())
     expected = float(norm.cdf((g - 1) / g))

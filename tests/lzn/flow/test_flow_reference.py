@@ -60,7 +60,7 @@ def test_alignment_of_two_views_equals_the_release(
     view_1, view_2 = leaf(given["anchors"], dtype), leaf(given["anchors_view2"], dtype)
     targets = torch.arange(len(view_1))
     z = compute_latents(view_1, given["noise"].to(dtype), alpha=alpha, solver=EULER)
-    loss = alignment_loss(z, view_2, targets, solver=EULER, num_skipped_steps=4, log=log)
+    loss = alignment_loss(z, view_2, targets, solver=EULER, num_skipped_steps=4, log=log).loss
     loss.backward()
     result = flow_to_anchors(z, view_2, targets=targets, solver=EULER)
     assert relative_error(loss, given[f"{kind}_loss"]) < VALUE[dtype]
@@ -81,7 +81,7 @@ def test_alignment_with_labels_equals_the_release(file: str, kind: str, dtype: t
     labels = given["labels"]
     loss = alignment_loss(
         z, label_anchors, labels, weights=weights, solver=LABEL_EULER, num_skipped_steps=20, log=False
-    )
+    ).loss
     loss.backward()
     result = flow_to_anchors(z, label_anchors, weights=weights, targets=labels, solver=LABEL_EULER)
     probability = largest_probability(result.target_log_probability, 20)

@@ -60,7 +60,7 @@ def test_the_order_of_anchors_has_no_effect(seed: int, n: int, q: int, solver: S
 def test_a_latent_depends_only_on_its_own_noise(seed: int, n: int, q: int, solver: Solver):
     anchors, noise = normal(seed, n, q), normal(seed + 1, n, q)
     together = compute_latents(anchors, noise, solver=solver)
-    alone = compute_latents(anchors[1:2], noise[1:2], all_anchors=anchors, solver=solver)
+    alone = compute_latents(anchors, noise[1:2], rows=slice(1, 2), solver=solver)
     assert relative_error(alone, together[1:2]) < EXACT
 
 
@@ -166,15 +166,16 @@ def test_equal_anchors_act_as_one_anchor_of_their_total_weight(seed: int, n: int
     copies = torch.arange(n).repeat_interleave(counts)
     noise, cotangent = normal(seed + 1, n, q), normal(seed + 2, n, q)
     merged, repeated = leaf(normal(seed, n, q)), leaf(normal(seed, n, q)[copies])
-    own = normal(seed, n, q)
+    first_copies = counts.cumsum(dim=0) - counts
 
-    z = compute_latents(own, noise, all_anchors=merged, weights=counts, solver=solver)
+    z = compute_latents(merged, noise, weights=counts, solver=solver)
     (z * cotangent).sum().backward()
-    z_repeated = compute_latents(own, noise, all_anchors=repeated, solver=solver)
+    z_repeated = compute_latents(repeated, noise, rows=first_copies, solver=solver)
     (z_repeated * cotangent).sum().backward()
     assert relative_error(z_repeated, z) < EXACT
     collected = torch.zeros(n, q, dtype=torch.float64).index_add_(0, copies, gradient(repeated))
-    assert relative_error(collected, gradient(merged)) < EXACT
+    # An anchor's gradients as a starting point and as a key nearly cancel, so the sum may be small.
+    assert float((collected - gradient(merged)).norm()) < EXACT * float(cotangent.norm())
 
 
 @property_test
@@ -183,7 +184,7 @@ def test_anchors_of_weight_zero_have_no_effect(seed: int, n: int, q: int, solver
     anchors, noise, weights = leaf(normal(seed, n + 2, q)), normal(seed + 1, n, q), positive(seed, n + 2)
     weights[n:] = 0
     present = anchors.detach()[:n]
-    z = compute_latents(present, noise, all_anchors=anchors, weights=weights, solver=solver)
+    z = compute_latents(anchors, noise, rows=slice(n), weights=weights, solver=solver)
     z.square().sum().backward()
     assert relative_error(z, compute_latents(present, noise, weights=weights[:n], solver=solver)) < EXACT
     assert torch.equal(gradient(anchors)[n:], torch.zeros(2, q, dtype=torch.float64))

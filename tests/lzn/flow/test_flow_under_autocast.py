@@ -33,11 +33,11 @@ def end_points(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
 
 
 def log_alignment(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
-    return alignment_loss(noise, points, TARGETS, solver=solver, num_skipped_steps=2, log=True)
+    return alignment_loss(noise, points, TARGETS, solver=solver, num_skipped_steps=2, log=True).loss
 
 
 def plain_alignment(points: Tensor, noise: Tensor, solver: Solver) -> Tensor:
-    return alignment_loss(noise, points, TARGETS, solver=solver, num_skipped_steps=2, log=False)
+    return alignment_loss(noise, points, TARGETS, solver=solver, num_skipped_steps=2, log=False).loss
 
 
 FLOWS = [latents, end_points, log_alignment, plain_alignment]

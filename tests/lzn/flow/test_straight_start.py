@@ -5,7 +5,7 @@ import torch
 from lzn_testing.oracles.flow_problems import gradient, leaf, normal, positive, relative_error
 from torch import Tensor
 
-from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, straight_start
+from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, row_blocks, straight_start
 from lzn.flow.assignment import AnchorSet
 from lzn.flow.straight_start import StraightStart, find_straight_start
 
@@ -19,12 +19,12 @@ by_solver = pytest.mark.parametrize("solver", SOLVERS, ids=["euler", "dpm", "dpm
 
 
 def start_of(
-    anchors: Tensor, solver: Solver, *, own: Tensor | None = None, weights: Tensor | None = None
+    anchors: Tensor, solver: Solver, *, samples: Tensor | None = None, weights: Tensor | None = None
 ) -> StraightStart:
     anchor_set = AnchorSet.build(anchors, weights, torch.float64)
-    own = None if own is None else own - anchor_set.centre
-    noise = normal(1, *(anchors if own is None else own).shape)
-    return find_straight_start(anchor_set, own, noise, solver.steps(solver.grid_to_latents()))
+    samples = torch.arange(len(anchors)) if samples is None else samples
+    noise = normal(1, len(samples), anchors.shape[1])
+    return find_straight_start(anchor_set, samples, noise, solver.steps(solver.grid_to_latents()))
 
 
 def latents_and_gradient(anchors: Tensor, solver: Solver, **options: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,24 +69,21 @@ def test_a_close_pair_of_anchors_ends_the_straight_part_earlier(solver: Solver) 
 
 
 def test_the_straight_part_depends_on_all_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lzn.flow import assignment  # noqa: PLC0415 - patched here only
-
     close = 3 * normal(0, 12, 40)
     close[11] = close[10] + 0.02 * normal(4, 40)
     expected = start_of(close, SOLVERS[0]).num_steps
-    monkeypatch.setattr(assignment, "ROWS_PER_BLOCK", 5)
+    monkeypatch.setattr(row_blocks, "MAX_ROWS_ON_CPU", 5)
     found = start_of(close, SOLVERS[0])
     assert found.num_steps == expected
-    assert found.nearest.tolist() == list(range(12))
 
 
 @by_solver
-def test_states_with_other_own_anchors_belong_to_the_nearest_of_all_anchors(solver: Solver) -> None:
-    anchors = 3 * normal(0, 12, 40)
-    own = anchors[[4, 4, 7]] + 1e-6 * normal(5, 3, 40)
-    found = start_of(anchors, solver, own=own)
-    assert found.num_steps > 0
-    assert found.nearest.tolist() == [4, 4, 7]
+def test_the_straight_part_of_some_samples_is_at_least_as_long_as_that_of_all(solver: Solver) -> None:
+    close = 3 * normal(0, 12, 40)
+    close[11] = close[10] + 0.02 * normal(4, 40)
+    found = start_of(close, solver, samples=torch.tensor([4, 4, 7]))
+    assert found.num_steps > start_of(close, solver).num_steps
+    assert found.samples.tolist() == [4, 4, 7]
 
 
 def test_anchors_of_weight_zero_do_not_end_the_straight_part() -> None:
@@ -94,7 +91,7 @@ def test_anchors_of_weight_zero_do_not_end_the_straight_part() -> None:
     anchors[3] = anchors[2] + 0.02 * normal(4, 40)  # with weight it would end the straight part
     weights = torch.ones(12, dtype=torch.float64)
     weights[3] = 0.0
-    others = torch.cat([anchors[:3], anchors[4:]])
-    found = start_of(anchors, SOLVERS[0], own=others, weights=weights)
-    assert found.num_steps == start_of(others, SOLVERS[0]).num_steps
-    assert found.num_steps > start_of(anchors, SOLVERS[0], own=others).num_steps
+    present = torch.tensor([0, 1, 2, *range(4, 12)])
+    found = start_of(anchors, SOLVERS[0], samples=present, weights=weights)
+    assert found.num_steps == start_of(anchors[present], SOLVERS[0]).num_steps
+    assert found.num_steps > start_of(anchors, SOLVERS[0], samples=present).num_steps

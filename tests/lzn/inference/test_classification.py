@@ -23,9 +23,9 @@ def test_the_zone_of_an_image_is_that_in_a_batch_of_the_training_size(
     reference_anchors = run.reference_anchors()
     assert len(reference_anchors) + 1 == run.trained.run.training.batch_size
     together = compute_latents(
-        anchor,
+        torch.cat([reference_anchors, anchor]),
         torch.zeros_like(anchor),
-        all_anchors=torch.cat([reference_anchors, anchor]),
+        rows=slice(-1, None),
         alpha=0.0,
         solver=Euler(10),
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lzn_testing.emulated_tf32 import emulated_tf32
 from lzn_testing.models.random_clip import IMAGE_SIZE, WIDTH, random_clip, write_as_released
 from numpy.typing import NDArray
 from PIL import Image
@@ -94,6 +95,13 @@ def test_the_embedding_of_an_image_does_not_depend_on_its_batch(network: ClipNet
     alone = torch.cat([embed(network, image[None]) for image in images])
     # Matrix products can add in another order; the tolerance is float32 rounding.
     assert_close(embed(network, images), alone, rtol=0, atol=1e-6)
+
+
+def test_tf32_changes_no_embedding(network: ClipNetwork) -> None:
+    images = random_images(6, 2, 3, 28, 28)
+    expected = embed(network, images)
+    with emulated_tf32():
+        assert torch.equal(embed(network, images), expected)
 
 
 def test_both_official_formats_give_the_same_embeddings(

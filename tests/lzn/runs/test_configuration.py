@@ -208,3 +208,13 @@ def test_the_message_about_a_wrong_value_says_what_is_allowed(path: str, value: 
 def test_the_message_about_a_missing_key_names_it(path: str, allowed: str) -> None:
     message = error_of(path, lambda section, key: section.pop(key))
     assert message == f"params.yaml: runs.{path}: Field required{allowed}"
+
+
+@pytest.mark.parametrize("name", ["rf_lzn", "representation", "joint"])
+def test_building_a_model_does_not_change_the_state_of_the_callers_generator(name: str) -> None:
+    run = run_named(name)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    run.build_model(NUM_CLASSES)
+    assert torch.equal(torch.rand(3), expected)

@@ -69,7 +69,7 @@ def test_uniform_weights_give_another_alignment() -> None:
         solver=ALIGNMENT.solver,
         num_skipped_steps=2,
         log=False,
-    )
+    ).loss
     assert abs(STEP(model, BATCH, batch_random_for(6, 5)).metrics["alignment"].item() - uniform.item()) > 1e-2
 
 
@@ -170,7 +170,7 @@ def test_latents_in_a_bank_do_not_depend_on_the_other_images() -> None:
         anchor = encoder(image)
         keys = torch.cat([bank_anchors, anchor])
         expected = compute_latents(
-            anchor, torch.zeros_like(anchor), alpha=0.0, all_anchors=keys, solver=solver
+            keys, torch.zeros_like(anchor), rows=slice(-1, None), alpha=0.0, solver=solver
         )
         # Float32 encoders in batches of one and of six: measured 2e-6.
         torch.testing.assert_close(latent, expected[0], rtol=1e-4, atol=1e-4)

@@ -20,10 +20,10 @@ FAST = ZoneProtocol(latent_solver=DPMSolver(num_steps=40), zone_solver=DPMSolver
 
 
 def is_in_second_zone(
-    protocol: ZoneProtocol, first: AnchorBank, second: AnchorBank, anchors: Tensor, noise: Tensor
+    protocol: ZoneProtocol, first: AnchorBank, second: AnchorBank, samples: Tensor, noise: Tensor
 ) -> Tensor:
     """Return whether latents drawn among the first bank's anchors lie in their zones among the second's."""
-    return protocol.is_in_zone(second, anchors, protocol.draw(first, anchors, noise))
+    return protocol.is_in_zone(second, samples, protocol.draw(first, samples, noise))
 
 
 def column(*anchors: float) -> Tensor:
@@ -36,7 +36,7 @@ def test_two_anchors_have_the_probability_of_theorem_1(g: float):
     protocol = ZoneProtocol(latent_solver=Euler(num_steps=50, g=g), zone_solver=Euler(num_steps=50, g=g))
     bank, m = AnchorBank(column(-1.0, 1.0)), 4000
     noise = normal(1, m, 1)
-    in_zone = is_in_second_zone(protocol, bank, bank, column(-1.0).expand(m, 1), noise)
+    in_zone = is_in_second_zone(protocol, bank, bank, torch.zeros(m, dtype=torch.int64), noise)
     assert torch.equal(in_zone, (noise < (1.0 - g) / g)[:, 0])
     # Four standard errors of the binomial share.
     probability = float(norm.cdf((g - 1.0) / g))
@@ -62,7 +62,7 @@ def test_zones_in_one_dimension_are_quantiles(
     m = 200
     quantiles = (torch.arange(m, dtype=torch.float64) + 0.5) / m
     noise = torch.special.ndtri(quantiles)[:, None]  # evenly spaced quantiles of the noise
-    own = column(-2.0).expand(m, 1)
+    own = torch.zeros(m, dtype=torch.int64)  # the anchor at -2
     in_zone = is_in_second_zone(FINE, AnchorBank(column(*first)), AnchorBank(column(*second)), own, noise)
     # 1/200 for the spacing of the noise, and about 1/400 for the solver's error at a boundary.
     assert float(in_zone.double().mean()) == pytest.approx(expected, abs=0.015)
@@ -71,11 +71,11 @@ def test_zones_in_one_dimension_are_quantiles(
 def test_in_equal_batches_all_latents_are_in_their_zone_up_to_the_solvers_error():
     anchors = 3.0 * normal(2, 16, 8)
     bank = AnchorBank(anchors)
-    own, noise = anchors.repeat(10, 1), normal(3, 160, 8)
+    own, noise = torch.arange(16).repeat(10), normal(3, 160, 8)
     in_zone = is_in_second_zone(FINE, bank, AnchorBank(anchors.clone()), own, noise)
     assert float(in_zone.double().mean()) > 0.98
     centres = ZoneProtocol(latent_solver=FINE.latent_solver, zone_solver=FINE.zone_solver, alpha=0.0)
-    assert bool(is_in_second_zone(centres, bank, bank, anchors, noise[:16]).all())
+    assert bool(is_in_second_zone(centres, bank, bank, torch.arange(16), noise[:16]).all())
 
 
 def test_batches_of_the_whole_data_set_are_equal():
@@ -122,8 +122,8 @@ def test_each_sample_is_measured_in_two_batches_with_independent_other_anchors()
         for sample, sample_noise in zip(samples.split(1), noise.split(1), strict=True):
             first, second = (AnchorBank(torch.cat([sample, others])) for others in other_anchors)
             assert first.num_anchors == batch_size
-            redrawn += int(is_in_second_zone(FAST, first, second, sample, sample_noise))
-            same += int(is_in_second_zone(FAST, first, first, sample, sample_noise))
+            redrawn += int(is_in_second_zone(FAST, first, second, torch.tensor([0]), sample_noise))
+            same += int(is_in_second_zone(FAST, first, first, torch.tensor([0]), sample_noise))
     assert (measured.redrawn.num_latents, measured.same.num_latents) == (24, 24)
     assert round(24 * measured.redrawn.share) == redrawn
     assert round(24 * measured.same.share) == same
@@ -155,7 +155,7 @@ def test_a_bank_has_higher_stability_than_minibatches(solver: Euler | DPMSolver)
     batches = batch_zone_stability(
         anchors, protocol, batch_size=40, num_pairs=2, samples_per_pair=50, generator=seeded(4)
     )
-    bank = bank_zone_stability(AnchorBank(anchors), anchors, protocol, generator=seeded(5))
+    bank = bank_zone_stability(AnchorBank(anchors), torch.arange(200), protocol, generator=seeded(5))
     assert bank.num_latents == 200
     assert bank.share > 0.95
     assert batches.redrawn.share < 0.8
@@ -211,4 +211,4 @@ def test_errors_name_the_invalid_number(numbers: dict[str, int], message: str):
 def test_one_latent_in_a_bank_raises():
     anchors = normal(12, 5, 2)
     with pytest.raises(ValueError, match="the standard error needs 2 independent groups of latents, got 1"):
-        bank_zone_stability(AnchorBank(anchors), anchors[:1], FAST, generator=seeded(0))
+        bank_zone_stability(AnchorBank(anchors), torch.tensor([0]), FAST, generator=seeded(0))

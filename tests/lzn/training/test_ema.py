@@ -33,8 +33,8 @@ def test_averages_equal_the_formula_with_its_warm_up(decay: float) -> None:
         for name, p in module.named_parameters():
             expected[name] = d * expected[name] + (1 - d) * p.detach().double()
     for name, shadow in ema.shadow.items():
-        # 40 updates, each with float32 rounding.
-        torch.testing.assert_close(shadow.double(), expected[name], rtol=0, atol=40 * 1.2e-7)
+        # 40 updates, each with float64 rounding.
+        torch.testing.assert_close(shadow, expected[name], rtol=0, atol=40 * 1.2e-16)
 
 
 def test_the_first_update_has_decay_two_elevenths() -> None:
@@ -67,7 +67,7 @@ def test_updates_do_not_change_the_module_and_copy_to_writes_the_averages() -> N
     ema.update(module)
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     ema.copy_to(module)
-    assert all(torch.equal(ema.shadow[name], p) for name, p in module.named_parameters())
+    assert all(torch.equal(ema.shadow[name].float(), p) for name, p in module.named_parameters())
     take_random_step(module, generator)  # the averages are not views of the parameters
     assert not torch.equal(ema.shadow["0.weight"], module[0].weight)
 
@@ -81,7 +81,7 @@ def test_the_averaged_state_is_a_complete_state_dict_of_copies() -> None:
     state = ema.averaged_state(module)
     assert list(state) == list(module.state_dict())
     assert torch.equal(state["frequencies"], torch.tensor([1.0, 2.0]))
-    assert all(torch.equal(state[name], shadow) for name, shadow in ema.shadow.items())
+    assert all(torch.equal(state[name], shadow.float()) for name, shadow in ema.shadow.items())
     before = copy.deepcopy(state)
     take_random_step(module, generator)
     ema.update(module)
@@ -131,4 +131,47 @@ def test_the_averages_of_a_frozen_module_do_not_change() -> None:
     module = small_module().requires_grad_(False)
     ema = ExponentialMovingAverage(module, decay=0.9)
     ema.update(module)
-    assert all(torch.equal(ema.shadow[name], p) for name, p in module.named_parameters())
+    assert all(torch.equal(ema.shadow[name].float(), p) for name, p in module.named_parameters())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_an_update_that_is_not_accepted_does_not_read_the_parameters(bad: float) -> None:
+    module = small_module()
+    ema = ExponentialMovingAverage(module, decay=0.9)
+    before = ema.averaged_state(module)
+    nn.init.constant_(module[0].weight, bad)
+    ema.update(module, accepted=torch.tensor(False))
+    after = ema.averaged_state(module)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+def test_twenty_thousand_updates_equal_those_in_float64() -> None:
+    """In float32, past the warm-up, an average at 0.05 never moves towards 0.0501: a move of 1e-9 is rounded away."""
+    decay, module = 0.99999, nn.Linear(3, 1, bias=False)
+    nn.init.constant_(module.weight, 0.05)
+    ema = ExponentialMovingAverage(module, decay=decay)
+    ema.num_updates.fill_(1e7)
+    expected = module.weight.detach().double()
+    values = torch.tensor([0.0501, 0.05, -7.0])
+    with torch.no_grad():
+        module.weight.copy_(values)
+    for _ in range(20_000):
+        ema.update(module)
+        expected = decay * expected + (1 - decay) * values.double()
+    average = ema.averaged_state(module)["weight"]
+    assert average.dtype == torch.float32
+    torch.testing.assert_close(average, expected.float(), rtol=1.2e-7, atol=0)  # one rounding to float32
+    assert expected[0, 0].item() == pytest.approx(0.05 + 1e-4 * (1 - decay**20_000), rel=1e-6)
+
+
+def test_averages_of_low_precision_parameters_do_not_stall() -> None:
+    module = nn.Linear(1, 1, bias=False).bfloat16()
+    nn.init.ones_(module.weight)
+    ema = ExponentialMovingAverage(module, decay=0.999)
+    ema.num_updates.fill_(1e7)
+    nn.init.zeros_(module.weight)
+    for _ in range(1000):
+        ema.update(module)
+    ema.copy_to(module)
+    assert module.weight.dtype == torch.bfloat16
+    assert module.weight.item() == pytest.approx(0.999**1000, rel=2**-8)

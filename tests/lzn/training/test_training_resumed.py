@@ -155,6 +155,40 @@ def test_a_training_whose_checkpoints_are_all_damaged_starts_again(
         assert run_toy(checkpoints=folder) == uninterrupted
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"learning_rates": {"encoder": 1e-2, "head": 3e-2}}, r"learning_rates=.*'head': 0.02.*'head': 0.03"),
+        ({"batch_size": 4}, "batch_size=8, now 4"),
+        ({"warmup_steps": 5}, "warmup_steps=3, now 5"),
+        ({"ema_decay": 0.95}, "ema_decay=0.9, now 0.95"),
+        ({"max_gradient_norm": 2.0}, "max_gradient_norm=1.0, now 2.0"),
+        ({"random_flips": True}, "random_flips=False, now True"),
+        ({"freeze_after": {"encoder": 9}}, "freeze_after={}, now {'encoder': 9}"),
+    ],
+)
+def test_a_training_does_not_resume_with_other_settings_that_shape_it(
+    folder: CheckpointFolder, changes: dict[str, object], message: str
+) -> None:
+    interrupt(folder, after=6)
+    with pytest.raises(ValueError, match=f"checkpoint of step 6 has {message}"):
+        run_toy(checkpoints=folder, schedule=toy_schedule(**changes))
+
+
+def test_a_training_does_not_resume_with_another_seed(folder: CheckpointFolder) -> None:
+    interrupt(folder, after=6)
+    with pytest.raises(ValueError, match="checkpoint of step 6 has seed=0, now 1"):
+        run_toy(checkpoints=folder, seed=1)
+
+
+def test_a_training_resumes_with_more_steps_and_other_reports(folder: CheckpointFolder) -> None:
+    longer = {"num_steps": 15, "log_every": 5, "checkpoint_every": 3, "max_bad_steps": 7}
+    expected = run_toy(schedule=toy_schedule(**longer))
+    interrupt(folder, after=5)
+    resumed = run_toy(checkpoints=folder, schedule=toy_schedule(**longer, snapshot_steps=(14,)))
+    assert all(torch.equal(resumed.weights[name], weight) for name, weight in expected.weights.items())
+
+
 @pytest.mark.parametrize("after", [5, 6, 8])
 def test_a_resumed_training_keeps_the_number_of_skipped_steps(folder: CheckpointFolder, after: int) -> None:
     bad = dict.fromkeys((1, 4, 5, 7), NAN)

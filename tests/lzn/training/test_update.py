@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import torch
 from lzn_testing.models.toy_training import ToyModel, toy_model, toy_schedule
+from torch import nn
 
 from lzn.base.parallel import BatchShare
 from lzn.flow import NonFiniteAnchorsError
 from lzn.training import Losses
-from lzn.training.optimisation import UpdateResult, build_optimizer, update
+from lzn.training.optimisation import UpdateResult, apply_schedule, build_optimizer, update
 
 NAN = float("nan")
 SHARE = BatchShare.whole(4)
@@ -87,3 +88,67 @@ def test_anchors_that_are_not_finite_change_nothing() -> None:
 
     assert update(model, optimizer, losses, share=SHARE, max_gradient_norm=1.0) is None
     assert_equal(state_of(model, optimizer), before)
+
+
+class WithOwnParameters(ToyModel):
+    """The toy model with parameters directly on the model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.shift = nn.Parameter(torch.zeros(2))
+
+    def losses(self) -> Losses:
+        features = self.encoder(torch.linspace(0, 1, 64).view(4, 16))
+        return Losses((self.scale * self.head(features) + self.shift - 1).square().mean())
+
+
+RATES = {"encoder": 1e-2, "head": 2e-2, "scale": 3e-2, "shift": 4e-2}
+
+
+def test_parameters_directly_on_a_model_are_trained_with_their_own_learning_rates() -> None:
+    torch.manual_seed(0)
+    model, schedule = WithOwnParameters().eval(), toy_schedule(learning_rates=RATES, warmup_steps=1)
+    optimizer = build_optimizer(model, schedule)
+    apply_schedule(model, optimizer, schedule, 0)
+    update(model, optimizer, model.losses, share=SHARE, max_gradient_norm=1.0)
+    # Adam's first update is the learning rate, up to its epsilon.
+    assert abs(model.scale.item() - 1) == pytest.approx(3e-2, rel=1e-3)
+    assert model.shift.abs().tolist() == pytest.approx([4e-2, 4e-2], rel=1e-3)
+
+
+def test_gradients_of_parameters_directly_on_a_model_are_those_of_one_step() -> None:
+    torch.manual_seed(0)
+    model = WithOwnParameters().eval()
+    optimizer = build_optimizer(model, toy_schedule(learning_rates=dict.fromkeys(RATES, 1e-30)))
+    gradients = []
+    for _ in range(2):
+        update(model, optimizer, model.losses, share=SHARE, max_gradient_norm=1e6)
+        assert model.shift.grad is not None
+        gradients.append(model.shift.grad.clone())
+    assert torch.equal(*gradients)
+
+
+def test_parameters_directly_on_a_model_can_be_frozen() -> None:
+    torch.manual_seed(0)
+    model = WithOwnParameters().eval()
+    schedule = toy_schedule(learning_rates=RATES, freeze_after={"scale": 1, "encoder": 2})
+    optimizer = build_optimizer(model, schedule)
+    apply_schedule(model, optimizer, schedule, 1)
+    assert not model.scale.requires_grad
+    assert model.shift.requires_grad
+    assert all(p.requires_grad for p in model.encoder.parameters())
+
+
+def test_a_parameter_without_a_learning_rate_is_an_error() -> None:
+    with pytest.raises(
+        ValueError, match=r"must name the model's parts \['encoder', 'head', 'scale', 'shift'\], got"
+    ):
+        build_optimizer(WithOwnParameters(), toy_schedule())
+
+
+def test_a_parameter_of_two_parts_is_an_error() -> None:
+    model = toy_model()
+    model.head.weight = model.encoder[1].weight
+    with pytest.raises(ValueError, match=r"encoder and head share the parameter head\.weight"):
+        build_optimizer(model, toy_schedule())
