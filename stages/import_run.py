@@ -63,6 +63,7 @@ def import_run(call: StageCall) -> None:
         size=call.outputs.size,
         key=_key(params, data),
         num_classes=data.num_classes,
+        class_names=data.class_names,
         code_sha256=method_fingerprint(),
         run=params.run,
         checkpoint_sha256=params.sha256,

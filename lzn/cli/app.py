@@ -56,10 +56,11 @@ def sample(
     out: options.Out,
     num: Annotated[int, typer.Option("--num", "-n", min=1, max=100_000, help="Number of images.")] = 64,
     classes: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "--class",
-            help="Class of the images; repeat the option for several classes in rotation.",
+            help="Class of the images, by name or index; repeat the option for several classes in rotation. "
+            "`lzn runs` lists the classes.",
             show_default=False,
         ),
     ] = None,
@@ -165,10 +166,10 @@ def reconstruct(
     images: options.ImageFiles,
     out: options.OptionalOut = None,
     label: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--class",
-            help="Class of all images, for class-conditional runs; joint runs predict it by default.",
+            help="Class of all images, by name or index, for class-conditional runs; joint runs predict it by default.",
             show_default=False,
         ),
     ] = None,

@@ -42,6 +42,7 @@ class DataDescription:
     Attributes:
         name: the data set's name in params.yaml.
         num_classes: number of classes; 1 without classes.
+        class_names: the name of each class in the order of the labels; empty without classes.
         image_shape: (channels, height, width) of the images as arrays.
         storage: how the images are stored.
         shorter_side: with storage ``original``, length in pixels to which the shorter side is resized before the
@@ -61,6 +62,7 @@ class DataDescription:
     num_test: int
     sha256: str
     files: Mapping[str, SplitFiles]
+    class_names: tuple[str, ...] = ()
 
     @staticmethod
     def of(
@@ -71,6 +73,7 @@ class DataDescription:
         storage: Storage,
         shorter_side: int | None,
         files: Mapping[str, SplitFiles],
+        class_names: tuple[str, ...] = (),
     ) -> "DataDescription":
         """Build a description and compute its hash."""
         content = [
@@ -90,6 +93,7 @@ class DataDescription:
             num_test=files["test"].num_images,
             sha256=hashlib.sha256(json.dumps(content).encode()).hexdigest(),
             files=files,
+            class_names=class_names,
         )
 
 

@@ -29,6 +29,7 @@ def open_afhq(root: Path, *, animals: Sequence[str] = ("cat",)) -> RawDataSet:
                     train=source_of_classes(place / "train", classes),
                     test=source_of_classes(place / test, classes),
                     num_classes=len(classes),
+                    class_names=tuple(classes),
                 )
     raise missing_data_error(
         f"AFHQ ({', '.join(classes)})",

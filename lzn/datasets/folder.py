@@ -2,6 +2,7 @@
 
 from pathlib import Path, PurePosixPath
 
+from lzn.datasets.class_names import in_order
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import IMAGE_SUFFIXES, find_images
 from lzn.datasets.missing_data import missing_data_error
@@ -14,7 +15,8 @@ _SPLIT_NAMES = frozenset({"train", "val", "valid", "validation", "test"})
 def open_folder(root: Path, *, test_fraction: float, seed: int) -> RawDataSet:
     """Find the images below ``root`` and choose some of them for testing at random.
 
-    If two or more subfolders contain images, they are the classes, in sorted order; otherwise there are no classes.
+    If two or more subfolders contain images, they are the classes, in the order of
+    `lzn.datasets.class_names.in_order`; otherwise there are no classes.
 
     Args:
         root: the folder; its subfolders are searched too.
@@ -37,12 +39,18 @@ def open_folder(root: Path, *, test_fraction: float, seed: int) -> RawDataSet:
     classes = _find_classes(root, images)
     label_of = {name: label for label, name in enumerate(classes)}
     source = FileSource(root, images, [label_of.get(_top_folder(path), 0) for path in images])
-    return split_at_random(source, num_classes=max(len(classes), 1), test_fraction=test_fraction, seed=seed)
+    return split_at_random(
+        source,
+        num_classes=max(len(classes), 1),
+        class_names=tuple(classes),
+        test_fraction=test_fraction,
+        seed=seed,
+    )
 
 
 def _find_classes(root: Path, images: list[str]) -> list[str]:
     """Return the names of the classes; an empty list if there are no classes."""
-    folders = sorted({_top_folder(path) for path in images})
+    folders = in_order({_top_folder(path) for path in images})
     classes = [name for name in folders if name]
     if len(classes) < 2:
         return []

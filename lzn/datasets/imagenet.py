@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from lzn.datasets.class_names import imagenet_names
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.image_files import find_images, is_image_name, source_of_classes
 from lzn.datasets.imagenet_devkit import Devkit, read_devkit
@@ -35,7 +36,9 @@ def open_imagenet(root: Path) -> RawDataSet:
         ValueError: an archive is damaged, or the parts do not match.
     """
     train = _open_train(root)
-    return RawDataSet(train.source, _open_val(root, train.wnids), len(train.wnids))
+    devkit = read_devkit(root / DEVKIT_ARCHIVE) if (root / DEVKIT_ARCHIVE).is_file() else None
+    names = imagenet_names(train.wnids, {} if devkit is None else devkit.words)
+    return RawDataSet(train.source, _open_val(root, train.wnids, devkit), len(train.wnids), names)
 
 
 @dataclass(frozen=True)
@@ -78,19 +81,18 @@ def _open_train_archive(archive: Path) -> _Train:
     return _Train(TarSource(archive, images, labels), tuple(PurePosixPath(c.name).stem for c in classes))
 
 
-def _open_val(root: Path, wnids: Sequence[str]) -> ImageSource:
-    archive, folder, devkit_archive = root / VAL_ARCHIVE, root / "val", root / DEVKIT_ARCHIVE
-    has_devkit = devkit_archive.is_file()
-    if archive.is_file() and has_devkit:
+def _open_val(root: Path, wnids: Sequence[str], devkit: Devkit | None) -> ImageSource:
+    archive, folder = root / VAL_ARCHIVE, root / "val"
+    if archive.is_file() and devkit is not None:
         members = [member for member in index_tar(archive) if is_image_name(member.name)]
         members.sort(key=lambda member: _file_name(member.name))
-        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(members), archive)
+        labels = _labels_by_devkit(devkit, wnids, len(members), archive)
         return TarSource(archive, members, labels)
     images = sorted(find_images(folder), key=_file_name) if folder.is_dir() else []
     if images and _class_folders(folder):
         return FileSource(folder, images, _labels_by_folder(folder, images, wnids))
-    if images and has_devkit:
-        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(images), folder)
+    if images and devkit is not None:
+        labels = _labels_by_devkit(devkit, wnids, len(images), folder)
         return FileSource(folder, images, labels)
     expected = f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}, or val/<wnid>/"
     raise _missing("ImageNet (validation images)", root, expected, f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}")

@@ -38,8 +38,17 @@ class RawDataSet:
         train: training images.
         test: test images; may be empty.
         num_classes: number of classes; 1 without classes.
+        class_names: the name of each class in the order of the labels; empty without classes.
+
+    Raises:
+        ValueError: there are names, but not one for each class.
     """
 
     train: ImageSource
     test: ImageSource
     num_classes: int
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(f"class_names has {len(self.class_names)} names for {self.num_classes} classes")

@@ -77,7 +77,15 @@ def stratified_split(labels: NDArray[np.int64], *, test_fraction: float, seed: i
     return SplitIndices(train=np.flatnonzero(~is_test), test=np.flatnonzero(is_test))
 
 
-def split_at_random(source: ImageSource, *, num_classes: int, test_fraction: float, seed: int) -> RawDataSet:
+def split_at_random(
+    source: ImageSource,
+    *,
+    num_classes: int,
+    class_names: tuple[str, ...] = (),
+    test_fraction: float,
+    seed: int,
+) -> RawDataSet:
     """Split a source with `stratified_split`."""
     chosen = stratified_split(source.labels, test_fraction=test_fraction, seed=seed)
-    return RawDataSet(Subset(source, chosen.train), Subset(source, chosen.test), num_classes)
+    train, test = Subset(source, chosen.train), Subset(source, chosen.test)
+    return RawDataSet(train, test, num_classes, class_names)

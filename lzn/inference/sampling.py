@@ -1,6 +1,6 @@
 """Sampling of images from a trained run (sections 3 and 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from lzn.base.randomness import generator_for
 from lzn.data import quantise
 from lzn.inference.abilities import Ability
+from lzn.inference.class_names import describe_classes
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun, OnProgress
 from lzn.rectified_flow.ode import EulerSampler, OdeError, RK45Sampler, Sampler
@@ -131,9 +132,19 @@ def check_classes(run: LoadedRun, classes: tuple[int, ...]) -> None:
     unknown = sorted({label for label in classes if not 0 <= label < run.facts.num_classes})
     if unknown:
         listed = ", ".join(map(str, unknown))
-        raise UserError(
-            f"class {listed}: run {run.facts.name} has the classes 0 to {run.facts.num_classes - 1}"
-        )
+        known = describe_classes(run.facts.class_names, run.facts.num_classes)
+        raise UserError(f"class {listed}: run {run.facts.name} has {known}")
+
+
+def choose_classes(run: LoadedRun, given: Sequence[str | int]) -> tuple[int, ...]:
+    """Return the indices of classes that are given by name or index.
+
+    Raises:
+        UserError: the decoder takes no class, or a class is ambiguous or unknown.
+    """
+    if given and not run.facts.takes_class:
+        raise UserError(f"run {run.facts.name} takes no class: leave the class out")
+    return tuple(run.facts.class_index(one) for one in given)
 
 
 def _conditions(

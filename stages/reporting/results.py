@@ -59,6 +59,11 @@ class Results:
         first: str = next(iter(self.configurations(run).values()))["run"]["data"]
         return first
 
+    def class_name(self, run: str, label: int | str) -> str:
+        """Return the name of a class of the run's data set; the label without names."""
+        names = next(iter(self.configurations(run).values()), {}).get("class_names", ())
+        return str(names[int(label)]) if names else str(label)
+
     def is_trained(self, run: str) -> bool:
         """Return whether the run was trained here; an imported run has no training curve."""
         return self.outputs.plot("train", f"{run}.csv").exists()

@@ -124,13 +124,17 @@ def _sample(run: LoadedRun, params: RequestParams) -> list[dict[str, Any]]:
     samples = draw_samples(run, request)
     labels = [None] * len(samples.images) if samples.labels is None else samples.labels.tolist()
     rows = zip(as_base64(samples.images), labels, strict=True)
-    return [{"image": image, "label": label} for image, label in rows]
+    name_of = run.facts.class_name
+    return [
+        {"image": image, "label": label, "class": None if label is None else name_of(label)}
+        for image, label in rows
+    ]
 
 
 def _classify(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
     found = classify(run, images)
     rows = zip(found.labels.tolist(), found.shares.tolist(), strict=True)
-    return [{"label": label, "shares": shares} for label, shares in rows]
+    return [{"label": label, "class": run.facts.class_name(label), "shares": shares} for label, shares in rows]
 
 
 def _embed(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:

@@ -148,7 +148,7 @@ def pixels(encoded: str) -> np.ndarray[Any, Any]:
 
 def test_the_server_classifies_as_the_command_does(service: Service, digits: list[Path]) -> None:
     expected = [
-        {"label": answer["label"], "shares": answer["shares"]}
+        {"label": answer["label"], "class": answer["class"], "shares": answer["shares"]}
         for answer in service.lzn("classify", "joint", *digits)["images"]
     ]
     assert service.ask(rows(digits)) == expected
@@ -236,7 +236,7 @@ def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service) ->
     assert files
     assert {file.suffix for file in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"} == set()
     status, answer = service.post((folder / "serving_input_example.json").read_bytes())
-    assert (status, list(answer["predictions"][0])) == (200, ["label", "shares"])
+    assert (status, list(answer["predictions"][0])) == (200, ["label", "class", "shares"])
     description = (folder / "MLmodel").read_text()
     for name in ("task", "num_images", "label", "steps", "tolerance", "seed", "fit"):
         assert f'"name": "{name}"' in description or f'"{name}", "default"' in description
