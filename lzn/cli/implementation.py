@@ -76,7 +76,9 @@ def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | Non
         )
         name_of = run.facts.class_name
         also = ", ".join(f"{name_of(c)}: {shares[c]:.2f}" for c in others[:2])
-        lines.append(f"{file}: {name_of(label)} ({shares[label]:.2f} of its zone{'; ' + also if also else ''})")
+        lines.append(
+            f"{file}: {name_of(label)} ({shares[label]:.2f} of its zone{'; ' + also if also else ''})"
+        )
         results.append({"file": str(file), "label": label, "class": name_of(label), "shares": shares})
     payload = {**_name_and_seed(run), "classes": list(run.facts.class_names), "images": results}
     return CommandResult("\n".join(lines), payload)

@@ -10,7 +10,9 @@ _FIRST_AND_LAST = ("n01440764", "n15075141")
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Sort names: numbers by their value (``2`` before ``10``), then all other names as text."""
-    return sorted(names, key=lambda name: (0, float(name), name) if _NUMBER.fullmatch(name) else (1, 0.0, name))
+    return sorted(
+        names, key=lambda name: (0, float(name), name) if _NUMBER.fullmatch(name) else (1, 0.0, name)
+    )
 
 
 def imagenet_names(wnids: Sequence[str], words: Mapping[str, str]) -> tuple[str, ...]:

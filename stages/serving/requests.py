@@ -134,7 +134,9 @@ def _sample(run: LoadedRun, params: RequestParams) -> list[dict[str, Any]]:
 def _classify(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:
     found = classify(run, images)
     rows = zip(found.labels.tolist(), found.shares.tolist(), strict=True)
-    return [{"label": label, "class": run.facts.class_name(label), "shares": shares} for label, shares in rows]
+    return [
+        {"label": label, "class": run.facts.class_name(label), "shares": shares} for label, shares in rows
+    ]
 
 
 def _embed(run: LoadedRun, images: Images, params: RequestParams) -> list[dict[str, Any]]:

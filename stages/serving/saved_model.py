@@ -51,7 +51,11 @@ def save_seed(run: LoadedRun, seed_folder: Path, target: Path) -> None:
             pip_requirements=requirements(),
             signature=signature(run.facts),
             input_example=input_example(run),
-            metadata={**asdict(run.facts), "class_names": list(run.facts.class_names), "git_commit": git_commit()},
+            metadata={
+                **asdict(run.facts),
+                "class_names": list(run.facts.class_names),
+                "git_commit": git_commit(),
+            },
         )
 
 

@@ -27,7 +27,9 @@ def test_without_names_only_the_index_counts() -> None:
 def test_upper_and_lower_case_count_only_where_both_exist() -> None:
     assert index_of("CAT", "cat", "dog") == 0
     assert index_of("Cat", "cat", "Cat") == 1
-    with pytest.raises(UserError, match=r"class 'CAT' is ambiguous in run joint: .* one of 0 \(cat\), 1 \(Cat\)"):
+    with pytest.raises(
+        UserError, match=r"class 'CAT' is ambiguous in run joint: .* one of 0 \(cat\), 1 \(Cat\)"
+    ):
         index_of("CAT", "cat", "Cat")
 
 
