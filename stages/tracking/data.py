@@ -6,7 +6,6 @@ from pathlib import Path
 from lzn.data.prepared import DataDescription
 from stages.tracking.records import DatasetInput
 
-
 MAX_NAMES = 1000
 """Names of more classes are left out: MLflow limits the length of a profile."""
 
