@@ -9,11 +9,14 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from lzn.base.files import atomic_write
 from lzn.base.sections import ParamsError
 from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
+from lzn.datasets.left_out import as_table
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
 from stages.runtime.exclusive_work import exclusive_work
@@ -22,6 +25,9 @@ from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
 SET_ASIDE = "set_aside.txt"
+LEFT_OUT = "left_out.txt"
+MAX_NAMES = 20
+"""Names of classes that are printed."""
 # Settings that change checks but not the written files: unfinished work stays valid after a change of them.
 CHECKS = {"expected", "sha256", "on_corrupt"}
 
@@ -46,8 +52,15 @@ def prepare(call: StageCall) -> None:
             _move_output(work, target)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
-        f"of {description.image_shape}, {description.num_classes} classes"
+        f"of {description.image_shape}, {description.num_classes} classes{_named(description.class_names)}"
     )
+
+
+def _named(class_names: tuple[str, ...]) -> str:
+    """Return the first names of classes with their labels."""
+    shown = [f"{label} {name}" for label, name in enumerate(class_names[:MAX_NAMES])]
+    more = ", ..." if len(class_names) > MAX_NAMES else ""
+    return f" ({', '.join(shown)}{more})" if shown else ""
 
 
 @contextmanager
@@ -119,6 +132,7 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
     written = _write_splits(name, params, raw, work)
     if not written["train"].num_images:
         raise _UnexpectedDataError(f"no training image is usable; {_describe_unusable(written['train'])}")
+    _check_classes(raw, written["train"])
     description = DataDescription.of(
         name,
         num_classes=raw.num_classes,
@@ -135,7 +149,23 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
         )
     write_description(folder, description)
     _list_set_aside(folder / SET_ASIDE, written)
+    _list_left_out(folder / LEFT_OUT, raw)
     return description
+
+
+def _check_classes(raw: RawDataSet, written: WrittenSplit) -> None:
+    """Raise an error if all training images of a class are set aside."""
+    labels = raw.train.labels
+    left = np.delete(labels, [image.index for image in written.set_aside])
+    lost = sorted(set(np.unique(labels).tolist()) - set(np.unique(left).tolist()))
+    if not lost:
+        return
+    names = ", ".join(raw.class_names[label] if raw.class_names else str(label) for label in lost[:5])
+    first = next(image for image in written.set_aside if labels[image.index] == lost[0])
+    raise _UnexpectedDataError(
+        f"no training image of the class {names} is usable; repair its images or remove the class. The first is "
+        f"{first.name}: {first.reason}"
+    )
 
 
 def _write_splits(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Mapping[str, WrittenSplit]:
@@ -183,8 +213,19 @@ def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
     ]
     file.unlink(missing_ok=True)
     if lines:
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with atomic_write(file) as partial:
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
         print(f"{len(lines)} unusable images are left out; {file.name} lists them")
+
+
+def _list_left_out(file: Path, raw: RawDataSet) -> None:
+    """Write and print the numbers of files beside the images that are not read."""
+    file.unlink(missing_ok=True)
+    if raw.left_out:
+        table = as_table(raw.left_out)
+        with atomic_write(file) as partial:
+            partial.write_text(f"{table}\n", encoding="utf-8")
+        print(f"{sum(raw.left_out.values())} files or folders are left out ({file.name}):\n{table}")
 
 
 def _move_output(work: Path, target: Path) -> None:

@@ -1,10 +1,12 @@
 """Interfaces of a data set on disk, before its preparation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lzn.datasets.left_out import LeftOutCounts
 
 
 class ImageSource(Protocol):
@@ -39,6 +41,7 @@ class RawDataSet:
         test: test images; may be empty.
         num_classes: number of classes; 1 without classes.
         class_names: the name of each class in the order of the labels; empty without classes.
+        left_out: the number of files beside the images that are not read, by the reason.
 
     Raises:
         ValueError: there are names, but not one for each class.
@@ -48,6 +51,7 @@ class RawDataSet:
     test: ImageSource
     num_classes: int
     class_names: tuple[str, ...] = ()
+    left_out: LeftOutCounts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.class_names) not in (0, self.num_classes):

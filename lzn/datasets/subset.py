@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lzn.datasets.left_out import LeftOutCounts
 from lzn.datasets.source import ImageSource, RawDataSet
 
 
@@ -82,10 +83,11 @@ def split_at_random(
     *,
     num_classes: int,
     class_names: tuple[str, ...] = (),
+    left_out: LeftOutCounts | None = None,
     test_fraction: float,
     seed: int,
 ) -> RawDataSet:
     """Split a source with `stratified_split`."""
     chosen = stratified_split(source.labels, test_fraction=test_fraction, seed=seed)
     train, test = Subset(source, chosen.train), Subset(source, chosen.test)
-    return RawDataSet(train, test, num_classes, class_names)
+    return RawDataSet(train, test, num_classes, class_names, left_out or {})

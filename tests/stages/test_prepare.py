@@ -224,6 +224,38 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
     assert "2 unusable images are left out; set_aside.txt lists them" in capsys.readouterr().out
 
 
+def test_set_aside_images_have_one_line_each_whatever_their_names() -> None:
+    lay_out_folder()
+    Path("data/tea/new\nline\ttab.jpg").write_bytes(b"")
+    run({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
+    (line,) = (OUTPUT / "set_aside.txt").read_text().splitlines()
+    assert line.split("\t")[:2] == ["train", "data/tea/new\\nline\\ttab.jpg"]
+
+
+def test_a_class_whose_images_are_all_set_aside_is_an_error() -> None:
+    lay_out_folder()
+    for file in Path("data/tea").iterdir():
+        file.write_bytes(b"")
+    message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
+    assert "no training image of the class tea is usable" in message
+    assert "data/tea/0.jpg" in message
+
+
+def test_files_that_are_left_out_are_printed_and_listed_with_the_data_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lay_out_folder()
+    write_files(Path("data"), {"tea/5.txt": b"words", "coffee/6.txt": b"words"})
+    run(FOLDER)
+    table = (OUTPUT / "left_out.txt").read_text()
+    assert [line.split()[:3] for line in table.splitlines()[1:]] == [
+        ["1", "coffee", ".txt"],
+        ["1", "tea", ".txt"],
+    ]
+    assert table in capsys.readouterr().out
+    assert read_description(OUTPUT).class_names == ("coffee", "tea")
+
+
 def test_a_data_set_without_usable_training_images_is_an_error() -> None:
     write_files(Path("data"), {"a.jpg": b"", "b.jpg": b""})
     message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
