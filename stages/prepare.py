@@ -137,6 +137,7 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
         name,
         num_classes=raw.num_classes,
         class_names=raw.class_names,
+        decoding=params.decoding,
         image_shape=params.build_fit().image_shape,
         storage=params.storage,
         shorter_side=params.view_shorter_side,

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from lzn.cli.catalogue import ChosenRun
+from lzn.cli.options import Conversion
 from lzn.cli.output_files import OutputFile, choose_images_output, write_images
 from lzn.cli.terminal import progress_bar
+from lzn.data.decoding import DecodingRules
 from lzn.inference import classification, embedding, reconstruction
 from lzn.inference.class_names import file_names
 from lzn.inference.embedding import embeddings_of
 from lzn.inference.errors import UserError
-from lzn.inference.fitting import Fitting
 from lzn.inference.images import Images, make_grid, to_pil_image
 from lzn.inference.input_images import ImageRules, read_image_files
 from lzn.inference.loaded_run import LoadedRun, choose_device, open_seed
@@ -63,10 +64,10 @@ def sample(
     return CommandResult(text, payload)
 
 
-def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | None) -> CommandResult:
+def classify(chosen: ChosenRun, files: Sequence[Path], *, conversion: Conversion) -> CommandResult:
     """Classify image files (``lzn classify``)."""
     run = _open(chosen)
-    images = _read(files, run, fitting)
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = classification.classify(run, images, on_progress=on_progress)
     lines, results = [], []
@@ -91,14 +92,14 @@ def embed(
     out: Path,
     force: bool,
     kind: str | None,
-    fitting: Fitting | None,
+    conversion: Conversion,
     seed: int,
 ) -> CommandResult:
     """Compute representations and write them (``lzn embed``)."""
     output = OutputFile(out, force, (".npy", ".npz"))
     run = _open(chosen)
     kind = _choose_kind(run, kind)
-    images = _read(files, run, fitting)
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = embedding.embed(run, images, seed=seed, on_progress=on_progress)
     if out.suffix.lower() == ".npz":
@@ -117,7 +118,7 @@ def reconstruct(
     *,
     out: Path | None,
     force: bool,
-    fitting: Fitting | None,
+    conversion: Conversion,
     label: str | None,
     seed: int,
     steps: int,
@@ -127,7 +128,7 @@ def reconstruct(
     output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
     (index,) = choose_classes(run, (label,)) if label is not None else (None,)
-    images = _read(files, run, fitting)
+    images = _read(files, run, conversion)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = reconstruction.reconstruct(
@@ -176,8 +177,12 @@ def _names_of_files(run: LoadedRun, labels: Sequence[int] | None, num_images: in
     return [f"{number}_class_{classes[label]}" for number, label in zip(numbers, labels, strict=True)]
 
 
-def _read(files: Sequence[Path], run: LoadedRun, fitting: Fitting | None) -> Images:
-    return read_image_files(files, ImageRules(shape=run.image_shape, fitting=fitting, max_images=MAX_IMAGES))
+def _read(files: Sequence[Path], run: LoadedRun, conversion: Conversion) -> Images:
+    decoding = DecodingRules(bit_depth=conversion.bit_depth, first_frame=conversion.first_frame)
+    rules = ImageRules(
+        shape=run.image_shape, fitting=conversion.fitting, max_images=MAX_IMAGES, decoding=decoding
+    )
+    return read_image_files(files, rules)
 
 
 def _choose_kind(run: LoadedRun, kind: str | None) -> str:

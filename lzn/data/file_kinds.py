@@ -20,7 +20,7 @@ class FileKind:
     is_image: bool = False
 
 
-EMPTY = FileKind("empty")
+EMPTY = FileKind("an empty file")
 _MAGIC = (
     (b"\xff\xd8\xff", FileKind("a JPEG image", True)),
     (b"\x89PNG\r\n\x1a\n", FileKind("a PNG image", True)),

@@ -2,7 +2,8 @@
 
 Without a `Fitting`, an image must have the model's size and channels, 8 bits, no transparency and no rotation by EXIF
 metadata; other images are refused. With a `Fitting`, an image is converted as the stage ``prepare`` converts training
-images: rotated upright, put on white where it is transparent, reduced to 8 bits, and cropped or padded.
+images: rotated upright, put on white where it is transparent, reduced to 8 bits, and cropped or padded. `DecodingRules`
+decide on animations, pages and bit depth, here as in ``prepare``.
 """
 
 import io
@@ -15,7 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from lzn.data.decoding import FORMATS, CorruptImageError, array_from_image, decode_image, image_mode
+from lzn.data.bit_depth import has_16_bits
+from lzn.data.decoding import (
+    FORMATS,
+    STRICT,
+    CorruptImageError,
+    DecodingRules,
+    array_from_image,
+    decode_image,
+    describe_frames,
+    describe_other_file,
+    image_mode,
+)
 from lzn.inference.errors import UserError
 from lzn.inference.fitting import Fitting
 from lzn.inference.images import Images
@@ -53,11 +65,13 @@ class ImageRules:
         shape: (channels, height, width) of the model's input; height and width are equal.
         fitting: how other images are converted; None refuses them.
         max_images: largest number of images in a request.
+        decoding: how image files are decoded.
     """
 
     shape: tuple[int, int, int]
     fitting: Fitting | None = None
     max_images: int
+    decoding: DecodingRules = STRICT
 
     @property
     def description(self) -> str:
@@ -126,7 +140,7 @@ def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
     _check_header(source, rules)
     channels, size, _ = rules.shape
     try:
-        image = decode_image(source.content, num_channels=channels)
+        image = decode_image(source.content, num_channels=channels, rules=rules.decoding)
         fit = Fit(kind=rules.fitting.value if rules.fitting else "exact", size=size, num_channels=channels)
         return array_from_image(fit(image))
     except CorruptImageError as error:
@@ -147,7 +161,7 @@ def _check_header(source: InputImage, rules: ImageRules) -> None:
         raise ImageInputError(f"{source.name} declares too many pixels ({error}): {_SIZE_ADVICE}") from error
     except UnidentifiedImageError as error:
         raise ImageInputError(
-            f"{source.name} is not an image, or its header is damaged: use one of the formats {', '.join(FORMATS)}"
+            f"{source.name} is {describe_other_file(source.content)}, or its header is damaged"
         ) from error
     except _DAMAGE_ERRORS as error:
         raise ImageInputError(f"{source.name} is damaged or truncated ({error}): save it again") from error
@@ -159,8 +173,9 @@ def _problem(image: Image.Image, rules: ImageRules) -> str | None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         return f"declares {width}x{height} pixels: {_SIZE_ADVICE}"
-    if getattr(image, "n_frames", 1) > 1:
-        return f"is an animation of {getattr(image, 'n_frames', 1)} frames: save one frame as an image"
+    frames = None if rules.decoding.first_frame else describe_frames(image)
+    if frames is not None:
+        return frames
     if rules.fitting is None:
         differences = _differences(image, rules)
         if not differences:
@@ -182,7 +197,7 @@ def _differences(image: Image.Image, rules: ImageRules) -> list[str]:
     found = []
     if image.size != (width, height):
         found.append(f"has {image.width}x{image.height} pixels")
-    if _has_16_bits(image):
+    if has_16_bits(image):
         found.append("has 16 bits a channel")
     elif image.has_transparency_data:
         found.append("has transparency (an alpha channel)")
@@ -194,9 +209,3 @@ def _differences(image: Image.Image, rules: ImageRules) -> list[str]:
     if orientation not in (0, 1):
         found.append(f"is stored rotated (EXIF orientation {orientation})")
     return found
-
-
-def _has_16_bits(image: Image.Image) -> bool:
-    """Return whether the file has 16 bits a channel. Pillow gives 16-bit colour the mode of 8-bit colour."""
-    rawmodes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    return image.mode.startswith("I") or any(";16" in rawmode for rawmode in rawmodes)

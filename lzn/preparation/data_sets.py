@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lzn.base.sections import Section
+from lzn.data.decoding import STRICT, DecodingRules
 from lzn.data.shard_files import Storage
 from lzn.datasets import (
     RawDataSet,
@@ -56,6 +57,11 @@ class DataParams(Section, ABC):
         """Length of the shorter side after the resize of an original; None for other storages."""
         return None
 
+    @property
+    def decoding(self) -> DecodingRules:
+        """How image files are decoded."""
+        return STRICT
+
     @abstractmethod
     def open(self) -> RawDataSet:
         """Find the data set on disk.
@@ -68,7 +74,9 @@ class DataParams(Section, ABC):
 
     def build_fit(self) -> Fit:
         """Build the conversion of images to ``image_size`` and ``num_channels``."""
-        return Fit(kind=self.fit, size=self.image_size, num_channels=self.num_channels)
+        return Fit(
+            kind=self.fit, size=self.image_size, num_channels=self.num_channels, decoding=self.decoding
+        )
 
 
 class DigitsData(DataParams):
@@ -140,6 +148,15 @@ class _DataOfFiles(_DataOnDisk):
     shorter_side: ImageSize | None = None
     """With storage ``original``: length of the shorter side before the crop to ``image_size``. Null: 8/7 of
     ``image_size``, such as 256 for 224."""
+    bit_depth: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Used bits of grey images with 16 bits, such as 12. Null: 16, and images that seem to use fewer are unusable."""
+    first_frame: bool = False
+    """Read the first frame of animations and the first page of TIFF files, which are unusable otherwise."""
+
+    @property
+    def decoding(self) -> DecodingRules:
+        """How image files are decoded."""
+        return DecodingRules(bit_depth=self.bit_depth, first_frame=self.first_frame)
 
     @property
     def view_shorter_side(self) -> int | None:
