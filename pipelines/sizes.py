@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lzn.base.files import atomic_write
 from lzn.base.sections import ParamsError, ParamsFile
 
 PARAMS_FILE = Path("params.yaml")
@@ -67,8 +68,6 @@ def switch_size(size: str, root: Path = Path()) -> bool:
         contents.setdefault(committed_size, committed)
     if size not in contents:
         raise UnknownSizeError(_unknown_size(size, contents, root))
-    from lzn.base.files import atomic_write  # noqa: PLC0415 - it imports torch, which takes 3 s
-
     with atomic_write(current) as partial:
         partial.write_bytes(contents[size])
     return True

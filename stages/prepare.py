@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lzn.base.files import atomic_write
+from lzn.base.files import write_text
 from lzn.base.sections import ParamsError
 from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
@@ -214,8 +214,7 @@ def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
     ]
     file.unlink(missing_ok=True)
     if lines:
-        with atomic_write(file) as partial:
-            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(file, "\n".join(lines) + "\n")
         print(f"{len(lines)} unusable images are left out; {file.name} lists them")
 
 
@@ -224,13 +223,14 @@ def _list_left_out(file: Path, raw: RawDataSet) -> None:
     file.unlink(missing_ok=True)
     if raw.left_out:
         table = as_table(raw.left_out)
-        with atomic_write(file) as partial:
-            partial.write_text(f"{table}\n", encoding="utf-8")
+        write_text(file, f"{table}\n")
         print(f"{sum(raw.left_out.values())} files or folders are left out ({file.name}):\n{table}")
 
 
 def _move_output(work: Path, target: Path) -> None:
-    if target.exists():
+    if target.is_symlink():
+        target.unlink()
+    elif target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(work / "data", target)

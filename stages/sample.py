@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lzn.base.files import file_sha256, write_json
+from lzn.base.files import file_sha256, write_array, write_json
 from lzn.base.sections import Section
 from lzn.data import quantise
 from lzn.data.prepared import read_description, read_split
@@ -61,7 +61,7 @@ def sample(call: StageCall) -> None:
         images = ResumableImages.open(call.outputs.checkpoints(name, key), (len(labels), *shape))
         _sample_batches(sampling, labels, params, images, call)
         images.move_to(folder)
-    np.save(folder / "labels.npy", labels.numpy())
+    write_array(folder / "labels.npy", labels.numpy())
 
 
 def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.utils import save_image
 
+from lzn.base.files import atomic_write
 from lzn.data import dequantise
 
 COLUMNS = 10
@@ -65,5 +66,5 @@ def _save(images: Images, cells: Sequence[int | None], file: Path, *, columns: i
     chosen = np.stack([white if cell is None else images[cell] for cell in cells])
     magnification = max(1, IMAGE_PIXELS // images.shape[-1])
     large = torch.kron((dequantise(chosen) + 1) / 2, torch.ones(magnification, magnification))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_image(large, file, nrow=columns, padding=2, pad_value=1.0)
+    with atomic_write(file) as partial:
+        save_image(large, partial, nrow=columns, padding=2, pad_value=1.0)

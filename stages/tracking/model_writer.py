@@ -12,6 +12,7 @@ from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Lo
 from mlflow.models import Model as MlflowModel
 from mlflow.tracking import MlflowClient
 
+from lzn.base.files import write_text
 from stages.tracking.experiments import KEY_TAG
 from stages.tracking.records import Model
 
@@ -120,10 +121,8 @@ def note_model_id(outbox_root: Path, *, key: str, model_id: str) -> None:
     """Write the id of the model with this key to ``models.json``."""
     outbox_root.mkdir(parents=True, exist_ok=True)
     file = outbox_root / _MODEL_IDS
-    with FileLock(file.with_suffix(".lock")):
+    with FileLock(file.with_suffix(".lock"), mode=0o666):
         known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         if known.get(key) == model_id:
             return
-        draft = file.with_suffix(".new")
-        draft.write_text(json.dumps({**known, key: model_id}, indent=1, sort_keys=True))
-        draft.replace(file)
+        write_text(file, json.dumps({**known, key: model_id}, indent=1, sort_keys=True))

@@ -35,7 +35,7 @@ def connect(uri: str) -> MlflowClient:
     if database is None:
         return MlflowClient(tracking_uri=uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
+    with FileLock(f"{database}.lock", mode=0o666):  # the umask decides, as for other files
         if not database.exists():
             _create_database(database)
         return MlflowClient(tracking_uri=uri)
