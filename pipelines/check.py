@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from lzn.base.sections import ParamsError, ParamsFile, Section, validate
+from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, is_key, validate
 from lzn.preparation.data_sets import AnyData
 from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
@@ -27,6 +27,9 @@ from stages.steps import StepsParams
 from stages.tsne import TsneParams
 from stages.zones import ZonesParams
 
+NAMING_SECTIONS = ("data", "runs", "imports", "networks", "latents", "schedules")
+"""Sections whose keys are names that the user chooses; the keys of other sections refer to them."""
+
 
 class Families(Section):
     """The runs of each family of stages, each with its data set. DVC cannot look up the data set of a run itself."""
@@ -40,24 +43,24 @@ class Families(Section):
 class Params(Section):
     """A whole parameter file. Settings of stages are listed by data set."""
 
-    size: str = Field(pattern=r"^[A-Za-z0-9_-]+$")  # it names folders and instances of stages
+    size: Key
     hardware: Hardware
-    data: dict[str, AnyData]
+    data: dict[Key, AnyData]
     families: Families
-    features: dict[str, FeaturesParams]
-    networks: dict[str, dict[str, Any]]
-    latents: dict[str, dict[str, Any]]
-    schedules: dict[str, dict[str, Any]]
-    runs: dict[str, AnyRun]
-    imports: dict[str, ImportParams]
-    sample: dict[str, SampleParams]
-    measure: dict[str, MeasureParams]
-    classify: dict[str, ClassifyParams]
-    probe: dict[str, ProbeParams]
-    steps: dict[str, StepsParams]
-    settings: dict[str, SettingsParams]
-    tsne: dict[str, TsneParams]
-    zones: dict[str, ZonesParams]
+    features: dict[Key, FeaturesParams]
+    networks: dict[Key, dict[str, Any]]
+    latents: dict[Key, dict[str, Any]]
+    schedules: dict[Key, dict[str, Any]]
+    runs: dict[Key, AnyRun]
+    imports: dict[Key, ImportParams]
+    sample: dict[Key, SampleParams]
+    measure: dict[Key, MeasureParams]
+    classify: dict[Key, ClassifyParams]
+    probe: dict[Key, ProbeParams]
+    steps: dict[Key, StepsParams]
+    settings: dict[Key, SettingsParams]
+    tsne: dict[Key, TsneParams]
+    zones: dict[Key, ZonesParams]
     tables: TablesParams
     report: ReportParams
     resources: dict[str, Resources]
@@ -212,6 +215,7 @@ def read_params(file: Path) -> Params:
         ParamsError: the file is wrong; the message has one line per problem.
     """
     params = ParamsFile.read(file)
+    _require_keys(params)
     content = dict(params.content)
     origins: dict[str, str] = {}
     for section, run_key in (("runs", ""), ("imports", "run")):
@@ -224,6 +228,18 @@ def read_params(file: Path) -> Params:
             content[section] = merged
     checked: Params = validate(content, Params, where=f"{file}: ", key_in_file=KeyInFile(file, origins))
     return checked
+
+
+def _require_keys(params: ParamsFile) -> None:
+    """Raise ParamsError if a name that the file gives does not follow the rule of `Key`."""
+    size = params.content.get("size")
+    wrong = [] if size is None or is_key(size) else [f"size {size!r}"]
+    for section, content in params.content.items():
+        if section in NAMING_SECTIONS and isinstance(content, Mapping):
+            wrong += [f"{section}: the name {name!r}" for name in content if not is_key(name)]
+    if wrong:
+        lines = [f"{params.path}: {one} is not allowed: use {KEY_RULE}" for one in wrong]
+        raise ParamsError("\n".join(lines))
 
 
 def _require_blocks(params: ParamsFile, run: str) -> None:

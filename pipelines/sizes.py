@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from lzn.base.files import atomic_write
-from lzn.base.sections import ParamsError, ParamsFile
+from lzn.base.sections import Key, ParamsError, ParamsFile
 
 PARAMS_FILE = Path("params.yaml")
 SIZES_FOLDER = Path("sizes")
@@ -102,7 +102,7 @@ def _committed_params(root: Path) -> bytes | None:
 
 
 def _size_in(file: Path) -> str:
-    return str(ParamsFile.read(file).section("size", str))
+    return str(ParamsFile.read(file).section("size", Key))
 
 
 def _size_in_bytes(content: bytes) -> str:
