@@ -21,6 +21,8 @@ from lzn.inference.loaded_run import LoadedRun, choose_device, open_seed
 from lzn.inference.sampling import OdeSettings, SampleRequest, choose_classes, draw_samples
 
 MAX_IMAGES = 10_000
+MAX_EVALUATIONS = 20_000_000
+"""Largest number of images times Euler steps of a command."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def sample(
     output = choose_images_output(out, force=force)
     run = _open(chosen)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
+    ode.require_work(num_images, max_evaluations=MAX_EVALUATIONS)
     chosen_classes = choose_classes(run, classes)
     request = SampleRequest(num_images=num_images, classes=chosen_classes, seed=seed, ode=ode)
     with progress_bar(run.facts.name, num_images) as on_progress:
@@ -128,8 +131,9 @@ def reconstruct(
     output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
     (index,) = choose_classes(run, (label,)) if label is not None else (None,)
-    images = _read(files, run, conversion)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
+    ode.require_work(2 * len(files), max_evaluations=MAX_EVALUATIONS)  # to noise and back
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = reconstruction.reconstruct(
             run, images, label=index, seed=seed, ode=ode, on_progress=on_progress

@@ -34,8 +34,12 @@ from lzn.inference.images import Images
 from lzn.preparation import Fit
 
 MAX_FILE_BYTES = 64 * 2**20
+MAX_TOTAL_BYTES = 2**31
+"""Largest size of all files of a command, which are read into memory."""
 MAX_PIXELS = 50_000_000
 """Largest width times height of an image: 150 MB when decoded."""
+MAX_TOTAL_PIXELS = 5_000_000_000
+"""Largest number of pixels of all images of a request, which take about a minute to decode."""
 MAX_ASPECT = 100
 """Largest ratio of the longer side to the shorter side of an image that is fitted."""
 _MODES = {"1": "black and white (1 bit)", "L": "grey", "RGB": "RGB", "CMYK": "CMYK", "F": "of 32-bit numbers"}
@@ -66,12 +70,14 @@ class ImageRules:
         fitting: how other images are converted; None refuses them.
         max_images: largest number of images in a request.
         decoding: how image files are decoded.
+        max_total_pixels: largest number of pixels of all images of a request.
     """
 
     shape: tuple[int, int, int]
     fitting: Fitting | None = None
     max_images: int
     decoding: DecodingRules = STRICT
+    max_total_pixels: int = MAX_TOTAL_PIXELS
 
     @property
     def description(self) -> str:
@@ -100,6 +106,11 @@ def read_image_files(files: Sequence[Path], rules: ImageRules) -> Images:
         ImageInputError: a file cannot be read, an image does not follow the rules, or there are none or too many.
     """
     rules.require_number(len(files))
+    total = sum(file.stat().st_size for file in files if file.is_file())
+    if total > MAX_TOTAL_BYTES:
+        raise ImageInputError(
+            f"the files have {total} bytes in all: give at most {MAX_TOTAL_BYTES // 2**20} MiB at a time"
+        )
     return decode_images([InputImage(str(file), _read_file(file)) for file in files], rules)
 
 
@@ -110,6 +121,13 @@ def decode_images(inputs: Sequence[InputImage], rules: ImageRules) -> Images:
         ImageInputError: an image does not follow the rules, or there are none or too many.
     """
     rules.require_number(len(inputs))
+    # All headers are checked before the first image is decoded, so that a request is refused at once.
+    total = sum(_check(image, rules) for image in inputs)
+    if total > rules.max_total_pixels:
+        raise ImageInputError(
+            f"the images have {total} pixels in all, more than the {rules.max_total_pixels} of one request: give fewer "
+            "or smaller images at a time"
+        )
     return np.stack([_decode(image, rules) for image in inputs])
 
 
@@ -132,12 +150,16 @@ def _too_large(name: str, num_bytes: int) -> str:
     return f"{name} has {num_bytes} bytes: give image files of at most {MAX_FILE_BYTES // 2**20} MiB"
 
 
-def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
+def _check(source: InputImage, rules: ImageRules) -> int:
+    """Check an image before it is decoded; return its number of pixels."""
     if not source.content:
         raise ImageInputError(f"{source.name} is empty")
     if len(source.content) > MAX_FILE_BYTES:
         raise ImageInputError(_too_large(source.name, len(source.content)))
-    _check_header(source, rules)
+    return _check_header(source, rules)
+
+
+def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
     channels, size, _ = rules.shape
     try:
         image = decode_image(source.content, num_channels=channels, rules=rules.decoding)
@@ -149,14 +171,14 @@ def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
         ) from error
 
 
-def _check_header(source: InputImage, rules: ImageRules) -> None:
-    """Check the header, including the number of pixels, before any pixels are decoded."""
+def _check_header(source: InputImage, rules: ImageRules) -> int:
+    """Check the header, including the number of pixels, before any pixels are decoded; return that number."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Pillow raises DecompressionBombError for more than twice its own limit.
             with Image.open(io.BytesIO(source.content), formats=FORMATS) as image:
-                problem = _problem(image, rules)
+                problem, pixels = _problem(image, rules), image.width * image.height
     except Image.DecompressionBombError as error:
         raise ImageInputError(f"{source.name} declares too many pixels ({error}): {_SIZE_ADVICE}") from error
     except UnidentifiedImageError as error:
@@ -167,6 +189,7 @@ def _check_header(source: InputImage, rules: ImageRules) -> None:
         raise ImageInputError(f"{source.name} is damaged or truncated ({error}): save it again") from error
     if problem is not None:
         raise ImageInputError(f"{source.name} {problem}")
+    return pixels
 
 
 def _problem(image: Image.Image, rules: ImageRules) -> str | None:

@@ -75,8 +75,9 @@ def signature(facts: RunFacts) -> Any:
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
 
-    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(_defaults(facts)).items()]
+    kinds = {str: DataType.string, int: DataType.long, float: DataType.double, bool: DataType.boolean}
+    defaults = _defaults(facts).as_mapping()
+    params = [ParamSpec(name, kinds[type(value)], value) for name, value in defaults.items()]
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "image", required=False)]), params=ParamSchema(params)
     )
