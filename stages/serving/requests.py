@@ -1,6 +1,7 @@
 """Requests to a served run: their parameters, checks and answers. Nothing here knows MLflow.
 
-A row holds one image as the base64 of an image file, with or without line breaks, or as a data URI. The parameters have the names of the options of ``lzn``:
+A row holds one image as the base64 of an image file, with or without line breaks, or as a data URI. The parameters
+have the names of the options of ``lzn``:
 
     task         classify (default), embed, reconstruct, sample
     num          sample: number of images

@@ -1,7 +1,6 @@
 """Requests in this process: unknown names, limits, and encodings of images."""
 
 import base64
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +13,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from mlflow.types import ParamSchema
 
+from lzn.inference import input_images
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun
 from lzn.inference.sampling import OdeSettings, SampleRequest, draw_samples
@@ -34,13 +34,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> LoadedRun:
 
 
 @pytest.fixture
-def schema(run: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> Iterator[ParamSchema]:
+def schema(run: LoadedRun, monkeypatch: pytest.MonkeyPatch) -> ParamSchema:
     """The parameters of the model, while requests are checked."""
     monkeypatch.setattr(mlflow.pyfunc, "_enforce_params_schema", mlflow.pyfunc._enforce_params_schema)
     monkeypatch.setattr(scoring_server, "invocations", scoring_server.invocations)
     monkeypatch.setattr(scoring_server, strict_requests._INSTALLED, False, raising=False)
     strict_requests.install()
-    yield signature(run.facts).params
+    schema: ParamSchema = signature(run.facts).params
+    return schema
 
 
 def ask(run: LoadedRun, images: list[object], **params: Any) -> list[dict[str, Any]]:
@@ -144,8 +145,6 @@ def test_a_time_limit_does_not_change_the_images(run: LoadedRun) -> None:
 
 
 def test_files_of_a_command_have_a_common_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lzn.inference import input_images
-
     monkeypatch.setattr(input_images, "MAX_TOTAL_BYTES", 10)
     (tmp_path / "a.png").write_bytes(IMAGE)
     with pytest.raises(UserError, match="bytes in all"):
