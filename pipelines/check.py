@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import model_validator
 
 from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, is_key, validate
+from lzn.base.streams import escape_other_characters
 from lzn.preparation.data_sets import AnyData
 from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
@@ -256,6 +257,7 @@ def _generates(run: AnyRun) -> bool:
 
 def main() -> None:
     """Check the files named on the command line. All of them are checked before the program ends with the errors."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.check", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
     errors: list[str] = []

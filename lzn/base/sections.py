@@ -37,12 +37,17 @@ def read_yaml(file: Path) -> dict[str, Any]:
         ParamsError: the file is missing or cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        content = YAML(typ="safe").load(file)
+        content = YAML(typ="safe").load(file.read_bytes().decode("utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{file}: no such parameter file") from error
     except OSError as error:
         raise ParamsError(f"{file}: cannot be read: {error.strerror}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{file}: not valid YAML: it is not UTF-8, which DVC needs ({error.reason} at byte {error.start}); save it "
+            "as UTF-8"
+        ) from error
+    except YAMLError as error:
         raise ParamsError(f"{file}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: must be a mapping of sections")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from lzn.base.file_kinds import HEAD_BYTES, kind_of
 from lzn.data.bit_depth import BitDepthError, check_colour, grey_in_8_bits, has_16_bits, known_depth
-from lzn.data.file_kinds import HEAD_BYTES, kind_of
 
 # The other formats of Pillow run an interpreter (EPS) or are in no data set here.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from lzn.data.file_kinds import HEAD_BYTES, kind_of
+from lzn.base.file_kinds import HEAD_BYTES, kind_of
 from lzn.datasets.file_source import FileSource
 from lzn.datasets.left_out import LeftOut, LeftOutCounts, below
 from lzn.datasets.names import printable

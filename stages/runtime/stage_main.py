@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from lzn.base.devices import default_device
 from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, is_key
+from lzn.base.streams import escape_other_characters
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.process_pool import run_in_processes
 
@@ -143,6 +144,7 @@ def _parser(stage: str) -> argparse.ArgumentParser:
 
 
 def _prepare_call(stage: str, arguments: argparse.Namespace) -> tuple[StageCall, Hardware]:
+    escape_other_characters()
     try:
         params = ParamsFile.read(PARAMS_FILE)
         size = params.section("size", Key)

@@ -1,6 +1,7 @@
 """Each command of ``lzn``, run in this process: results, written files, and messages about wrong requests."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -252,3 +253,13 @@ def test_the_list_of_runs_has_the_classes(clothes: str, lzn: Any) -> None:
     assert by_name[clothes]["classes"] == list(CLOTHES)
     assert by_name["joint"]["classes"] == [str(digit) for digit in range(10)]  # the real stages
     assert "    has the classes 0 T-shirt/top, 1 9" in lzn("runs", "--size", "tiny")[1]
+
+
+def test_a_name_of_a_file_that_is_not_utf_8_does_not_lose_the_answer(
+    lzn: Any, digits: list[Path], tmp_path: Path
+) -> None:
+    file = tmp_path / os.fsdecode(b"digit_\xff.png")
+    shutil.copyfile(digits[0], file)
+    assert lzn("classify", "joint", file, "--size", "tiny")[:1] == (0,)
+    answer = json.loads(lzn("classify", "joint", file, "--size", "tiny", "--json")[1])
+    assert answer["images"][0]["file"] == str(file)
