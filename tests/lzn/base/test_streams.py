@@ -23,8 +23,9 @@ if len(sys.argv) == 1:
 def test_characters_that_the_terminal_lacks_become_escapes(encoding: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "LC_ALL": "C", "PYTHONUTF8": "0"}
     environment["PYTHONCOERCECLOCALE"] = "0"
+    start = f"import sys; sys.stdout.reconfigure(encoding='{encoding}', errors='strict')"
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.stdout.reconfigure(encoding='{encoding}', errors='strict')\n{PROGRAM}"],
+        [sys.executable, "-c", f"{start}\n{PROGRAM}"],
         env={name: value for name, value in environment.items() if name != "PYTHONIOENCODING"},
         capture_output=True, check=True,
     )  # fmt: skip

@@ -221,7 +221,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "code.pt"
     torch.save({"encoder": Path("x")}, path)  # neither a tensor nor a plain container
-    with pytest.raises(ValueError, match="it holds pathlib.*only tensors and plain containers are read"):
+    with pytest.raises(ValueError, match=r"it holds pathlib.*only tensors and plain containers are read"):
         load(path, CIFAR10)
 
 
