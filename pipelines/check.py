@@ -21,6 +21,7 @@ from stages.measure import MeasureParams
 from stages.probe import ProbeParams
 from stages.report import ReportParams
 from stages.reporting.tables import TablesParams
+from stages.runtime.limits import clashes, known_before, prepared_counts, runs_on
 from stages.runtime.stage_main import Hardware
 from stages.sample import SampleParams
 from stages.settings import SettingsParams
@@ -228,6 +229,12 @@ def read_params(file: Path) -> Params:
                 origins |= of_run
             content[section] = merged
     checked: Params = validate(content, Params, where=f"{file}: ", key_in_file=KeyInFile(file, origins))
+    lines = []
+    for data, section in params.content["data"].items():
+        counts = prepared_counts(params, data) or known_before(section)
+        lines += clashes(params.content, data, counts, runs_on(params, data))
+    if lines:
+        raise ParamsError("\n".join(f"{file}: {line}" for line in lines))
     return checked
 
 

@@ -20,6 +20,7 @@ from lzn.datasets.left_out import as_table
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
 from stages.runtime.exclusive_work import exclusive_work
+from stages.runtime.limits import Counts, clashes, runs_on
 from stages.runtime.project_root import project_root
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
@@ -43,12 +44,14 @@ def prepare(call: StageCall) -> None:
     # ``root`` of a data set is relative to the project's root, and the names of its images begin with it.
     with _explain_errors(f"{call.params.path}: data.{call.item}"), chdir(project_root()):
         raw = _open(params)
+        _check_limits(call, Counts(len(raw.train), len(raw.test), raw.num_classes))
         key = _key(params, raw)
         work = call.outputs.preparation(call.item, key)
         _report_other_work(work)
         with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
             work.mkdir(parents=True, exist_ok=True)
             description = _prepare(call.item, params, raw, work)
+            _check_limits(call, Counts(description.num_train, description.num_test, raw.num_classes))
             _move_output(work, target)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
@@ -84,6 +87,14 @@ def _explain_errors(where: str) -> Iterator[None]:
 
 class _UnexpectedDataError(ValueError):
     """The data set is missing or is not the expected one."""
+
+
+def _check_limits(call: StageCall, counts: Counts) -> None:
+    """Raise an error if another stage cannot use its settings with these numbers of images and classes."""
+    lines = clashes(call.params.content, call.item, counts, runs_on(call.params, call.item))
+    if lines:
+        found = f"{counts.train} training and {counts.test} test images, {counts.classes} classes"
+        raise _UnexpectedDataError("\n  ".join([f"the data set has {found}; change these settings:", *lines]))
 
 
 def _sources(raw: RawDataSet) -> dict[str, ImageSource]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lzn.runs.curves import read_curve
 from stages.measuring.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
-from stages.measuring.seed_files import read_quantities
+from stages.measuring.seed_files import read_quantities, read_reasons
 from stages.reporting.metrics import METRICS
 from stages.runtime.outputs import OutputPaths
 
@@ -39,6 +39,11 @@ class Results:
     def flat(self, stage: str, run: str) -> Mapping[str, Quantity]:
         """Return the numbers of `nested` by dotted names."""
         return flatten_quantities(self.nested(stage, run))
+
+    def not_measured(self, stage: str, run: str) -> Mapping[str, str]:
+        """Return why numbers of a run are not measured, by the name of the number."""
+        reasons = read_reasons(self.outputs, stage, run)
+        return {name: f"not measured: {reason}" for name, reason in reasons.items()}
 
     def accuracy(self, run: str) -> Quantity:
         """Return the test accuracy in percent."""

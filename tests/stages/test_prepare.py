@@ -289,3 +289,27 @@ def test_a_temporary_copy_of_the_project_uses_its_data_and_its_unfinished_work(
     run(FOLDER)
     assert not (tmp_path / left).exists()
     assert (tmp_path / "copy" / OUTPUT).is_dir()
+
+
+def test_settings_of_other_stages_that_clash_with_the_numbers_of_images_are_an_error_before_files_are_written() -> (
+    None
+):
+    lay_out_folder()
+    content = {
+        "size": "test",
+        "data": {"x": FOLDER},
+        "families": {"generative": {"rf": "x"}},
+        "features": {"x": {"kind": "classifier", "training": {"batch_size": 4}}},
+        "sample": {"x": {"num_images": 3}},
+        "measure": {"x": {"num_neighbours": 3}},
+        "runs": {"rf": {"data": "x", "training": {"batch_size": 100}}},
+    }
+    Path("params.yaml").write_text(json.dumps(content))
+    call = StageCall(ParamsFile.read(Path("params.yaml")), "x", OutputPaths("test"), torch.device("cpu"))
+    with pytest.raises(ParamsError) as raised:
+        prepare(call)
+    message = str(raised.value)
+    assert "the data set has 6 training and 2 test images, 2 classes; change these settings:" in message
+    assert "runs.rf.training.batch_size is 100: it must be at most 6" in message
+    assert "measure.x.num_neighbours is 3: it must be below 3" in message
+    assert not Path(".prepare").exists()
