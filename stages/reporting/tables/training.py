@@ -1,6 +1,6 @@
 """Losses and accuracies at the end of training; the paper has no such table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages.reporting.results import Results
 from stages.reporting.tables.table import Cell, Column, Row, Table
