@@ -1,0 +1,117 @@
+"""Where MLflow stores artifacts: never in another project, although MLflow's database has absolute paths.
+
+A copied or moved project has a database whose paths lead to the old place. `re_root` changes them to the folder of the
+database; `require_own_place` refuses to write through any other path.
+"""
+
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mlflow.exceptions import MlflowException
+
+from stages.runtime.project_root import project_root
+
+ROOT_VARIABLE = "LZN_ARTIFACT_ROOT"
+"""Environment variable: a folder outside the project where an MLflow server stores artifacts, and which is allowed."""
+_FOLDERS = ("mlartifacts", "mlruns")
+"""Folders of artifacts beside a database: that of this project, and MLflow's default."""
+_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+
+
+def local_path(location: str) -> Path | None:
+    """Return the path of a location on this machine; None for other stores such as ``s3:``."""
+    parts = urlsplit(location)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if parts.scheme else Path(location)
+
+
+def require_own_place(location: str, *, artifact_root: Path | None) -> None:
+    """Check that artifacts are not written into another project.
+
+    Args:
+        location: where MLflow stores the artifacts of a run or model.
+        artifact_root: the folder of artifacts beside the database; None with a server.
+
+    Raises:
+        MlflowException: the location is a folder outside the project; the message says how to change it.
+    """
+    path = local_path(location)
+    if path is None:
+        return
+    own = project_root() if artifact_root is None else artifact_root.parent
+    named = os.environ.get(ROOT_VARIABLE)
+    allowed = [own.resolve(), *([] if not named else [Path(named).resolve()])]
+    if any(path.resolve().is_relative_to(root) for root in allowed):
+        return
+    raise MlflowException(
+        f"artifacts would be written to {path}, outside of {allowed[0]}: copy the folder mlartifacts of the old "
+        f"project beside mlflow.db and start again, which changes the paths; or, if your server stores them there, set "
+        f"{ROOT_VARIABLE} to that folder"
+    )
+
+
+def re_root(database: Path) -> None:
+    """Change the paths of a copied or moved SQLite database to artifacts beside it.
+
+    A path is changed if the artifacts are beside the database, or are no longer at the old place.
+
+    Raises:
+        OSError: the database cannot be changed.
+    """
+    own = database.parent.resolve()
+    try:
+        with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
+            tables = dict(_existing_columns(connection))
+            locations = [row[0] for row in connection.execute("SELECT artifact_location FROM experiments")]
+            for old in sorted({root for one in locations if (root := _foreign_root(one, own)) is not None}):
+                for table, columns in tables.items():
+                    for column in columns:
+                        _replace_start(connection, table, column, old, str(own))
+                print(
+                    f"MLflow: {database.name} was copied or moved: artifacts are now in {own}, not in {old}",
+                    file=sys.stderr,
+                )
+    except sqlite3.Error as error:
+        raise OSError(f"{database} cannot be read or changed: {error}") from error
+
+
+def _existing_columns(connection: sqlite3.Connection) -> Iterator[tuple[str, list[str]]]:
+    for table in dict.fromkeys(table for table, _ in _COLUMNS):
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        yield table, [column for name, column in _COLUMNS if name == table and column in there]
+
+
+def _foreign_root(location: str | None, own: Path) -> str | None:
+    """Return the folder of the database for which a location was stored; None if it is this one or must stay."""
+    path = None if location is None else local_path(location)
+    if path is None or not path.is_absolute():
+        return None
+    place = next((at for at in range(len(path.parts) - 1, 0, -1) if path.parts[at] in _FOLDERS), None)
+    if place is None:
+        return None
+    root = Path(*path.parts[:place])
+    beside = own.joinpath(*path.parts[place:])
+    if root.resolve() == own or (path.exists() and not beside.exists()):
+        return None
+    return str(root)
+
+
+def _replace_start(connection: sqlite3.Connection, table: str, column: str, old: str, new: str) -> None:
+    for scheme in ("", "file://"):
+        start = f"{scheme}{old}/"
+        connection.execute(
+            f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+            (f"{scheme}{new}/", len(start) + 1, len(start), start),
+        )
