@@ -14,6 +14,7 @@ from lzn.preparation.data_sets import AnyData
 from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
 from pipelines.resources import DEFAULT, Resources
+from pipelines.sizes import NO_GIT, lacks_git
 from stages.classify import ClassifyParams
 from stages.feature_extraction.networks import FeaturesParams
 from stages.import_run import ImportParams
@@ -267,7 +268,7 @@ def main() -> None:
     escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.check", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
-    errors: list[str] = []
+    errors = [f"error: {NO_GIT}"] if lacks_git() else []
     for file in parser.parse_args().files:
         try:
             params = read_params(file)

@@ -7,6 +7,7 @@
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,12 +19,28 @@ PARAMS_FILE = Path("params.yaml")
 SIZES_FOLDER = Path("sizes")
 
 
+NO_GIT = (
+    "this folder has no git repository, which DVC needs: run git init, or, to do without git, "
+    "dvc config --local core.no_scm true"
+)
+
+
 class UnknownSizeError(ValueError):
     """No parameter file has the size. The message lists the sizes."""
 
 
 class EditedParamsError(RuntimeError):
     """params.yaml has edits that would be lost."""
+
+
+def lacks_git(root: Path = Path()) -> bool:
+    """Return whether DVC would miss a git repository in this project."""
+    folders = [root.resolve(), *root.resolve().parents]
+    configs = [root / ".dvc" / name for name in ("config", "config.local")]
+    settings = "".join(file.read_text() for file in configs if file.is_file())
+    without_git = re.search(r"^\s*no_scm\s*=\s*(true|1|yes|on)\s*$", settings, re.IGNORECASE | re.MULTILINE)
+    is_project = (root / ".dvc").is_dir()
+    return is_project and not without_git and not any((folder / ".git").exists() for folder in folders)
 
 
 def current_size(root: Path = Path()) -> str:

@@ -19,6 +19,7 @@ from lzn.datasets import ImageSource, RawDataSet
 from lzn.datasets.left_out import as_table
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
+from lzn.preparation.source_files import take_fingerprint, write_fingerprint
 from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.limits import Counts, clashes, runs_on
 from stages.runtime.project_root import project_root
@@ -43,6 +44,7 @@ def prepare(call: StageCall) -> None:
     target = call.outputs.folder("prepare", call.item).absolute()
     # ``root`` of a data set is relative to the project's root, and the names of its images begin with it.
     with _explain_errors(f"{call.params.path}: data.{call.item}"), chdir(project_root()):
+        files = take_fingerprint(params.watched)  # before they are read: a later change is noticed
         raw = _open(params)
         _check_limits(call, Counts(len(raw.train), len(raw.test), raw.num_classes))
         key = _key(params, raw)
@@ -53,6 +55,8 @@ def prepare(call: StageCall) -> None:
             description = _prepare(call.item, params, raw, work)
             _check_limits(call, Counts(description.num_train, description.num_test, raw.num_classes))
             _move_output(work, target)
+            if files is not None:
+                write_fingerprint(call.outputs.source_files(call.item), files)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
         f"of {description.image_shape}, {description.num_classes} classes{_named(description.class_names)}"

@@ -70,6 +70,10 @@ _LAYOUTS = (
 )
 
 
+SOURCE_NAMES = tuple(name for layout in _LAYOUTS for name in (layout.archive, layout.folder, *layout.files))
+"""Names in ``root`` that `open_cifar10` may read."""
+
+
 def open_cifar10(root: Path) -> RawDataSet:
     """Read CIFAR10 from ``root``.
 

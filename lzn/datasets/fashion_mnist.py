@@ -17,6 +17,10 @@ _LABELS = "labels-idx1-ubyte"
 _FILES = tuple(f"{split}-{kind}" for split in ("train", "t10k") for kind in (_IMAGES, _LABELS))
 
 
+SOURCE_NAMES = (*_FILES, *(f"{name}.gz" for name in _FILES), "FashionMNIST/raw", "raw")
+"""Names in ``root`` that `open_fashion_mnist` may read."""
+
+
 def open_fashion_mnist(root: Path) -> RawDataSet:
     """Read Fashion-MNIST's four files, gzipped or not.
 

@@ -20,6 +20,8 @@ from lzn.datasets import (
     open_imagenet,
     open_lsun_bedroom,
 )
+from lzn.datasets.cifar10 import SOURCE_NAMES as CIFAR10_NAMES
+from lzn.datasets.fashion_mnist import SOURCE_NAMES as FASHION_MNIST_NAMES
 from lzn.preparation import Fit, FitKind, OnCorrupt
 
 ImageSize = Annotated[int, Field(ge=1)]
@@ -61,6 +63,11 @@ class DataParams(Section, ABC):
     def decoding(self) -> DecodingRules:
         """How image files are decoded."""
         return STRICT
+
+    @property
+    def watched(self) -> list[Path]:
+        """The files and folders that are read: `lzn.preparation.source_files` notices their changes."""
+        return []
 
     @abstractmethod
     def open(self) -> RawDataSet:
@@ -108,6 +115,11 @@ class _DataOnDisk(DataParams):
         """The folder of the data set."""
         return Path(self.root).expanduser()
 
+    @property
+    def watched(self) -> list[Path]:
+        """The whole folder."""
+        return [self.folder]
+
 
 class CIFAR10Data(_DataOnDisk):
     """CIFAR10, 32x32."""
@@ -116,6 +128,11 @@ class CIFAR10Data(_DataOnDisk):
     image_size: ImageSize = 32
     fit: FitKind = "exact"
     storage: Literal["pixels", "png"] = "pixels"
+
+    @property
+    def watched(self) -> list[Path]:
+        """The archive, its folder and its files: other data sets may be beside them."""
+        return [self.folder / name for name in CIFAR10_NAMES]
 
     def open(self) -> RawDataSet:
         """Read the archive or its unpacked folder."""
@@ -135,6 +152,11 @@ class FashionMNISTData(_DataOnDisk):
     def num_channels(self) -> int:
         """Grey."""
         return 1
+
+    @property
+    def watched(self) -> list[Path]:
+        """The four files and torchvision's folders: other data sets may be beside them."""
+        return [self.folder / name for name in FASHION_MNIST_NAMES]
 
     def open(self) -> RawDataSet:
         """Read the four files."""

@@ -3,11 +3,14 @@
 import atexit
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Final
@@ -20,6 +23,7 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
 }
 _START_SECONDS: Final = 180.0
+_ANSWER_SECONDS: Final = 10.0
 _STOP_SECONDS: Final = 10.0
 HOST: Final = "127.0.0.1"
 
@@ -38,7 +42,7 @@ class PrefectServer:
 
 
 class PrefectServerError(RuntimeError):
-    """The temporary server did not start."""
+    """The configured server does not answer, or the temporary server did not start."""
 
 
 def set_defaults() -> None:
@@ -58,13 +62,15 @@ def connect(*, tag: str) -> PrefectServer:
     reported. A later flow ends processes with the process tag `tag` if this program is killed.
 
     Raises:
-        PrefectServerError: the server does not start; the message has its output.
+        PrefectServerError: the configured server does not answer, or the temporary one does not start; the message has
+            its output.
     """
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - after set_defaults
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     settings = get_current_settings()
     if settings.api.url:
+        _require_answer(settings.api.url)
         return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
     port = free_port()
     process = start_server(port, environment={**os.environ, TAG_VARIABLE: tag})
@@ -73,6 +79,22 @@ def connect(*, tag: str) -> PrefectServer:
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
     refresh_global_settings_context()
     return PrefectServer(ui_url=f"http://{HOST}:{port}", temporary=True)
+
+
+def _require_answer(api_url: str) -> None:
+    """Raise PrefectServerError, which says what to do, if the configured server does not answer."""
+    shown = re.sub(r"(?<=://)[^/@]*@", "", api_url)  # without a password
+    try:
+        with urllib.request.urlopen(f"{api_url.rstrip('/')}/health", timeout=_ANSWER_SECONDS):
+            return
+    except urllib.error.HTTPError:
+        return  # it answers, and may want a password
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise PrefectServerError(
+            f"Prefect's server {shown}, which PREFECT_API_URL or the active profile names, does not answer ({reason}): "
+            "start it, or use a temporary one after `prefect config unset PREFECT_API_URL` and `unset PREFECT_API_URL`"
+        ) from error
 
 
 def start_server(port: int, *, environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
