@@ -1,9 +1,8 @@
 """A fingerprint of the files of a data set by names, sizes and times, so that a change is noticed without reading them.
 
-DVC cannot watch a folder outside of the repository without hashing all of its content. A
-fingerprint of three million files takes 20 s of a CPU where the file system has their status in memory (measured: 6.5 us
-a file), and as long as three million calls of ``stat`` where it has not: minutes on a disk or a network. Archives and
-databases are a few files.
+DVC cannot watch a folder outside of the repository without hashing all of its content. A fingerprint of three million
+files takes 20 s of a CPU where the file system has their status in memory (measured: 6.5 us a file), and as long as
+three million calls of ``stat`` where it has not: minutes on a disk or a network. Archives and databases are few files.
 """
 
 import hashlib
