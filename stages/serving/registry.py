@@ -42,7 +42,7 @@ class Registered:
 
 
 def register_seed(
-    run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path = DEFAULT_OUTBOX
+    run: LoadedRun, seed_folder: Path, *, alias: str, outbox: Path = Path(DEFAULT_OUTBOX)
 ) -> Registered:
     """Make the model of the seed's training a version of ``lzn-<size>-<run>``, and give this version the alias.
 

@@ -27,7 +27,9 @@ def install() -> None:
     """Check requests in this process from now on."""
     if getattr(scoring_server, _INSTALLED, False):
         return
-    enforce_params, answer = mlflow.pyfunc._enforce_params_schema, scoring_server.invocations
+    pyfunc: Any = mlflow.pyfunc
+    server: Any = scoring_server
+    enforce_params, answer = pyfunc._enforce_params_schema, server.invocations
 
     def checked_params(params: Any, schema: Any) -> Any:
         if _is_ours(schema) and isinstance(params, Mapping):
@@ -43,9 +45,9 @@ def install() -> None:
                 _check_body(data)
         return answer(data, content_type or "application/json", model, input_schema)
 
-    mlflow.pyfunc._enforce_params_schema = checked_params
-    scoring_server.invocations = checked_answer
-    setattr(scoring_server, _INSTALLED, True)
+    pyfunc._enforce_params_schema = checked_params
+    server.invocations = checked_answer
+    setattr(server, _INSTALLED, True)
 
 
 def _is_ours(schema: Any) -> bool:
