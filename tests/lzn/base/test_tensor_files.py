@@ -23,7 +23,7 @@ class Foreign:
     [
         ("html.pt", "it is a web page (HTML)"),
         ("empty.pt", "it is an empty file"),
-        ("one.pt", "it has 1 bytes of another format"),
+        ("one.pt", "it is a text file"),
         ("zip.pt", "it is a zip file without tensors"),
     ],
 )
