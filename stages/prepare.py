@@ -64,7 +64,9 @@ def prepare(call: StageCall) -> None:
 
 
 def _named(class_names: tuple[str, ...]) -> str:
-    """Return the first names of classes with their labels."""
+    """Return the first names of classes with their labels; an empty text if the names are the labels."""
+    if class_names == tuple(map(str, range(len(class_names)))):
+        return ""
     shown = [f"{label} {name}" for label, name in enumerate(class_names[:MAX_NAMES])]
     more = ", ..." if len(class_names) > MAX_NAMES else ""
     return f" ({', '.join(shown)}{more})" if shown else ""

@@ -112,8 +112,11 @@ _DESCRIPTION = TypeAdapter(DataDescription)
 
 
 def write_description(folder: Path, description: DataDescription) -> None:
-    """Write ``dataset.json`` into ``folder``."""
-    write_json(folder / "dataset.json", _DESCRIPTION.dump_python(description, mode="json"))
+    """Write ``dataset.json`` into ``folder``; the default ``decoding`` is left out."""
+    content = _DESCRIPTION.dump_python(description, mode="json")
+    if description.decoding == STRICT:
+        del content["decoding"]
+    write_json(folder / "dataset.json", content)
 
 
 def read_description(folder: Path) -> DataDescription:
