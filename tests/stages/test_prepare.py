@@ -224,38 +224,6 @@ def test_corrupt_images_are_listed_with_split_name_and_reason(capsys: pytest.Cap
     assert "2 unusable images are left out; set_aside.txt lists them" in capsys.readouterr().out
 
 
-def test_set_aside_images_have_one_line_each_whatever_their_names() -> None:
-    lay_out_folder()
-    Path("data/tea/new\nline\ttab.jpg").write_bytes(b"")
-    run({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
-    (line,) = (OUTPUT / "set_aside.txt").read_text().splitlines()
-    assert line.split("\t")[:2] == ["train", "data/tea/new\\nline\\ttab.jpg"]
-
-
-def test_a_class_whose_images_are_all_set_aside_is_an_error() -> None:
-    lay_out_folder()
-    for file in Path("data/tea").iterdir():
-        file.write_bytes(b"")
-    message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
-    assert "no training image of the class tea is usable" in message
-    assert "data/tea/0.jpg" in message
-
-
-def test_files_that_are_left_out_are_printed_and_listed_with_the_data_set(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    lay_out_folder()
-    write_files(Path("data"), {"tea/5.txt": b"words", "coffee/6.txt": b"words"})
-    run(FOLDER)
-    table = (OUTPUT / "left_out.txt").read_text()
-    assert [line.split()[:3] for line in table.splitlines()[1:]] == [
-        ["1", "coffee", ".txt"],
-        ["1", "tea", ".txt"],
-    ]
-    assert table in capsys.readouterr().out
-    assert read_description(OUTPUT).class_names == ("coffee", "tea")
-
-
 def test_a_data_set_without_usable_training_images_is_an_error() -> None:
     write_files(Path("data"), {"a.jpg": b"", "b.jpg": b""})
     message = error_of({**FOLDER, "test_fraction": 0.0, "on_corrupt": "set_aside"})
@@ -289,27 +257,3 @@ def test_a_temporary_copy_of_the_project_uses_its_data_and_its_unfinished_work(
     run(FOLDER)
     assert not (tmp_path / left).exists()
     assert (tmp_path / "copy" / OUTPUT).is_dir()
-
-
-def test_settings_of_other_stages_that_clash_with_the_numbers_of_images_are_an_error_before_files_are_written() -> (
-    None
-):
-    lay_out_folder()
-    content = {
-        "size": "test",
-        "data": {"x": FOLDER},
-        "families": {"generative": {"rf": "x"}},
-        "features": {"x": {"kind": "classifier", "training": {"batch_size": 4}}},
-        "sample": {"x": {"num_images": 3}},
-        "measure": {"x": {"num_neighbours": 3}},
-        "runs": {"rf": {"data": "x", "training": {"batch_size": 100}}},
-    }
-    Path("params.yaml").write_text(json.dumps(content))
-    call = StageCall(ParamsFile.read(Path("params.yaml")), "x", OutputPaths("test"), torch.device("cpu"))
-    with pytest.raises(ParamsError) as raised:
-        prepare(call)
-    message = str(raised.value)
-    assert "the data set has 6 training and 2 test images, 2 classes; change these settings:" in message
-    assert "runs.rf.training.batch_size is 100: it must be at most 6" in message
-    assert "measure.x.num_neighbours is 3: it must be below 3" in message
-    assert not Path(".prepare").exists()
