@@ -69,9 +69,7 @@ def test_files_that_are_left_out_are_printed_and_listed_with_the_data_set(
     assert read_description(OUTPUT).class_names == ("coffee", "tea")
 
 
-def test_settings_of_other_stages_that_clash_with_the_numbers_of_images_are_an_error_before_files_are_written() -> (
-    None
-):
+def test_settings_that_clash_with_the_numbers_are_an_error_before_files_are_written() -> None:
     message = error_of(
         FOLDER,
         families={"generative": {"rf": "x"}},
