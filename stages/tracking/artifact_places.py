@@ -7,12 +7,13 @@ database; `require_own_place` refuses to write through any other path.
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mlflow.exceptions import MlflowException
+from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 
 from stages.runtime.project_root import project_root
 
@@ -65,7 +66,7 @@ def require_own_place(location: str, *, artifact_root: Path | None) -> None:
 def re_root(database: Path) -> None:
     """Change the paths of a copied or moved SQLite database to artifacts beside it.
 
-    A path is changed if the artifacts are beside the database, or are no longer at the old place.
+    The paths below an old place are changed, unless it has artifacts that are not beside the database.
 
     Raises:
         OSError: the database cannot be changed.
@@ -75,7 +76,8 @@ def re_root(database: Path) -> None:
         with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
             tables = dict(_existing_columns(connection))
             locations = [row[0] for row in connection.execute("SELECT artifact_location FROM experiments")]
-            for old in sorted({root for one in locations if (root := _foreign_root(one, own)) is not None}):
+            for old in _old_roots(locations, own):
+                _artifact_repos_cache.clear()  # MLflow remembers the places of the runs that it has written to
                 for table, columns in tables.items():
                     for column in columns:
                         _replace_start(connection, table, column, old, str(own))
@@ -93,19 +95,20 @@ def _existing_columns(connection: sqlite3.Connection) -> Iterator[tuple[str, lis
         yield table, [column for name, column in _COLUMNS if name == table and column in there]
 
 
-def _foreign_root(location: str | None, own: Path) -> str | None:
-    """Return the folder of the database for which a location was stored; None if it is this one or must stay."""
-    path = None if location is None else local_path(location)
-    if path is None or not path.is_absolute():
-        return None
-    place = next((at for at in range(len(path.parts) - 1, 0, -1) if path.parts[at] in _FOLDERS), None)
-    if place is None:
-        return None
-    root = Path(*path.parts[:place])
-    beside = own.joinpath(*path.parts[place:])
-    if root.resolve() == own or (path.exists() and not beside.exists()):
-        return None
-    return str(root)
+def _old_roots(locations: Iterable[str | None], own: Path) -> list[str]:
+    """Return the folders, other than this one, for which locations were stored and whose locations can be changed."""
+    can_change: dict[str, bool] = {}
+    for location in locations:
+        path = None if location is None else local_path(location)
+        parts = () if path is None or not path.is_absolute() else path.parts
+        place = next((at for at in range(len(parts) - 1, 0, -1) if parts[at] in _FOLDERS), None)
+        if path is None or place is None:
+            continue
+        root = Path(*parts[:place])
+        if root.resolve() != own:
+            is_left_behind = path.exists() and not own.joinpath(*parts[place:]).exists()
+            can_change[str(root)] = can_change.get(str(root), True) and not is_left_behind
+    return sorted(root for root, can in can_change.items() if can)
 
 
 def _replace_start(connection: sqlite3.Connection, table: str, column: str, old: str, new: str) -> None:
