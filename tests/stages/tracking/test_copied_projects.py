@@ -72,7 +72,7 @@ def test_a_database_without_its_artifacts_is_not_written_through(
     log(copy, "of the copy", monkeypatch)
     assert contents(original) == before
     err = capsys.readouterr().err
-    assert "outside of" in err
+    assert "copy the folder mlartifacts of the old project" in err
     assert not (copy / "mlartifacts").exists()
     shutil.copytree(original / "mlartifacts", copy / "mlartifacts")  # what the message says
     log(copy, "of the copy", monkeypatch)
