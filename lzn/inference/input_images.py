@@ -182,9 +182,9 @@ def _check_header(source: InputImage, rules: ImageRules) -> int:
     except Image.DecompressionBombError as error:
         raise ImageInputError(f"{source.name} declares too many pixels ({error}): {_SIZE_ADVICE}") from error
     except UnidentifiedImageError as error:
-        raise ImageInputError(
-            f"{source.name} is {describe_other_file(source.content)}, or its header is damaged"
-        ) from error
+        described = describe_other_file(source.content)
+        perhaps = "" if ", but " in described else ", or its header is damaged"
+        raise ImageInputError(f"{source.name} is {described}{perhaps}") from error
     except _DAMAGE_ERRORS as error:
         raise ImageInputError(f"{source.name} is damaged or truncated ({error}): save it again") from error
     if problem is not None:
