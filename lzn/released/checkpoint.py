@@ -66,8 +66,8 @@ class ReleasedCheckpoint:
         state = self.content.get(module)
         if not isinstance(state, dict) or not _are_tensors(state.values()):
             raise ValueError(
-                f"not a released checkpoint: {module!r} must be a dict of tensors; {_describe(self.content)}; wanted is "
-                f"{WANTED}"
+                f"not a released checkpoint: {module!r} must be a dict of tensors; {_describe(self.content)}; "
+                f"wanted is {WANTED}"
             )
         if state and not any(name.startswith(PREFIX) for name in state):
             first = next(iter(state))
