@@ -75,16 +75,16 @@ def re_root(database: Path) -> None:
     try:
         with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
             tables = dict(_existing_columns(connection))
-            locations = [row[0] for row in connection.execute("SELECT artifact_location FROM experiments")]
-            for old in _old_roots(locations, own):
+            rows = connection.execute("SELECT experiment_id, artifact_location FROM experiments").fetchall()
+            for old in _old_roots([location for _, location in rows], own):
                 _artifact_repos_cache.clear()  # MLflow remembers the places of the runs that it has written to
                 for table, columns in tables.items():
                     for column in columns:
                         _replace_start(connection, table, column, old, str(own))
-                print(
-                    f"MLflow: {database.name} was copied or moved: artifacts are now in {own}, not in {old}",
-                    file=sys.stderr,
-                )
+                # Of a database without trainings, which has only MLflow's own experiment 0, nothing is said.
+                if any(number and str(location).startswith(f"{old}/") for number, location in rows):
+                    moved = f"artifacts are now in {own}, not in {old}"
+                    print(f"MLflow: {database.name} was copied or moved: {moved}", file=sys.stderr)
     except sqlite3.Error as error:
         raise OSError(f"{database} cannot be read or changed: {error}") from error
 
