@@ -29,6 +29,7 @@ help:  ## list the tasks
 repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the current size, or of SIZE=fashion, and print the verdict on each claim
 	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
 	python -m pipelines.check params.yaml
+	python -m pipelines.sources
 	dvc repro
 	@cat outputs/$(CURRENT)/tables/claims.md
 	@echo "Report: outputs/$(CURRENT)/report/index.html    Tables: outputs/$(CURRENT)/tables/tables.md    Runs: make ui"
@@ -41,6 +42,7 @@ fetch-results: $(VENV)/installed  ## fetch what the committed dvc.lock names fro
 flow: $(VENV)/installed  ## the same pipeline as a Prefect flow, independent stages in parallel
 	$(if $(SIZE),python -m pipelines.sizes $(SIZE))
 	python -m pipelines.check params.yaml
+	python -m pipelines.sources
 	python -m pipelines.local
 
 plan: $(VENV)/installed  ## print what each size would run: its DAG, networks and estimated GPU hours

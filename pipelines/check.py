@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from lzn.base.sections import ParamsError, ParamsFile, Section, validate
+from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, is_key, validate
+from lzn.base.streams import escape_other_characters
 from lzn.preparation.data_sets import AnyData
 from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
 from pipelines.resources import DEFAULT, Resources
+from pipelines.sizes import NO_GIT, lacks_git
 from stages.classify import ClassifyParams
 from stages.feature_extraction.networks import FeaturesParams
 from stages.import_run import ImportParams
@@ -20,12 +22,16 @@ from stages.measure import MeasureParams
 from stages.probe import ProbeParams
 from stages.report import ReportParams
 from stages.reporting.tables import TablesParams
+from stages.runtime.limits import clashes, known_before, prepared_counts, runs_on
 from stages.runtime.stage_main import Hardware
 from stages.sample import SampleParams
 from stages.settings import SettingsParams
 from stages.steps import StepsParams
 from stages.tsne import TsneParams
 from stages.zones import ZonesParams
+
+NAMING_SECTIONS = ("data", "runs", "imports", "networks", "latents", "schedules")
+"""Sections whose keys are names that the user chooses; the keys of other sections refer to them."""
 
 
 class Families(Section):
@@ -40,24 +46,24 @@ class Families(Section):
 class Params(Section):
     """A whole parameter file. Settings of stages are listed by data set."""
 
-    size: str = Field(pattern=r"^[A-Za-z0-9_-]+$")  # it names folders and instances of stages
+    size: Key
     hardware: Hardware
-    data: dict[str, AnyData]
+    data: dict[Key, AnyData]
     families: Families
-    features: dict[str, FeaturesParams]
-    networks: dict[str, dict[str, Any]]
-    latents: dict[str, dict[str, Any]]
-    schedules: dict[str, dict[str, Any]]
-    runs: dict[str, AnyRun]
-    imports: dict[str, ImportParams]
-    sample: dict[str, SampleParams]
-    measure: dict[str, MeasureParams]
-    classify: dict[str, ClassifyParams]
-    probe: dict[str, ProbeParams]
-    steps: dict[str, StepsParams]
-    settings: dict[str, SettingsParams]
-    tsne: dict[str, TsneParams]
-    zones: dict[str, ZonesParams]
+    features: dict[Key, FeaturesParams]
+    networks: dict[Key, dict[str, Any]]
+    latents: dict[Key, dict[str, Any]]
+    schedules: dict[Key, dict[str, Any]]
+    runs: dict[Key, AnyRun]
+    imports: dict[Key, ImportParams]
+    sample: dict[Key, SampleParams]
+    measure: dict[Key, MeasureParams]
+    classify: dict[Key, ClassifyParams]
+    probe: dict[Key, ProbeParams]
+    steps: dict[Key, StepsParams]
+    settings: dict[Key, SettingsParams]
+    tsne: dict[Key, TsneParams]
+    zones: dict[Key, ZonesParams]
     tables: TablesParams
     report: ReportParams
     resources: dict[str, Resources]
@@ -212,6 +218,7 @@ def read_params(file: Path) -> Params:
         ParamsError: the file is wrong; the message has one line per problem.
     """
     params = ParamsFile.read(file)
+    _require_keys(params)
     content = dict(params.content)
     origins: dict[str, str] = {}
     for section, run_key in (("runs", ""), ("imports", "run")):
@@ -223,7 +230,25 @@ def read_params(file: Path) -> Params:
                 origins |= of_run
             content[section] = merged
     checked: Params = validate(content, Params, where=f"{file}: ", key_in_file=KeyInFile(file, origins))
+    lines = []
+    for data, section in params.content["data"].items():
+        counts = prepared_counts(params, data) or known_before(section)
+        lines += clashes(params.content, data, counts, runs_on(params, data))
+    if lines:
+        raise ParamsError("\n".join(f"{file}: {line}" for line in lines))
     return checked
+
+
+def _require_keys(params: ParamsFile) -> None:
+    """Raise ParamsError if a name that the file gives does not follow the rule of `Key`."""
+    size = params.content.get("size")
+    wrong = [] if size is None or is_key(size) else [f"size {size!r}"]
+    for section, content in params.content.items():
+        if section in NAMING_SECTIONS and isinstance(content, Mapping):
+            wrong += [f"{section}: the name {name!r}" for name in content if not is_key(name)]
+    if wrong:
+        lines = [f"{params.path}: {one} is not allowed: use {KEY_RULE}" for one in wrong]
+        raise ParamsError("\n".join(lines))
 
 
 def _require_blocks(params: ParamsFile, run: str) -> None:
@@ -240,9 +265,10 @@ def _generates(run: AnyRun) -> bool:
 
 def main() -> None:
     """Check the files named on the command line. All of them are checked before the program ends with the errors."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.check", description=__doc__)
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
-    errors: list[str] = []
+    errors = [f"error: {NO_GIT}"] if lacks_git() else []
     for file in parser.parse_args().files:
         try:
             params = read_params(file)

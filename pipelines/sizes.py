@@ -7,14 +7,22 @@
 """
 
 import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from lzn.base.sections import ParamsError, ParamsFile
+from lzn.base.files import atomic_write
+from lzn.base.sections import Key, ParamsError, ParamsFile
 
 PARAMS_FILE = Path("params.yaml")
 SIZES_FOLDER = Path("sizes")
+
+
+NO_GIT = (
+    "this folder has no git repository, which DVC needs: run git init, or, to do without git, "
+    "dvc config --local core.no_scm true"
+)
 
 
 class UnknownSizeError(ValueError):
@@ -23,6 +31,16 @@ class UnknownSizeError(ValueError):
 
 class EditedParamsError(RuntimeError):
     """params.yaml has edits that would be lost."""
+
+
+def lacks_git(root: Path = Path()) -> bool:
+    """Return whether DVC would miss a git repository in this project."""
+    folders = [root.resolve(), *root.resolve().parents]
+    configs = [root / ".dvc" / name for name in ("config", "config.local")]
+    settings = "".join(file.read_text() for file in configs if file.is_file())
+    without_git = re.search(r"^\s*no_scm\s*=\s*(true|1|yes|on)\s*$", settings, re.IGNORECASE | re.MULTILINE)
+    is_project = (root / ".dvc").is_dir()
+    return is_project and not without_git and not any((folder / ".git").exists() for folder in folders)
 
 
 def current_size(root: Path = Path()) -> str:
@@ -67,8 +85,6 @@ def switch_size(size: str, root: Path = Path()) -> bool:
         contents.setdefault(committed_size, committed)
     if size not in contents:
         raise UnknownSizeError(_unknown_size(size, contents, root))
-    from lzn.base.files import atomic_write  # noqa: PLC0415 - it imports torch, which takes 3 s
-
     with atomic_write(current) as partial:
         partial.write_bytes(contents[size])
     return True
@@ -103,7 +119,7 @@ def _committed_params(root: Path) -> bytes | None:
 
 
 def _size_in(file: Path) -> str:
-    return str(ParamsFile.read(file).section("size", str))
+    return str(ParamsFile.read(file).section("size", Key))
 
 
 def _size_in_bytes(content: bytes) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
+from lzn.base.files import write_array
 from lzn.base.sections import Section
 from lzn.data.prepared import read_split
 from lzn.flow import AnchorBank, Euler
@@ -69,7 +70,7 @@ def write_zones_of_plane(call: StageCall, measured: NestedQuantities) -> Mapping
     points = trained.model.label_anchors.points.to(call.device)
     file = call.outputs.plot("classify", f"{call.item}.npy")
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.save(file, _zones_of_plane(points, LABEL_SOLVER, num_points=params.slice_points))
+    write_array(file, _zones_of_plane(points, LABEL_SOLVER, num_points=params.slice_points))
     return {}
 
 

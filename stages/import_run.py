@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from torch import nn
 
+from lzn.base.file_kinds import HEAD_BYTES, kind_of
 from lzn.base.files import file_sha256
 from lzn.base.sections import ParamsError, Section
 from lzn.data.prepared import DataDescription, read_description
@@ -63,6 +64,7 @@ def import_run(call: StageCall) -> None:
         size=call.outputs.size,
         key=_key(params, data),
         num_classes=data.num_classes,
+        class_names=data.class_names,
         code_sha256=method_fingerprint(),
         run=params.run,
         checkpoint_sha256=params.sha256,
@@ -98,6 +100,8 @@ def _checkpoint_file(params: ImportParams) -> Path:
         return download(params.url, sha256=params.sha256)
     assert params.path is not None
     file = in_project(params.path)
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder: name the released checkpoint in it")
     if not file.is_file():
         raise ValueError(
             f"there is no file {file}: put the released checkpoint there, or set url instead of path"
@@ -105,9 +109,17 @@ def _checkpoint_file(params: ImportParams) -> Path:
     found = file_sha256(file)
     if found != params.sha256:
         raise ValueError(
-            f"{file} has sha256 {found}, not {params.sha256}: replace the file, or correct sha256"
+            f"{file} has sha256 {found}, not {params.sha256}: replace the file, or correct sha256{_what_it_is(file)}"
         )
     return file
+
+
+def _what_it_is(file: Path) -> str:
+    """Return what a file is that cannot be a checkpoint, such as a web page; an empty text for other files."""
+    with file.open("rb") as stream:
+        kind = kind_of(stream.read(HEAD_BYTES))
+    is_possible = kind is None or kind.name in ("a zip file", "a Python pickle")
+    return "" if is_possible or kind is None else f" (the file is {kind.name})"
 
 
 def _modules_of(model: nn.Module) -> RunModules:

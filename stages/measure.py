@@ -15,8 +15,10 @@ from lzn.metrics import reconstruction_error
 from lzn.runs.samplers import SamplerParams
 from lzn.runs.trained import TrainedRun, read_configuration, read_trained
 from lzn.studies.generation import velocity_of
+from stages.feature_extraction.comparison import Numbers
 from stages.feature_extraction.read import read_comparison
 from stages.measuring.real_images import random_real_images
+from stages.measuring.seed_files import note_not_measured
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.outputs import feature_cache
 from stages.runtime.stage_main import StageCall
@@ -45,13 +47,16 @@ def measure(call: StageCall) -> dict[str, float]:
     """Measure one seed; the real images are training images, the same for all runs (C.3)."""
     data_name = read_configuration(call.trained_folder).run.data
     params: MeasureParams = call.params.section(f"measure.{data_name}", MeasureParams)
+    compared = _compare_with_real(call, data_name, params)
+    reasons = {name: reason for name, reason in compared.items() if isinstance(reason, str)}
+    note_not_measured(call, "measure", reasons)
     return {
-        **_compare_with_real(call, data_name, params),
+        **{name: number for name, number in compared.items() if not isinstance(number, str)},
         "reconstruction": _reconstruct(call, params, read_trained(call.trained_folder)),
     }
 
 
-def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> dict[str, float]:
+def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> Numbers:
     """Compare the generated images with as many real ones, or with all real ones if there are fewer."""
     network = call.outputs.folder("features", data_name)
     compare = read_comparison(network, device=call.device, cache=feature_cache())

@@ -9,19 +9,27 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from lzn.base.files import write_text
 from lzn.base.sections import ParamsError
 from lzn.data.prepared import DataDescription, SplitFiles, write_description
 from lzn.datasets import ImageSource, RawDataSet
+from lzn.datasets.left_out import as_table
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
+from lzn.preparation.source_files import take_fingerprint, write_fingerprint
 from stages.runtime.exclusive_work import exclusive_work
+from stages.runtime.limits import Counts, clashes, runs_on
 from stages.runtime.project_root import project_root
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
 
 SET_ASIDE = "set_aside.txt"
+LEFT_OUT = "left_out.txt"
+MAX_NAMES = 20
+"""Names of classes that are printed."""
 # Settings that change checks but not the written files: unfinished work stays valid after a change of them.
 CHECKS = {"expected", "sha256", "on_corrupt"}
 
@@ -36,18 +44,32 @@ def prepare(call: StageCall) -> None:
     target = call.outputs.folder("prepare", call.item).absolute()
     # ``root`` of a data set is relative to the project's root, and the names of its images begin with it.
     with _explain_errors(f"{call.params.path}: data.{call.item}"), chdir(project_root()):
+        files = take_fingerprint(params.watched)  # before they are read: a later change is noticed
         raw = _open(params)
+        _check_limits(call, Counts(len(raw.train), len(raw.test), raw.num_classes))
         key = _key(params, raw)
         work = call.outputs.preparation(call.item, key)
         _report_other_work(work)
         with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
             work.mkdir(parents=True, exist_ok=True)
             description = _prepare(call.item, params, raw, work)
+            _check_limits(call, Counts(description.num_train, description.num_test, raw.num_classes))
             _move_output(work, target)
+            if files is not None:
+                write_fingerprint(call.outputs.source_files(call.item), files)
     print(
         f"{description.name}: {description.num_train} training and {description.num_test} test images "
-        f"of {description.image_shape}, {description.num_classes} classes"
+        f"of {description.image_shape}, {description.num_classes} classes{_named(description.class_names)}"
     )
+
+
+def _named(class_names: tuple[str, ...]) -> str:
+    """Return the first names of classes with their labels; an empty text if the names are the labels."""
+    if class_names == tuple(map(str, range(len(class_names)))):
+        return ""
+    shown = [f"{label} {name}" for label, name in enumerate(class_names[:MAX_NAMES])]
+    more = ", ..." if len(class_names) > MAX_NAMES else ""
+    return f" ({', '.join(shown)}{more})" if shown else ""
 
 
 @contextmanager
@@ -71,6 +93,14 @@ def _explain_errors(where: str) -> Iterator[None]:
 
 class _UnexpectedDataError(ValueError):
     """The data set is missing or is not the expected one."""
+
+
+def _check_limits(call: StageCall, counts: Counts) -> None:
+    """Raise an error if another stage cannot use its settings with these numbers of images and classes."""
+    lines = clashes(call.params.content, call.item, counts, runs_on(call.params, call.item))
+    if lines:
+        found = f"{counts.train} training and {counts.test} test images, {counts.classes} classes"
+        raise _UnexpectedDataError("\n  ".join([f"the data set has {found}; change these settings:", *lines]))
 
 
 def _sources(raw: RawDataSet) -> dict[str, ImageSource]:
@@ -119,9 +149,12 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
     written = _write_splits(name, params, raw, work)
     if not written["train"].num_images:
         raise _UnexpectedDataError(f"no training image is usable; {_describe_unusable(written['train'])}")
+    _check_classes(raw, written["train"])
     description = DataDescription.of(
         name,
         num_classes=raw.num_classes,
+        class_names=raw.class_names,
+        decoding=params.decoding,
         image_shape=params.build_fit().image_shape,
         storage=params.storage,
         shorter_side=params.view_shorter_side,
@@ -134,7 +167,23 @@ def _prepare(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Data
         )
     write_description(folder, description)
     _list_set_aside(folder / SET_ASIDE, written)
+    _list_left_out(folder / LEFT_OUT, raw)
     return description
+
+
+def _check_classes(raw: RawDataSet, written: WrittenSplit) -> None:
+    """Raise an error if all training images of a class are set aside."""
+    labels = raw.train.labels
+    left = np.delete(labels, [image.index for image in written.set_aside])
+    lost = sorted(set(np.unique(labels).tolist()) - set(np.unique(left).tolist()))
+    if not lost:
+        return
+    names = ", ".join(raw.class_names[label] if raw.class_names else str(label) for label in lost[:5])
+    first = next(image for image in written.set_aside if labels[image.index] == lost[0])
+    raise _UnexpectedDataError(
+        f"no training image of the class {names} is usable; repair its images or remove the class. The first is "
+        f"{first.name}: {first.reason}"
+    )
 
 
 def _write_splits(name: str, params: DataParams, raw: RawDataSet, work: Path) -> Mapping[str, WrittenSplit]:
@@ -182,12 +231,23 @@ def _list_set_aside(file: Path, written: Mapping[str, WrittenSplit]) -> None:
     ]
     file.unlink(missing_ok=True)
     if lines:
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(file, "\n".join(lines) + "\n")
         print(f"{len(lines)} unusable images are left out; {file.name} lists them")
 
 
+def _list_left_out(file: Path, raw: RawDataSet) -> None:
+    """Write and print the numbers of files beside the images that are not read."""
+    file.unlink(missing_ok=True)
+    if raw.left_out:
+        table = as_table(raw.left_out)
+        write_text(file, f"{table}\n")
+        print(f"{sum(raw.left_out.values())} files or folders are left out ({file.name}):\n{table}")
+
+
 def _move_output(work: Path, target: Path) -> None:
-    if target.exists():
+    if target.is_symlink():
+        target.unlink()
+    elif target.exists():
         shutil.rmtree(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.move(work / "data", target)

@@ -2,6 +2,7 @@
 
 import json
 
+from lzn.base.files import write_text
 from lzn.base.sections import Section
 from stages.reporting.figures import draw_figures
 from stages.reporting.page import Page, render
@@ -39,8 +40,7 @@ def write_report(call: StageCall) -> None:
         grids=list(sample_grids(tables_params, families.get("generative", {}), results)),
         folder=folder,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(render(page), encoding="utf-8")
+    write_text(folder / "index.html", render(page))
     identity = results_identity(call.outputs.size, tables=page.tables, claims=page.claims)
     with Tracker.join(identity, tags={}) as tracker:
         tracker.log_file(folder / "index.html", "report.html")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from lzn.base.files import write_json
+from lzn.base.files import copy_file, write_json
 from lzn.base.nested import flatten
 from stages.measuring.plot_rows import write_plot_rows
 from stages.runtime.stage_main import StageCall, run_stage
@@ -33,11 +33,11 @@ def write_results(call: StageCall) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for stage, name in CURVES.items():
         for file in sorted(outputs.plots_folder(stage).glob("*.csv")):
-            _copy(file, folder / name / file.name)
+            copy_file(file, folder / name / file.name)
     for name in TABLES:
-        _copy(outputs.folder("tables") / name, folder / name)
+        copy_file(outputs.folder("tables") / name, folder / name)
     for file in sorted(outputs.folder("metrics").glob("*/*.json")):
-        _copy(file, folder / "metrics" / file.parent.name / file.name)
+        copy_file(file, folder / "metrics" / file.parent.name / file.name)
     write_json(RESULTS / "metrics" / f"{size}.json", _shown_numbers(families, call))
     for name, (stage, *columns) in PLOTS.items():
         rows = _rows_of_runs(outputs.plots_folder(stage), families.get("generative", {}), columns)
@@ -63,11 +63,6 @@ def _rows_of_runs(folder: Path, runs: Iterable[str], columns: Sequence[str]) -> 
         if (file := folder / f"{run}.csv").exists():
             with file.open(newline="") as stream:
                 yield from ([run, *map(row.__getitem__, columns)] for row in csv.DictReader(stream))
-
-
-def _copy(file: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, target)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from lzn.base.files import file_sha256
+from lzn.base.files import file_sha256, write_array, write_json
 from lzn.base.sections import Section
 from lzn.data import quantise
 from lzn.data.prepared import read_description, read_split
@@ -61,12 +61,12 @@ def sample(call: StageCall) -> None:
         images = ResumableImages.open(call.outputs.checkpoints(name, key), (len(labels), *shape))
         _sample_batches(sampling, labels, params, images, call)
         images.move_to(folder)
-    np.save(folder / "labels.npy", labels.numpy())
+    write_array(folder / "labels.npy", labels.numpy())
 
 
 def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     """Write grids of the first seed's images, and log the first grid and the elapsed time to the MLflow runs."""
-    from stages.sampling.grids import save_columns, save_grid  # noqa: PLC0415 - imports torchvision: two seconds
+    from stages.sampling.grids import classes_in_grid, save_columns, save_grid  # noqa: PLC0415 - imports torchvision: two seconds
 
     folder = call.outputs.seed_folder("sample", call.item, seeds[0])
     images, labels = np.load(folder / "images.npy", mmap_mode="r"), np.load(folder / "labels.npy")
@@ -76,6 +76,10 @@ def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     save_grid(images, labels if with_classes else None, grid)
     if with_classes:
         save_columns(images, labels, grid.with_name("classes.png"))
+        names = trained.configuration.class_names
+        shown = [names[label] if names else str(label) for label in classes_in_grid(labels)]
+        if shown != [str(label) for label in classes_in_grid(labels)]:
+            write_json(grid.with_name("classes.json"), shown)  # the report names the rows of the grid
     seconds = time.monotonic() - start
     track_measured(call, "sample", {}, seeds, seconds=seconds, pictures={"samples/grid.png": grid})
 

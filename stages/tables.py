@@ -1,6 +1,6 @@
 """Write the paper's tables with its numbers and ours, and the verdicts on its claims."""
 
-from lzn.base.files import write_json
+from lzn.base.files import write_json, write_text
 from stages.reporting.claims import all_claims, claims_to_columns, claims_to_json, claims_to_markdown
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams, fill_tables
@@ -21,8 +21,8 @@ def write_tables(call: StageCall) -> None:
     write_json(folder / "tables.json", content)
     write_json(folder / "claims.json", claims_to_json(claims))
     markdown = [f"# The paper's tables at size {size}", LEGEND, *map(table_to_markdown, tables)]
-    (folder / "tables.md").write_text("\n\n".join(markdown), encoding="utf-8")
-    (folder / "claims.md").write_text(claims_to_markdown(claims, size=size), encoding="utf-8")
+    write_text(folder / "tables.md", "\n\n".join(markdown))
+    write_text(folder / "claims.md", claims_to_markdown(claims, size=size))
 
     track_results(
         params,

@@ -75,6 +75,7 @@ def train_seed(call: StageCall) -> None:
         size=call.outputs.size,
         key=_key(run, hardware, data),
         num_classes=data.num_classes,
+        class_names=data.class_names,
         code_sha256=method_fingerprint(),
         run=run,
     )

@@ -17,6 +17,7 @@ from lzn.runs.trained import read_trained
 from lzn.studies import FourRepresentations, represent_images
 from stages.measuring.plot_rows import write_plot_rows
 from stages.measuring.quantity import Nested
+from stages.measuring.seed_files import note_not_measured
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
 from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
@@ -70,7 +71,12 @@ def measure_tsne(call: StageCall) -> Nested:
         write_plot_rows(call.outputs.plot("tsne", f"{call.item}.csv"), ["x", "y", "label"], rows)
     spreads = class_spreads(points, labels)
     classes = {str(label): asdict(spread) for label, spread in spreads.classes.items()}
-    return {"classes": classes, "all": asdict(spreads.all), "relative_std": spreads.relative}
+    measured: dict[str, Nested | float] = {"classes": classes, "all": asdict(spreads.all)}
+    if spreads.all.std_1 + spreads.all.std_2 == 0:
+        note_not_measured(call, "tsne", {"relative_std": "all points are equal"})
+    else:
+        measured["relative_std"] = spreads.relative
+    return measured
 
 
 def choose_images(test: ImageSet, params: TsneParams) -> NDArray[np.int64]:

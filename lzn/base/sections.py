@@ -1,16 +1,23 @@
 """Typed, frozen sections of params.yaml. Errors name the path of the key and what is allowed there."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
+KEY_RULE = "a letter, then letters, digits, _ or -"
+Key = Annotated[str, StringConstraints(pattern=KEY_PATTERN)]
+"""Name of a size, data set, run or block. It names folders, stages of DVC and arguments, so other characters are
+refused: ``my.photos`` and ``photos@2x`` have a meaning in DVC, ``-x`` is an option, ``..`` is another folder."""
 
 
 class ParamsError(ValueError):
@@ -30,12 +37,17 @@ def read_yaml(file: Path) -> dict[str, Any]:
         ParamsError: the file is missing or cannot be read, is not YAML, or is not a mapping.
     """
     try:
-        content = YAML(typ="safe").load(file)
+        content = YAML(typ="safe").load(file.read_bytes().decode("utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(f"{file}: no such parameter file") from error
     except OSError as error:
         raise ParamsError(f"{file}: cannot be read: {error.strerror}") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{file}: not valid YAML: it is not UTF-8, which DVC needs ({error.reason} at byte {error.start}); save it "
+            "as UTF-8"
+        ) from error
+    except YAMLError as error:
         raise ParamsError(f"{file}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{file}: must be a mapping of sections")
@@ -81,6 +93,11 @@ class ParamsFile:
             ParamsError: the key is missing, or its value is not a valid ``section_type``.
         """
         return validate(self.value(key), section_type, where=f"{self.path}: {key}")
+
+
+def is_key(name: object) -> bool:
+    """Return whether ``name`` follows the rule of `Key`."""
+    return isinstance(name, str) and re.fullmatch(KEY_PATTERN.strip("^$"), name) is not None
 
 
 def validate(

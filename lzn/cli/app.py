@@ -8,6 +8,7 @@ import typer
 
 from lzn.cli import options
 from lzn.cli.catalogue import Catalogue
+from lzn.cli.options import Conversion
 from lzn.cli.run_list import runs_as_json, runs_as_text
 from lzn.cli.terminal import print_result, stdout_to_stderr
 from lzn.inference.abilities import Ability
@@ -56,10 +57,11 @@ def sample(
     out: options.Out,
     num: Annotated[int, typer.Option("--num", "-n", min=1, max=100_000, help="Number of images.")] = 64,
     classes: Annotated[
-        list[int] | None,
+        list[str] | None,
         typer.Option(
             "--class",
-            help="Class of the images; repeat the option for several classes in rotation.",
+            help="Class of the images, by name or index; repeat the option for several classes in rotation. "
+            "`lzn runs` lists the classes.",
             show_default=False,
         ),
     ] = None,
@@ -101,6 +103,8 @@ def classify(
     run: options.RunName,
     images: options.ImageFiles,
     fit: options.Fit = None,
+    bit_depth: options.BitDepth = None,
+    first_frame: options.FirstFrame = False,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
     device: options.Device = "auto",
@@ -117,7 +121,7 @@ def classify(
     with stdout_to_stderr():
         from lzn.cli import implementation
 
-        result = implementation.classify(chosen, images, fitting=fit)
+        result = implementation.classify(chosen, images, conversion=Conversion(fit, bit_depth, first_frame))
     print_result(result.text, result.payload, as_json=as_json)
 
 
@@ -137,6 +141,8 @@ def embed(
         ),
     ] = None,
     fit: options.Fit = None,
+    bit_depth: options.BitDepth = None,
+    first_frame: options.FirstFrame = False,
     seed: options.Seed = 0,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
@@ -155,7 +161,15 @@ def embed(
     with stdout_to_stderr():
         from lzn.cli import implementation
 
-        result = implementation.embed(chosen, images, out=out, force=force, kind=kind, fitting=fit, seed=seed)
+        result = implementation.embed(
+            chosen,
+            images,
+            out=out,
+            force=force,
+            kind=kind,
+            conversion=Conversion(fit, bit_depth, first_frame),
+            seed=seed,
+        )
     print_result(result.text, result.payload, as_json=as_json)
 
 
@@ -165,14 +179,16 @@ def reconstruct(
     images: options.ImageFiles,
     out: options.OptionalOut = None,
     label: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--class",
-            help="Class of all images, for class-conditional runs; joint runs predict it by default.",
+            help="Class of all images, by name or index, for class-conditional runs; joint runs predict it by default.",
             show_default=False,
         ),
     ] = None,
     fit: options.Fit = None,
+    bit_depth: options.BitDepth = None,
+    first_frame: options.FirstFrame = False,
     steps: options.Steps = 50,
     rk45: options.Tolerance = None,
     seed: options.Seed = 0,
@@ -197,7 +213,7 @@ def reconstruct(
             images,
             out=out,
             force=force,
-            fitting=fit,
+            conversion=Conversion(fit, bit_depth, first_frame),
             label=label,
             seed=seed,
             steps=steps,

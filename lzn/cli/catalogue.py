@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lzn.base.nested import flatten
+from lzn.base.sections import KEY_RULE, is_key
 from lzn.inference.abilities import Ability, RunFacts
 from lzn.inference.errors import UserError
 
@@ -70,6 +71,8 @@ class Catalogue:
         Raises:
             UserError: there is no such folder, or it has no trained run of this size.
         """
+        if not is_key(size):
+            raise UserError(f"--size {size}: the name of a size is {KEY_RULE}")
         root = project if project is not None else _project_above(Path.cwd())
         outputs = root / "outputs"
         if not outputs.is_dir():

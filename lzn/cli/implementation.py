@@ -7,18 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from lzn.cli.catalogue import ChosenRun
+from lzn.cli.options import Conversion
 from lzn.cli.output_files import OutputFile, choose_images_output, write_images
 from lzn.cli.terminal import progress_bar
+from lzn.data.decoding import DecodingRules
 from lzn.inference import classification, embedding, reconstruction
+from lzn.inference.class_names import file_names
 from lzn.inference.embedding import embeddings_of
 from lzn.inference.errors import UserError
-from lzn.inference.fitting import Fitting
 from lzn.inference.images import Images, make_grid, to_pil_image
 from lzn.inference.input_images import ImageRules, read_image_files
 from lzn.inference.loaded_run import LoadedRun, choose_device, open_seed
-from lzn.inference.sampling import OdeSettings, SampleRequest, draw_samples
+from lzn.inference.sampling import OdeSettings, SampleRequest, choose_classes, draw_samples
 
 MAX_IMAGES = 10_000
+MAX_EVALUATIONS = 20_000_000
+"""Largest number of images times Euler steps of a command."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def sample(
     out: Path,
     force: bool,
     num_images: int,
-    classes: tuple[int, ...],
+    classes: tuple[str, ...],
     seed: int,
     steps: int,
     tolerance: float | None,
@@ -44,23 +48,29 @@ def sample(
     output = choose_images_output(out, force=force)
     run = _open(chosen)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
-    request = SampleRequest(num_images=num_images, classes=classes, seed=seed, ode=ode)
+    ode.require_work(num_images, max_evaluations=MAX_EVALUATIONS)
+    chosen_classes = choose_classes(run, classes)
+    request = SampleRequest(num_images=num_images, classes=chosen_classes, seed=seed, ode=ode)
     with progress_bar(run.facts.name, num_images) as on_progress:
         samples = draw_samples(run, request, on_progress=on_progress)
     labels = None if samples.labels is None else samples.labels.tolist()
-    digits = len(str(num_images - 1))
-    names = [
-        f"{i:0{digits}}" if labels is None else f"{i:0{digits}}_class_{labels[i]}" for i in range(num_images)
-    ]
-    write_images(output, samples.images, names)
-    payload = {**_name_and_seed(run), "num_images": num_images, "labels": labels, "out": str(out)}
-    return CommandResult(f"{out}: {num_images} images of {run.facts.name}, seed {run.facts.seed}", payload)
+    write_images(output, samples.images, _names_of_files(run, labels, num_images))
+    payload = {
+        **_name_and_seed(run),
+        "num_images": num_images,
+        "labels": labels,
+        "classes": _names_of(run, labels),
+        "out": str(out),
+    }
+    which = f", of the classes {', '.join(map(run.facts.class_name, chosen_classes))}" if classes else ""
+    text = f"{out}: {num_images} images of {run.facts.name}, seed {run.facts.seed}{which}"
+    return CommandResult(text, payload)
 
 
-def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | None) -> CommandResult:
+def classify(chosen: ChosenRun, files: Sequence[Path], *, conversion: Conversion) -> CommandResult:
     """Classify image files (``lzn classify``)."""
     run = _open(chosen)
-    images = _read(files, run, fitting)
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = classification.classify(run, images, on_progress=on_progress)
     lines, results = [], []
@@ -68,10 +78,14 @@ def classify(chosen: ChosenRun, files: Sequence[Path], *, fitting: Fitting | Non
         others = sorted(
             (c for c, share in enumerate(shares) if share > 0 and c != label), key=lambda c: -shares[c]
         )
-        also = ", ".join(f"{c}: {shares[c]:.2f}" for c in others[:2])
-        lines.append(f"{file}: {label} ({shares[label]:.2f} of its zone{'; ' + also if also else ''})")
-        results.append({"file": str(file), "label": label, "shares": shares})
-    return CommandResult("\n".join(lines), {**_name_and_seed(run), "images": results})
+        name_of = run.facts.class_name
+        also = ", ".join(f"{name_of(c)}: {shares[c]:.2f}" for c in others[:2])
+        lines.append(
+            f"{file}: {name_of(label)} ({shares[label]:.2f} of its zone{'; ' + also if also else ''})"
+        )
+        results.append({"file": str(file), "label": label, "class": name_of(label), "shares": shares})
+    payload = {**_name_and_seed(run), "classes": list(run.facts.class_names), "images": results}
+    return CommandResult("\n".join(lines), payload)
 
 
 def embed(
@@ -81,14 +95,14 @@ def embed(
     out: Path,
     force: bool,
     kind: str | None,
-    fitting: Fitting | None,
+    conversion: Conversion,
     seed: int,
 ) -> CommandResult:
     """Compute representations and write them (``lzn embed``)."""
     output = OutputFile(out, force, (".npy", ".npz"))
     run = _open(chosen)
     kind = _choose_kind(run, kind)
-    images = _read(files, run, fitting)
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = embedding.embed(run, images, seed=seed, on_progress=on_progress)
     if out.suffix.lower() == ".npz":
@@ -107,8 +121,8 @@ def reconstruct(
     *,
     out: Path | None,
     force: bool,
-    fitting: Fitting | None,
-    label: int | None,
+    conversion: Conversion,
+    label: str | None,
     seed: int,
     steps: int,
     tolerance: float | None,
@@ -116,11 +130,13 @@ def reconstruct(
     """Reconstruct image files and optionally write the result (``lzn reconstruct``)."""
     output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
-    images = _read(files, run, fitting)
+    (index,) = choose_classes(run, (label,)) if label is not None else (None,)
     ode = OdeSettings(num_steps=steps, tolerance=tolerance)
+    ode.require_work(2 * len(files), max_evaluations=MAX_EVALUATIONS)  # to noise and back
+    images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = reconstruction.reconstruct(
-            run, images, label=label, seed=seed, ode=ode, on_progress=on_progress
+            run, images, label=index, seed=seed, ode=ode, on_progress=on_progress
         )
     if output is not None and output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, found.images))
@@ -128,8 +144,9 @@ def reconstruct(
         output.write(lambda file: to_pil_image(_pairs(images, found.images)).save(file))
     errors = found.errors.tolist()
     labels = [None] * len(files) if found.labels is None else found.labels.tolist()
+    name_of = run.facts.class_name
     results = [
-        {"file": str(file), "error": error, "label": used}
+        {"file": str(file), "error": error, "label": used, "class": None if used is None else name_of(used)}
         for file, error, used in zip(files, errors, labels, strict=True)
     ]
     mean = sum(errors) / len(errors)
@@ -150,8 +167,26 @@ def _name_and_seed(run: LoadedRun) -> dict[str, object]:
     return {"run": run.facts.name, "seed": run.facts.seed}
 
 
-def _read(files: Sequence[Path], run: LoadedRun, fitting: Fitting | None) -> Images:
-    return read_image_files(files, ImageRules(shape=run.image_shape, fitting=fitting, max_images=MAX_IMAGES))
+def _names_of(run: LoadedRun, labels: Sequence[int] | None) -> list[str] | None:
+    return None if labels is None else [run.facts.class_name(label) for label in labels]
+
+
+def _names_of_files(run: LoadedRun, labels: Sequence[int] | None, num_images: int) -> list[str]:
+    """Return the name of each image's file: its number, and its class if there is one."""
+    digits = len(str(num_images - 1))
+    numbers = [f"{number:0{digits}}" for number in range(num_images)]
+    if labels is None:
+        return numbers
+    classes = file_names(run.facts.class_names, run.facts.num_classes)
+    return [f"{number}_class_{classes[label]}" for number, label in zip(numbers, labels, strict=True)]
+
+
+def _read(files: Sequence[Path], run: LoadedRun, conversion: Conversion) -> Images:
+    decoding = DecodingRules(bit_depth=conversion.bit_depth, first_frame=conversion.first_frame)
+    rules = ImageRules(
+        shape=run.image_shape, fitting=conversion.fitting, max_images=MAX_IMAGES, decoding=decoding
+    )
+    return read_image_files(files, rules)
 
 
 def _choose_kind(run: LoadedRun, kind: str | None) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from lzn.base.sections import ParamsError
+from lzn.base.streams import escape_other_characters
 from lzn.cli.app import add_commands_of_other_packages, app
 from lzn.inference.errors import UserError
 
@@ -18,6 +19,7 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit code."""
+    escape_other_characters()
     as_json = "--json" in arguments
     add_commands_of_other_packages()
     try:

@@ -1,13 +1,22 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from lzn.inference.fitting import Fitting
 
 DEFAULT_SIZE = "digits"
+
+
+class Conversion(NamedTuple):
+    """How given images are converted to the model's input: the options --fit, --bit-depth and --first-frame."""
+
+    fitting: Fitting | None = None
+    bit_depth: int | None = None
+    first_frame: bool = False
+
 
 RunName = Annotated[
     str,
@@ -65,6 +74,24 @@ Tolerance = Annotated[
         metavar="TOLERANCE",
         help="Solve the image ODE by adaptive RK45 with this tolerance instead (1e-5 in the paper).",
         show_default=False,
+    ),
+]
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--bit-depth",
+        min=1,
+        max=16,
+        help="With --fit: used bits of grey images with 16 bits, such as 12. Without it, images that seem to use fewer "
+        "than 16 are refused.",
+        show_default=False,
+    ),
+]
+FirstFrame = Annotated[
+    bool,
+    typer.Option(
+        "--first-frame",
+        help="Read the first frame of animations and the first page of files with several pages.",
     ),
 ]
 Fit = Annotated[

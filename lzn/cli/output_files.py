@@ -1,12 +1,12 @@
 """Output files of commands. Existing files are kept unless ``force`` is set; a failed write leaves no file."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lzn.base.files import atomic_write
 from lzn.inference.errors import UserError
 from lzn.inference.images import Images, make_grid, to_pil_image
 
@@ -37,12 +37,8 @@ class OutputFile:
 
     def write(self, save: Callable[[Path], object]) -> None:
         """Call ``save`` with a temporary path in the same folder, then rename the complete file."""
-        partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
-        try:
+        with atomic_write(self.path) as partial:
             save(partial)
-            partial.replace(self.path)
-        finally:
-            partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,8 @@ class OutputFolder:
         """Write each image as ``<name>.png`` in its own size."""
         self.path.mkdir(parents=True, exist_ok=True)
         for image, name in zip(images, names, strict=True):
-            to_pil_image(image).save(self.path / f"{name}.png")
+            with atomic_write(self.path / f"{name}.png") as partial:
+                to_pil_image(image).save(partial)
 
 
 def choose_images_output(path: Path, *, force: bool) -> OutputFile | OutputFolder:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lzn.base.number_format import with_deviation
 from lzn.cli.catalogue import CatalogueEntry, Number
+from lzn.inference.class_names import describe_classes
 
 _MAIN_STAGES = ("measure.", "classify.", "probe.trained.")
 _MAIN_DEPTH = 4
@@ -17,6 +18,8 @@ def runs_as_json(entries: Sequence[CatalogueEntry]) -> list[dict[str, object]]:
             "study": entry.facts.study,
             "data": entry.facts.data,
             "seeds": list(entry.seeds),
+            "num_classes": entry.facts.num_classes,
+            "classes": list(entry.facts.class_names),
             "can": [str(ability) for ability in entry.facts.abilities],
             "numbers": {name: dict(number) for name, number in entry.numbers.items()},
             "models": {str(seed): model for seed, model in entry.models.items()},
@@ -33,6 +36,8 @@ def runs_as_text(entries: Sequence[CatalogueEntry], *, all_numbers: bool) -> str
         seeds = ", ".join(map(str, entry.seeds))
         lines.append(f"{facts.name}  ({facts.study} on {facts.data}; seeds {seeds})")
         lines.append(f"    can {', '.join(facts.abilities)}")
+        if facts.takes_class or facts.has_labels:
+            lines.append(f"    has {describe_classes(facts.class_names, facts.num_classes)}")
         shown = entry.numbers if all_numbers else _main_numbers(entry.numbers)
         lines += [
             f"    {name} {with_deviation(number['mean'], number.get('std'))}"

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from lzn.base.file_kinds import HEAD_BYTES, kind_of
+from lzn.data.bit_depth import BitDepthError, check_colour, grey_in_8_bits, has_16_bits, known_depth
+
 # The other formats of Pillow run an interpreter (EPS) or are in no data set here.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _MODES = {1: "L", 3: "RGB"}
@@ -54,15 +57,40 @@ def image_mode(num_channels: int) -> str:
     return _MODES[num_channels]
 
 
-def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
+@dataclass(frozen=True, kw_only=True)
+class DecodingRules:
+    """Choices for image files that can be read in several ways.
+
+    Attributes:
+        bit_depth: used bits of grey images with 16 bits; None: 16, and images that seem to use fewer are refused.
+        first_frame: read the first frame of animations and the first page of files with several pages, which are
+            refused otherwise.
+
+    Raises:
+        ValueError: ``bit_depth`` is not in [1, 16].
+    """
+
+    bit_depth: int | None = None
+    first_frame: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bit_depth is not None and not 1 <= self.bit_depth <= 16:
+            raise ValueError(f"bit_depth must be between 1 and 16, got {self.bit_depth}")
+
+
+STRICT = DecodingRules()
+
+
+def decode_image(data: bytes, *, num_channels: int, rules: DecodingRules = STRICT) -> Image.Image:
     """Decode the content of an image file to an upright image, 8-bit grey or colour.
 
     The EXIF orientation is applied. Transparent pixels are blended with white, because the colour stored for them is
-    arbitrary. Of an animation the first frame is read.
+    arbitrary. Of a phone's JPEG with further pictures (MPO) the main picture is read.
 
     Raises:
-        CorruptImageError: the data are damaged, not an image, have 32 bits per pixel value, or have more pixels than
-            Pillow's limit (a small file can decompress to more memory than the machine has).
+        CorruptImageError: the data are damaged, not an image, have several frames, an unknown bit depth or 32 bits per
+            pixel value, or have more pixels than Pillow's limit (a small file can decompress to more memory than the
+            machine has).
         ValueError: ``num_channels`` is neither 1 nor 3.
     """
     mode = image_mode(num_channels)
@@ -72,12 +100,20 @@ def decode_image(data: bytes, *, num_channels: int) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                problem = None if rules.first_frame else describe_frames(image)
+                if problem is not None:
+                    raise CorruptImageError(problem)
+                is_deep, depth = has_16_bits(image), known_depth(image) or rules.bit_depth
                 image.load()
-                return _to_mode(_upright(image), mode)
+                return _to_mode(_in_8_bits(_upright(image), depth) if is_deep else _upright(image), mode)
+        except CorruptImageError:
+            raise
+        except BitDepthError as error:
+            raise CorruptImageError(str(error)) from error
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise CorruptImageError(f"too many pixels: {error}") from error
         except UnidentifiedImageError as error:
-            raise CorruptImageError(f"not an image of a supported format ({', '.join(FORMATS)})") from error
+            raise CorruptImageError(describe_other_file(data)) from error
         except _DECODING_ERRORS as error:
             raise CorruptImageError(f"cannot be decoded: {error}") from error
 
@@ -91,11 +127,41 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if operation is None else image.transpose(operation)
 
 
+def describe_frames(image: Image.Image) -> str | None:
+    """Return what is wrong with an opened file of several frames or pages; None for a single image.
+
+    The further pictures of an MPO file (a phone's JPEG) are previews and depths, and not frames.
+    """
+    if image.format == "MPO" or not getattr(image, "is_animated", False):
+        return None
+    number = getattr(image, "n_frames", 1)
+    if image.format == "TIFF":
+        return f"is a file of {number} pages: save one page as an image, or set first_frame to read the first"
+    return f"is an animation of {number} frames: save one frame as an image, or set first_frame to read the first"
+
+
+def describe_other_file(data: bytes) -> str:
+    """Return that the content of a file is no image, and what it is instead."""
+    kind = kind_of(data[:HEAD_BYTES])
+    what = "" if kind is None or kind.is_image else f", but {kind.name}"
+    return f"not an image of a supported format ({', '.join(FORMATS)}){what}"
+
+
+def _in_8_bits(image: Image.Image, bit_depth: int | None) -> Image.Image:
+    if image.mode.startswith("I;16") or (
+        image.mode == "I" and bit_depth is not None and image.format == "PPM"
+    ):
+        return grey_in_8_bits(image, bit_depth=bit_depth)
+    if image.mode not in ("I", "F"):
+        check_colour(image, bit_depth=bit_depth)
+    return image
+
+
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise CorruptImageError(f"its pixels have 32 bits (Pillow mode {image.mode}), not 8 or 16")
+        raise CorruptImageError(
+            f"its pixels have 32 bits or a sign (Pillow mode {image.mode}), not 8 or 16 bits"
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

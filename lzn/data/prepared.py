@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from lzn.base.files import write_json
 from lzn.base.sections import ParamsError
 from lzn.data import DecodedImages, EncodedShards, ImageArray, ImageSet, PixelShards, ResizeAndCrop
+from lzn.data.decoding import STRICT, DecodingRules
 from lzn.data.shard_files import Shard, Storage, labels_file, shard_file
 
 SPLITS = ("train", "test")
@@ -42,14 +43,17 @@ class DataDescription:
     Attributes:
         name: the data set's name in params.yaml.
         num_classes: number of classes; 1 without classes.
+        class_names: the name of each class in the order of the labels; empty without classes.
         image_shape: (channels, height, width) of the images as arrays.
         storage: how the images are stored.
         shorter_side: with storage ``original``, length in pixels to which the shorter side is resized before the
             centre is cropped to ``image_shape``; None with other storages.
         num_train: number of training images.
         num_test: number of test images; may be 0.
-        sha256: hash of ``num_classes``, ``image_shape``, ``storage``, ``shorter_side`` and all files.
+        sha256: hash of ``num_classes``, ``image_shape``, ``storage``, ``shorter_side``, all files, and
+            ``decoding`` if it is not the default.
         files: the files of each split.
+        decoding: how the image files are decoded, or were decoded by the stage ``prepare``.
     """
 
     name: str
@@ -61,6 +65,8 @@ class DataDescription:
     num_test: int
     sha256: str
     files: Mapping[str, SplitFiles]
+    class_names: tuple[str, ...] = ()
+    decoding: DecodingRules = STRICT
 
     @staticmethod
     def of(
@@ -71,6 +77,8 @@ class DataDescription:
         storage: Storage,
         shorter_side: int | None,
         files: Mapping[str, SplitFiles],
+        class_names: tuple[str, ...] = (),
+        decoding: DecodingRules = STRICT,
     ) -> "DataDescription":
         """Build a description and compute its hash."""
         content = [
@@ -79,6 +87,7 @@ class DataDescription:
             storage,
             shorter_side,
             *(_hashes(files[split]) for split in SPLITS),
+            *([] if decoding == STRICT else [asdict(decoding)]),
         ]
         return DataDescription(
             name=name,
@@ -90,6 +99,8 @@ class DataDescription:
             num_test=files["test"].num_images,
             sha256=hashlib.sha256(json.dumps(content).encode()).hexdigest(),
             files=files,
+            class_names=class_names,
+            decoding=decoding,
         )
 
 
@@ -101,8 +112,11 @@ _DESCRIPTION = TypeAdapter(DataDescription)
 
 
 def write_description(folder: Path, description: DataDescription) -> None:
-    """Write ``dataset.json`` into ``folder``."""
-    write_json(folder / "dataset.json", _DESCRIPTION.dump_python(description, mode="json"))
+    """Write ``dataset.json`` into ``folder``; the default ``decoding`` is left out."""
+    content = _DESCRIPTION.dump_python(description, mode="json")
+    if description.decoding == STRICT:
+        del content["decoding"]
+    write_json(folder / "dataset.json", content)
 
 
 def read_description(folder: Path) -> DataDescription:
@@ -141,7 +155,7 @@ def _open_images(folder: Path, description: DataDescription, shards: Sequence[Sh
     shape = description.image_shape
     if description.storage == "pixels":
         return PixelShards(files, counts, image_shape=shape)
-    encoded = EncodedShards(files, counts, num_channels=shape[0])
+    encoded = EncodedShards(files, counts, num_channels=shape[0], decoding=description.decoding)
     if description.shorter_side is None:
         return DecodedImages(encoded, shape=shape)
     view = ResizeAndCrop(shorter_side=description.shorter_side, size=shape[1])

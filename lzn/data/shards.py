@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lzn.data.decoding import array_from_image, decode_image, image_from_array, image_mode
+from lzn.data.decoding import (
+    STRICT,
+    DecodingRules,
+    array_from_image,
+    decode_image,
+    image_from_array,
+    image_mode,
+)
 from lzn.data.images import ImageArray, ImageSubset
 from lzn.data.shard_files import Index, MappedFiles, ShardPositions, check_counts, offsets_file
 
@@ -90,8 +97,15 @@ class EncodedShards:
     Each process opens a shard when it first reads an image from it.
     """
 
-    def __init__(self, files: Sequence[Path], counts: Sequence[int], *, num_channels: int) -> None:
-        """Set the files of bytes in the order of their images, and the number of images in each.
+    def __init__(
+        self,
+        files: Sequence[Path],
+        counts: Sequence[int],
+        *,
+        num_channels: int,
+        decoding: DecodingRules = STRICT,
+    ) -> None:
+        """Set the files of bytes in the order of their images, the number of images in each, and how to decode them.
 
         Raises:
             ValueError: ``counts`` does not hold one positive number per file, or ``num_channels`` is neither 1 nor 3.
@@ -99,7 +113,7 @@ class EncodedShards:
         check_counts(files, counts)
         image_mode(num_channels)
         self._files, self._counts = tuple(files), tuple(counts)
-        self._num_channels = num_channels
+        self._num_channels, self._decoding = num_channels, decoding
         self._bytes = MappedFiles(files)
         self._offsets = MappedFiles([offsets_file(file) for file in files])
         self._positions = ShardPositions(counts)
@@ -143,7 +157,7 @@ class EncodedShards:
             IndexError: the image does not exist.
             CorruptImageError: the image cannot be decoded.
         """
-        return decode_image(self.read(index), num_channels=self._num_channels)
+        return decode_image(self.read(index), num_channels=self._num_channels, rules=self._decoding)
 
 
 class DecodedImages(_StoredImages):

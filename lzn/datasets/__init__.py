@@ -7,8 +7,8 @@ Read in this order:
 
 1. `source`: the interfaces. `missing_data`: the error that says what to download.
 2. Sources of images: `array_source` (memory), `file_source` (files), `tar_source` (uses `tar_archive`), `lmdb_source`;
-   `subset` (part of a source, random splits). They use `labels` and `names`.
-3. Finding and reading files: `image_files`, `idx_files`, `pickled_arrays`, `imagenet_devkit`.
+   `subset` (part of a source, random splits). They use `labels` and `names`; `class_names`: the order of classes.
+3. Finding and reading files: `image_files` (with `left_out`), `idx_files`, `pickled_arrays`, `imagenet_devkit`.
 4. One module per data set, with its ``open_*``: `digits`, `cifar10`, `fashion_mnist`, `afhq`, `celeba_hq`, `lsun`,
    `imagenet`, `folder`. `lzn.preparation` calls them.
 """

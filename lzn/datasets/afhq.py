@@ -1,9 +1,10 @@
 """AFHQ: animal faces at 512x512; the paper uses the cats (5153 for training)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lzn.datasets.image_files import source_of_classes
+from lzn.datasets.image_files import images_of_classes
 from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 
@@ -25,10 +26,13 @@ def open_afhq(root: Path, *, animals: Sequence[str] = ("cat",)) -> RawDataSet:
     for place in (root, root / "afhq", root / "afhq_v2"):
         for test in ("val", "test"):
             if all((place / split / name).is_dir() for split in ("train", test) for name in classes):
+                train, tests = (images_of_classes(place / split, classes) for split in ("train", test))
                 return RawDataSet(
-                    train=source_of_classes(place / "train", classes),
-                    test=source_of_classes(place / test, classes),
+                    train=train.source,
+                    test=tests.source,
                     num_classes=len(classes),
+                    class_names=tuple(classes),
+                    left_out=Counter(train.left_out) + Counter(tests.left_out),
                 )
     raise missing_data_error(
         f"AFHQ ({', '.join(classes)})",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lzn.datasets.file_source import FileSource
-from lzn.datasets.image_files import find_images
+from lzn.datasets.image_files import FoundImages, scan_images
 from lzn.datasets.labels import no_classes
 from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
@@ -44,8 +44,8 @@ def open_celeba_hq(root: Path) -> RawDataSet:
             "set root to one of these folders"
         )
     place = found[0] if found else root
-    images = find_images(place) if place.is_dir() else []
-    if not images:
+    images = scan_images(place) if place.is_dir() else FoundImages()
+    if not images.paths:
         raise missing_data_error(
             "CelebA-HQ",
             root,
@@ -54,8 +54,8 @@ def open_celeba_hq(root: Path) -> RawDataSet:
             "CelebAMask-HQ.zip, see https://github.com/switchablenorms/CelebAMask-HQ",
             then=f"unpack it in {root}",
         )
-    train = FileSource(place, images, no_classes(len(images)))
-    return RawDataSet(train, FileSource(place, [], []), num_classes=1)
+    train = FileSource(place, images.paths, no_classes(len(images.paths)))
+    return RawDataSet(train, FileSource(place, [], []), num_classes=1, left_out=images.left_out)
 
 
 def _distinct(folders: list[Path]) -> list[Path]:

@@ -16,7 +16,8 @@ from lzn.datasets.tar_archive import read_gzipped_members
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 TEST_BATCH = "test_batch"
-NUM_CLASSES = 10
+CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NUM_CLASSES = len(CLASS_NAMES)
 PIXELS = 3 * 32 * 32  # bytes per image: the red, the green and the blue plane
 
 
@@ -69,6 +70,10 @@ _LAYOUTS = (
 )
 
 
+SOURCE_NAMES = tuple(name for layout in _LAYOUTS for name in (layout.archive, layout.folder, *layout.files))
+"""Names in ``root`` that `open_cifar10` may read."""
+
+
 def open_cifar10(root: Path) -> RawDataSet:
     """Read CIFAR10 from ``root``.
 
@@ -84,7 +89,7 @@ def open_cifar10(root: Path) -> RawDataSet:
         if contents is not None:
             train = [layout.decode(contents[name], f"{root}: {name}") for name in layout.files[:-1]]
             test = layout.decode(contents[layout.files[-1]], f"{root}: {layout.files[-1]}")
-            return RawDataSet(_join(train, "train"), _join([test], "test"), NUM_CLASSES)
+            return RawDataSet(_join(train, "train"), _join([test], "test"), NUM_CLASSES, CLASS_NAMES)
     raise missing_data_error(
         "CIFAR10",
         root,

@@ -27,4 +27,5 @@ def open_digits(*, test_fraction: float, seed: int) -> RawDataSet:
         train=ArraySource(levels[train], labels[train], title="digits (train)"),
         test=ArraySource(levels[test], labels[test], title="digits (test)"),
         num_classes=10,
+        class_names=tuple(map(str, range(10))),
     )

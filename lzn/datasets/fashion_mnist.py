@@ -8,10 +8,17 @@ from lzn.datasets.missing_data import missing_data_error
 from lzn.datasets.source import RawDataSet
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-NUM_CLASSES = 10
+CLASS_NAMES = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+NUM_CLASSES = len(CLASS_NAMES)
 _IMAGES = "images-idx3-ubyte"
 _LABELS = "labels-idx1-ubyte"
 _FILES = tuple(f"{split}-{kind}" for split in ("train", "t10k") for kind in (_IMAGES, _LABELS))
+
+
+SOURCE_NAMES = (*_FILES, *(f"{name}.gz" for name in _FILES), "FashionMNIST/raw", "raw")
+"""Names in ``root`` that `open_fashion_mnist` may read."""
 
 
 def open_fashion_mnist(root: Path) -> RawDataSet:
@@ -28,9 +35,8 @@ def open_fashion_mnist(root: Path) -> RawDataSet:
         found = [_find(folder, name) for name in _FILES]
         files = [file for file in found if file is not None]
         if len(files) == len(_FILES):
-            return RawDataSet(
-                _read(files[0], files[1], "train"), _read(files[2], files[3], "test"), NUM_CLASSES
-            )
+            train, test = _read(files[0], files[1], "train"), _read(files[2], files[3], "test")
+            return RawDataSet(train, test, NUM_CLASSES, CLASS_NAMES)
     raise missing_data_error(
         "Fashion-MNIST",
         root,

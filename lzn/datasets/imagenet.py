@@ -1,15 +1,24 @@
 """ImageNet (ILSVRC 2012): 1 281 167 training and 50 000 validation images of 1000 classes."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from lzn.datasets.class_names import imagenet_names
 from lzn.datasets.file_source import FileSource
-from lzn.datasets.image_files import find_images, is_image_name, source_of_classes
+from lzn.datasets.image_files import (
+    FoundImages,
+    FoundSource,
+    images_of_classes,
+    is_image_name,
+    scan_images,
+)
 from lzn.datasets.imagenet_devkit import Devkit, read_devkit
+from lzn.datasets.left_out import LeftOut, LeftOutCounts
 from lzn.datasets.missing_data import MissingDataError, missing_data_error
 from lzn.datasets.source import ImageSource, RawDataSet
 from lzn.datasets.tar_archive import TarMember, index_tar
@@ -35,15 +44,20 @@ def open_imagenet(root: Path) -> RawDataSet:
         ValueError: an archive is damaged, or the parts do not match.
     """
     train = _open_train(root)
-    return RawDataSet(train.source, _open_val(root, train.wnids), len(train.wnids))
+    devkit = read_devkit(root / DEVKIT_ARCHIVE) if (root / DEVKIT_ARCHIVE).is_file() else None
+    names = imagenet_names(train.wnids, {} if devkit is None else devkit.words)
+    val = _open_val(root, train.wnids, devkit)
+    left_out = Counter(train.left_out) + Counter(val.left_out)
+    return RawDataSet(train.source, val.source, len(train.wnids), names, left_out)
 
 
 @dataclass(frozen=True)
 class _Train:
-    """The training images, and the WordNet ids of their classes, sorted."""
+    """The training images, the WordNet ids of their classes, sorted, and the files that are left out."""
 
     source: ImageSource
     wnids: tuple[str, ...]
+    left_out: LeftOutCounts
 
 
 def _open_train(root: Path) -> _Train:
@@ -55,7 +69,8 @@ def _open_train(root: Path) -> _Train:
         raise _missing(
             "ImageNet (training images)", root, f"{TRAIN_ARCHIVE}, or train/<wnid>/", TRAIN_ARCHIVE
         )
-    return _Train(source_of_classes(folder, wnids), wnids)
+    found = images_of_classes(folder, wnids)
+    return _Train(found.source, wnids, found.left_out)
 
 
 def _open_train_archive(archive: Path) -> _Train:
@@ -63,35 +78,47 @@ def _open_train_archive(archive: Path) -> _Train:
     classes = index_tar(archive)
     images: list[TarMember] = []
     counts: list[int] = []
+    left_out: Counter[LeftOut] = Counter()
     for member in classes:
         path = PurePosixPath(member.name)
         if path.suffix != ".tar" or not _WNID.fullmatch(path.stem):
             raise ValueError(
                 f"{archive} is not {TRAIN_ARCHIVE}: its member {member.name} is not the archive of a class"
             )
-        of_class = [image for image in index_tar(archive, member) if is_image_name(image.name)]
+        members = index_tar(archive, member)
+        of_class = [image for image in members if is_image_name(image.name)]
+        left_out += _other_members(members, folder=path.stem)
         if not of_class:
             raise ValueError(f"{archive}: {member.name} contains no images; a class needs at least one")
         images += of_class
         counts.append(len(of_class))
     labels = np.repeat(np.arange(len(classes)), counts)
-    return _Train(TarSource(archive, images, labels), tuple(PurePosixPath(c.name).stem for c in classes))
+    wnids = tuple(PurePosixPath(one.name).stem for one in classes)
+    return _Train(TarSource(archive, images, labels), wnids, left_out)
 
 
-def _open_val(root: Path, wnids: Sequence[str]) -> ImageSource:
-    archive, folder, devkit_archive = root / VAL_ARCHIVE, root / "val", root / DEVKIT_ARCHIVE
-    has_devkit = devkit_archive.is_file()
-    if archive.is_file() and has_devkit:
-        members = [member for member in index_tar(archive) if is_image_name(member.name)]
+def _other_members(members: Sequence[TarMember], *, folder: str) -> Counter[LeftOut]:
+    """Count the members of an archive that do not have the name of an image."""
+    names = [PurePosixPath(member.name) for member in members if not is_image_name(member.name)]
+    return Counter(LeftOut(folder, name.suffix.lower(), "not the name of an image") for name in names)
+
+
+def _open_val(root: Path, wnids: Sequence[str], devkit: Devkit | None) -> FoundSource:
+    archive, folder = root / VAL_ARCHIVE, root / "val"
+    if archive.is_file() and devkit is not None:
+        all_members = index_tar(archive)
+        members = [member for member in all_members if is_image_name(member.name)]
         members.sort(key=lambda member: _file_name(member.name))
-        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(members), archive)
-        return TarSource(archive, members, labels)
-    images = sorted(find_images(folder), key=_file_name) if folder.is_dir() else []
+        labels = _labels_by_devkit(devkit, wnids, len(members), archive)
+        return FoundSource(TarSource(archive, members, labels), _other_members(all_members, folder=""))
+    found = scan_images(folder) if folder.is_dir() else FoundImages()
+    images = sorted(found.paths, key=_file_name)
     if images and _class_folders(folder):
-        return FileSource(folder, images, _labels_by_folder(folder, images, wnids))
-    if images and has_devkit:
-        labels = _labels_by_devkit(read_devkit(devkit_archive), wnids, len(images), folder)
-        return FileSource(folder, images, labels)
+        by_folder = _labels_by_folder(folder, images, wnids)
+        return FoundSource(FileSource(folder, images, by_folder), found.left_out)
+    if images and devkit is not None:
+        labels = _labels_by_devkit(devkit, wnids, len(images), folder)
+        return FoundSource(FileSource(folder, images, labels), found.left_out)
     expected = f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}, or val/<wnid>/"
     raise _missing("ImageNet (validation images)", root, expected, f"{VAL_ARCHIVE} and {DEVKIT_ARCHIVE}")
 

@@ -2,6 +2,7 @@
 
 import io
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,12 @@ class Devkit:
     Attributes:
         wnids: sorted WordNet ids of the classes.
         validation_wnids: WordNet id of each validation image, in the order of their file names.
+        words: names of each class by its WordNet id, separated by commas.
     """
 
     wnids: tuple[str, ...]
     validation_wnids: tuple[str, ...]
+    words: Mapping[str, str]
 
 
 def read_devkit(archive: Path) -> Devkit:
@@ -43,21 +46,29 @@ def read_devkit(archive: Path) -> Devkit:
         raise ValueError(
             f"{archive} is not ImageNet's development kit: it does not contain {', '.join(absent)}"
         )
-    wnids = _read_synsets(contents[_SYNSETS], archive)
+    synsets = _read_synsets(contents[_SYNSETS], archive)
+    wnids = {number: synset.wnid for number, synset in synsets.items()}
     try:
         labels = [int(line) for line in contents[_GROUND_TRUTH].decode("ascii").split()]
         validation_wnids = tuple(wnids[label] for label in labels)
     except (ValueError, KeyError) as error:
         raise ValueError(f"{archive}: {_GROUND_TRUTH} has a line that is not a class: {error}") from error
-    return Devkit(tuple(sorted(wnids.values())), validation_wnids)
+    words = {synset.wnid: synset.words for synset in synsets.values()}
+    return Devkit(tuple(sorted(wnids.values())), validation_wnids, words)
 
 
-def _read_synsets(content: bytes, archive: Path) -> dict[int, str]:
-    """Return the WordNet id of each class by its ILSVRC2012 number, without groups of classes (with children)."""
+@dataclass(frozen=True)
+class _Synset:
+    wnid: str
+    words: str
+
+
+def _read_synsets(content: bytes, archive: Path) -> dict[int, _Synset]:
+    """Return each class by its ILSVRC2012 number, without groups of classes (with children)."""
     try:
         synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return {
-            int(synset["ILSVRC2012_ID"]): str(synset["WNID"])
+            int(synset["ILSVRC2012_ID"]): _Synset(str(synset["WNID"]), str(synset["words"]))
             for synset in synsets
             if synset["num_children"] == 0
         }

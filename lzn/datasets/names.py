@@ -36,5 +36,12 @@ class PackedNames:
 
 
 def printable(name: bytes) -> str:
-    """Convert a name to text for messages and files; bytes that are not UTF-8 become ``\\xff``."""
-    return name.decode("utf-8", "backslashreplace")
+    """Convert a name to one line of text for messages and files.
+
+    Line breaks and other characters that do not print, and bytes that are not UTF-8, become escapes such as ``\\n``,
+    ``\\u2028`` and ``\\xff``; a backslash becomes two.
+    """
+    text = name.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)

@@ -1,10 +1,12 @@
 """Interfaces of a data set on disk, before its preparation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lzn.datasets.left_out import LeftOutCounts
 
 
 class ImageSource(Protocol):
@@ -38,8 +40,19 @@ class RawDataSet:
         train: training images.
         test: test images; may be empty.
         num_classes: number of classes; 1 without classes.
+        class_names: the name of each class in the order of the labels; empty without classes.
+        left_out: the number of files beside the images that are not read, by the reason.
+
+    Raises:
+        ValueError: there are names, but not one for each class.
     """
 
     train: ImageSource
     test: ImageSource
     num_classes: int
+    class_names: tuple[str, ...] = ()
+    left_out: LeftOutCounts = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) not in (0, self.num_classes):
+            raise ValueError(f"class_names has {len(self.class_names)} names for {self.num_classes} classes")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lzn.datasets.left_out import LeftOutCounts
 from lzn.datasets.source import ImageSource, RawDataSet
 
 
@@ -77,7 +78,16 @@ def stratified_split(labels: NDArray[np.int64], *, test_fraction: float, seed: i
     return SplitIndices(train=np.flatnonzero(~is_test), test=np.flatnonzero(is_test))
 
 
-def split_at_random(source: ImageSource, *, num_classes: int, test_fraction: float, seed: int) -> RawDataSet:
+def split_at_random(
+    source: ImageSource,
+    *,
+    num_classes: int,
+    class_names: tuple[str, ...] = (),
+    left_out: LeftOutCounts | None = None,
+    test_fraction: float,
+    seed: int,
+) -> RawDataSet:
     """Split a source with `stratified_split`."""
     chosen = stratified_split(source.labels, test_fraction=test_fraction, seed=seed)
-    return RawDataSet(Subset(source, chosen.train), Subset(source, chosen.test), num_classes)
+    train, test = Subset(source, chosen.train), Subset(source, chosen.test)
+    return RawDataSet(train, test, num_classes, class_names, left_out or {})

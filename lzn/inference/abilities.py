@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from lzn.inference.class_names import class_index, class_name
 from lzn.inference.errors import UserError
 
 
@@ -40,6 +41,7 @@ class RunFacts:
         study: ``generation``, ``representation`` or ``joint``.
         data: the data set's name.
         num_classes: classes of the data set.
+        class_names: their names in the order of the labels; empty without names.
         has_encoder: whether the model has an image encoder.
         has_decoder: whether the model has an image decoder.
         takes_class: whether the decoder takes a class.
@@ -56,6 +58,7 @@ class RunFacts:
     has_decoder: bool
     takes_class: bool
     has_labels: bool
+    class_names: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
@@ -78,6 +81,7 @@ class RunFacts:
             has_decoder=decodes,
             takes_class=decodes and (study == "joint" or run["conditional"]),
             has_labels=study == "joint",
+            class_names=tuple(content.get("class_names", ())),
         )
 
     @property
@@ -90,6 +94,18 @@ class RunFacts:
             Ability.RECONSTRUCT: self.has_decoder,
         }
         return tuple(ability for ability in Ability if has[ability])
+
+    def class_name(self, label: int) -> str:
+        """Return the name of a class; its index without names."""
+        return class_name(self.class_names, label)
+
+    def class_index(self, given: str | int) -> int:
+        """Return the index of a class that is given by its name or index; see `lzn.inference.class_names`.
+
+        Raises:
+            UserError: the class is ambiguous or unknown.
+        """
+        return class_index(given, self.class_names, num_classes=self.num_classes, run=self.name)
 
     def require(self, ability: Ability, *, others: Iterable["RunFacts"] = ()) -> None:
         """Check that the run has an ability.

@@ -2,7 +2,8 @@
 
 Without a `Fitting`, an image must have the model's size and channels, 8 bits, no transparency and no rotation by EXIF
 metadata; other images are refused. With a `Fitting`, an image is converted as the stage ``prepare`` converts training
-images: rotated upright, put on white where it is transparent, reduced to 8 bits, and cropped or padded.
+images: rotated upright, put on white where it is transparent, reduced to 8 bits, and cropped or padded. `DecodingRules`
+decide on animations, pages and bit depth, here as in ``prepare``.
 """
 
 import io
@@ -15,15 +16,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from lzn.data.decoding import FORMATS, CorruptImageError, array_from_image, decode_image, image_mode
+from lzn.data.bit_depth import has_16_bits
+from lzn.data.decoding import (
+    FORMATS,
+    STRICT,
+    CorruptImageError,
+    DecodingRules,
+    array_from_image,
+    decode_image,
+    describe_frames,
+    describe_other_file,
+    image_mode,
+)
 from lzn.inference.errors import UserError
 from lzn.inference.fitting import Fitting
 from lzn.inference.images import Images
 from lzn.preparation import Fit
 
 MAX_FILE_BYTES = 64 * 2**20
+MAX_TOTAL_BYTES = 2**31
+"""Largest size of all files of a command, which are read into memory."""
 MAX_PIXELS = 50_000_000
 """Largest width times height of an image: 150 MB when decoded."""
+MAX_TOTAL_PIXELS = 5_000_000_000
+"""Largest number of pixels of all images of a request, which take about a minute to decode."""
 MAX_ASPECT = 100
 """Largest ratio of the longer side to the shorter side of an image that is fitted."""
 _MODES = {"1": "black and white (1 bit)", "L": "grey", "RGB": "RGB", "CMYK": "CMYK", "F": "of 32-bit numbers"}
@@ -53,11 +69,15 @@ class ImageRules:
         shape: (channels, height, width) of the model's input; height and width are equal.
         fitting: how other images are converted; None refuses them.
         max_images: largest number of images in a request.
+        decoding: how image files are decoded.
+        max_total_pixels: largest number of pixels of all images of a request.
     """
 
     shape: tuple[int, int, int]
     fitting: Fitting | None = None
     max_images: int
+    decoding: DecodingRules = STRICT
+    max_total_pixels: int = MAX_TOTAL_PIXELS
 
     @property
     def description(self) -> str:
@@ -86,6 +106,11 @@ def read_image_files(files: Sequence[Path], rules: ImageRules) -> Images:
         ImageInputError: a file cannot be read, an image does not follow the rules, or there are none or too many.
     """
     rules.require_number(len(files))
+    total = sum(file.stat().st_size for file in files if file.is_file())
+    if total > MAX_TOTAL_BYTES:
+        raise ImageInputError(
+            f"the files have {total} bytes in all: give at most {MAX_TOTAL_BYTES // 2**20} MiB at a time"
+        )
     return decode_images([InputImage(str(file), _read_file(file)) for file in files], rules)
 
 
@@ -96,6 +121,13 @@ def decode_images(inputs: Sequence[InputImage], rules: ImageRules) -> Images:
         ImageInputError: an image does not follow the rules, or there are none or too many.
     """
     rules.require_number(len(inputs))
+    # All headers are checked before the first image is decoded, so that a request is refused at once.
+    total = sum(_check(image, rules) for image in inputs)
+    if total > rules.max_total_pixels:
+        raise ImageInputError(
+            f"the images have {total} pixels in all, more than the {rules.max_total_pixels} of one request: give fewer "
+            "or smaller images at a time"
+        )
     return np.stack([_decode(image, rules) for image in inputs])
 
 
@@ -118,15 +150,19 @@ def _too_large(name: str, num_bytes: int) -> str:
     return f"{name} has {num_bytes} bytes: give image files of at most {MAX_FILE_BYTES // 2**20} MiB"
 
 
-def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
+def _check(source: InputImage, rules: ImageRules) -> int:
+    """Check an image before it is decoded; return its number of pixels."""
     if not source.content:
         raise ImageInputError(f"{source.name} is empty")
     if len(source.content) > MAX_FILE_BYTES:
         raise ImageInputError(_too_large(source.name, len(source.content)))
-    _check_header(source, rules)
+    return _check_header(source, rules)
+
+
+def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
     channels, size, _ = rules.shape
     try:
-        image = decode_image(source.content, num_channels=channels)
+        image = decode_image(source.content, num_channels=channels, rules=rules.decoding)
         fit = Fit(kind=rules.fitting.value if rules.fitting else "exact", size=size, num_channels=channels)
         return array_from_image(fit(image))
     except CorruptImageError as error:
@@ -135,32 +171,34 @@ def _decode(source: InputImage, rules: ImageRules) -> NDArray[np.uint8]:
         ) from error
 
 
-def _check_header(source: InputImage, rules: ImageRules) -> None:
-    """Check the header, including the number of pixels, before any pixels are decoded."""
+def _check_header(source: InputImage, rules: ImageRules) -> int:
+    """Check the header, including the number of pixels, before any pixels are decoded; return that number."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Pillow raises DecompressionBombError for more than twice its own limit.
             with Image.open(io.BytesIO(source.content), formats=FORMATS) as image:
-                problem = _problem(image, rules)
+                problem, pixels = _problem(image, rules), image.width * image.height
     except Image.DecompressionBombError as error:
         raise ImageInputError(f"{source.name} declares too many pixels ({error}): {_SIZE_ADVICE}") from error
     except UnidentifiedImageError as error:
-        raise ImageInputError(
-            f"{source.name} is not an image, or its header is damaged: use one of the formats {', '.join(FORMATS)}"
-        ) from error
+        described = describe_other_file(source.content)
+        perhaps = "" if ", but " in described else ", or its header is damaged"
+        raise ImageInputError(f"{source.name} is {described}{perhaps}") from error
     except _DAMAGE_ERRORS as error:
         raise ImageInputError(f"{source.name} is damaged or truncated ({error}): save it again") from error
     if problem is not None:
         raise ImageInputError(f"{source.name} {problem}")
+    return pixels
 
 
 def _problem(image: Image.Image, rules: ImageRules) -> str | None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         return f"declares {width}x{height} pixels: {_SIZE_ADVICE}"
-    if getattr(image, "n_frames", 1) > 1:
-        return f"is an animation of {getattr(image, 'n_frames', 1)} frames: save one frame as an image"
+    frames = None if rules.decoding.first_frame else describe_frames(image)
+    if frames is not None:
+        return frames
     if rules.fitting is None:
         differences = _differences(image, rules)
         if not differences:
@@ -182,7 +220,7 @@ def _differences(image: Image.Image, rules: ImageRules) -> list[str]:
     found = []
     if image.size != (width, height):
         found.append(f"has {image.width}x{image.height} pixels")
-    if _has_16_bits(image):
+    if has_16_bits(image):
         found.append("has 16 bits a channel")
     elif image.has_transparency_data:
         found.append("has transparency (an alpha channel)")
@@ -194,9 +232,3 @@ def _differences(image: Image.Image, rules: ImageRules) -> list[str]:
     if orientation not in (0, 1):
         found.append(f"is stored rotated (EXIF orientation {orientation})")
     return found
-
-
-def _has_16_bits(image: Image.Image) -> bool:
-    """Return whether the file has 16 bits a channel. Pillow gives 16-bit colour the mode of 8-bit colour."""
-    rawmodes = [str(tile[3]) for tile in getattr(image, "tile", [])]
-    return image.mode.startswith("I") or any(";16" in rawmode for rawmode in rawmodes)

@@ -176,7 +176,7 @@ def read_seed(folder: Path) -> TrainedRun:
         raise UserError(
             f"{error}\n{folder} was written by another version of the code: train the run again"
         ) from error
-    except (RuntimeError, SafetensorError) as error:
+    except (RuntimeError, SafetensorError, OSError) as error:
         # Wrong names or shapes of tensors, or not a safetensors file.
         raise UserError(
             f"{folder / WEIGHTS} does not fit {folder / CONFIGURATION}: get both with dvc pull, or train the run "

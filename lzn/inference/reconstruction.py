@@ -15,6 +15,7 @@ from lzn.inference.errors import UserError
 from lzn.inference.images import Images
 from lzn.inference.loaded_run import LoadedRun, OnProgress
 from lzn.inference.sampling import OdeSettings, check_classes, ode_errors_as_user_errors
+from lzn.rectified_flow.ode import Sampler
 from lzn.rectified_flow.path import T_MIN, Velocity
 from lzn.studies.generation import velocity_of
 
@@ -67,6 +68,7 @@ def reconstruct(
     labels = _labels(run, images, label)
     latents = torch.from_numpy(embed(run, images, seed=seed)["latent"]) if run.facts.has_encoder else None
     parts = []
+    sampler = ode.build()
     for start in range(0, len(images), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         velocity = velocity_of(
@@ -74,7 +76,7 @@ def reconstruct(
             None if latents is None else latents[rows].to(run.device),
             None if labels is None else torch.from_numpy(labels[rows]).to(run.device),
         )
-        parts.append(_to_noise_and_back(dequantise(images[rows]).to(run.device), velocity, ode))
+        parts.append(_to_noise_and_back(dequantise(images[rows]).to(run.device), velocity, sampler))
         on_progress(len(parts[-1]))
     reconstructed = torch.cat(parts)
     differences = (reconstructed - dequantise(images)).double().flatten(1)
@@ -94,9 +96,8 @@ def _labels(run: LoadedRun, images: Images, label: int | None) -> NDArray[np.int
     return classify(run, images).labels
 
 
-def _to_noise_and_back(images: Tensor, velocity: Velocity, ode: OdeSettings) -> Tensor:
+def _to_noise_and_back(images: Tensor, velocity: Velocity, sampler: Sampler) -> Tensor:
     """Integrate from t = 1 to `T_MIN` and back; return images (b, c, h, w) on the CPU."""
-    sampler = ode.build()
     with ode_errors_as_user_errors():
         noise = sampler.integrate(velocity, images, t_start=1.0, t_end=T_MIN).x
         return sampler.integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x.cpu()

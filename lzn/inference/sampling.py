@@ -1,8 +1,9 @@
 """Sampling of images from a trained run (sections 3 and 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 from lzn.base.randomness import generator_for
 from lzn.data import quantise
 from lzn.inference.abilities import Ability
+from lzn.inference.class_names import describe_classes
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun, OnProgress
+from lzn.inference.time_limit import TimedSampler
 from lzn.rectified_flow.ode import EulerSampler, OdeError, RK45Sampler, Sampler
 from lzn.studies import LABEL_SOLVER, decode_labels, draw_label_latents, generate_images
 
@@ -29,6 +32,7 @@ class OdeSettings:
         num_steps: Euler steps.
         tolerance: if given, RK45 with this relative and absolute tolerance replaces Euler (1e-5 in the paper). All
             images of a batch share its step size.
+        max_seconds: longest time from the first use of the sampler; None: no limit.
 
     Raises:
         UserError: a value is out of range.
@@ -36,6 +40,7 @@ class OdeSettings:
 
     num_steps: int = DEFAULT_STEPS
     tolerance: float | None = None
+    max_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_steps <= 10_000:
@@ -46,9 +51,27 @@ class OdeSettings:
 
     def build(self) -> Sampler:
         """Return the sampler."""
-        if self.tolerance is None:
-            return EulerSampler(num_steps=self.num_steps)
-        return RK45Sampler(rtol=self.tolerance, atol=self.tolerance)
+        sampler: Sampler = (
+            EulerSampler(num_steps=self.num_steps)
+            if self.tolerance is None
+            else RK45Sampler(rtol=self.tolerance, atol=self.tolerance)
+        )
+        return (
+            sampler if self.max_seconds is None else cast("Sampler", TimedSampler(sampler, self.max_seconds))
+        )
+
+    def require_work(self, num_images: int, *, max_evaluations: int) -> None:
+        """Check that Euler needs at most this number of evaluations of the decoder.
+
+        Raises:
+            UserError: it needs more.
+        """
+        evaluations = num_images * self.num_steps
+        if self.tolerance is None and evaluations > max_evaluations:
+            raise UserError(
+                f"{num_images} images with {self.num_steps} steps are {evaluations} evaluations of the decoder, more "
+                f"than the {max_evaluations} of one request: ask for fewer images or steps"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +116,7 @@ def draw_samples(
     if request.seed < 0:
         raise UserError(f"the seed must not be negative, got {request.seed}")
     images, labels = [], []
+    sampler = request.ode.build()
     for indices in _chunks(request.num_images, _BATCH_SIZE):
         latents, chosen = _conditions(run, request, indices)
         noise = _noise(request.seed, "image", indices, run.image_shape).to(run.device)
@@ -102,7 +126,7 @@ def draw_samples(
                 latents=latents,
                 labels=chosen,
                 noise=noise,
-                sampler=request.ode.build(),
+                sampler=sampler,
             )
         images.append(quantise(sampled))
         if chosen is not None:
@@ -131,9 +155,19 @@ def check_classes(run: LoadedRun, classes: tuple[int, ...]) -> None:
     unknown = sorted({label for label in classes if not 0 <= label < run.facts.num_classes})
     if unknown:
         listed = ", ".join(map(str, unknown))
-        raise UserError(
-            f"class {listed}: run {run.facts.name} has the classes 0 to {run.facts.num_classes - 1}"
-        )
+        known = describe_classes(run.facts.class_names, run.facts.num_classes)
+        raise UserError(f"class {listed}: run {run.facts.name} has {known}")
+
+
+def choose_classes(run: LoadedRun, given: Sequence[str | int]) -> tuple[int, ...]:
+    """Return the indices of classes that are given by name or index.
+
+    Raises:
+        UserError: the decoder takes no class, or a class is ambiguous or unknown.
+    """
+    if given and not run.facts.takes_class:
+        raise UserError(f"run {run.facts.name} takes no class: leave the class out")
+    return tuple(run.facts.class_index(one) for one in given)
 
 
 def _conditions(

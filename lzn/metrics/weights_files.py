@@ -1,16 +1,11 @@
 """Read files of released weights without executing code in them."""
 
-import pickle
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from lzn.base.files import file_sha256
+from lzn.base.tensor_files import load_safetensors_file, load_torch_file
 
 
 class MissingWeightsError(FileNotFoundError):
@@ -37,10 +32,7 @@ def read_weights_file(file: Path, *, advice: str) -> WeightsFile:
         ValueError: the file is damaged or contains no weights; the message contains `advice`.
     """
     try:
-        if file.suffix == ".safetensors":
-            state_dict = load_file(file)
-        else:
-            state_dict = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, struct.error, SafetensorError) as error:
-        raise ValueError(f"{file} is not a file of PyTorch weights. {advice}\n{error}") from error
+        state_dict = load_safetensors_file(file) if file.suffix == ".safetensors" else load_torch_file(file)
+    except ValueError as error:
+        raise ValueError(f"{error}. {advice}") from error
     return WeightsFile(state_dict=state_dict, sha256=file_sha256(file))

@@ -7,7 +7,7 @@ Read in this order:
 3. `image_forms`: one image of a source as pixels, PNG file or original file; uses `fit`.
 4. `shard_writing`: one shard of images, written atomically; uses `image_forms`.
 5. `split_writing`: `write_split` writes all shards of a split with worker processes; uses `shard_writing`.
-6. `fingerprint`: identifies the source of an interrupted preparation.
+6. `fingerprint`: identifies the source of an interrupted preparation. `source_files`: notices that files have changed.
 """
 
 from lzn.preparation.fingerprint import source_fingerprint

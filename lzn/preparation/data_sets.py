@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lzn.base.sections import Section
+from lzn.data.decoding import STRICT, DecodingRules
 from lzn.data.shard_files import Storage
 from lzn.datasets import (
     RawDataSet,
@@ -19,6 +20,8 @@ from lzn.datasets import (
     open_imagenet,
     open_lsun_bedroom,
 )
+from lzn.datasets.cifar10 import SOURCE_NAMES as CIFAR10_NAMES
+from lzn.datasets.fashion_mnist import SOURCE_NAMES as FASHION_MNIST_NAMES
 from lzn.preparation import Fit, FitKind, OnCorrupt
 
 ImageSize = Annotated[int, Field(ge=1)]
@@ -56,6 +59,16 @@ class DataParams(Section, ABC):
         """Length of the shorter side after the resize of an original; None for other storages."""
         return None
 
+    @property
+    def decoding(self) -> DecodingRules:
+        """How image files are decoded."""
+        return STRICT
+
+    @property
+    def watched(self) -> list[Path]:
+        """The files and folders that are read: `lzn.preparation.source_files` notices their changes."""
+        return []
+
     @abstractmethod
     def open(self) -> RawDataSet:
         """Find the data set on disk.
@@ -68,7 +81,9 @@ class DataParams(Section, ABC):
 
     def build_fit(self) -> Fit:
         """Build the conversion of images to ``image_size`` and ``num_channels``."""
-        return Fit(kind=self.fit, size=self.image_size, num_channels=self.num_channels)
+        return Fit(
+            kind=self.fit, size=self.image_size, num_channels=self.num_channels, decoding=self.decoding
+        )
 
 
 class DigitsData(DataParams):
@@ -100,6 +115,11 @@ class _DataOnDisk(DataParams):
         """The folder of the data set."""
         return Path(self.root).expanduser()
 
+    @property
+    def watched(self) -> list[Path]:
+        """The whole folder."""
+        return [self.folder]
+
 
 class CIFAR10Data(_DataOnDisk):
     """CIFAR10, 32x32."""
@@ -108,6 +128,11 @@ class CIFAR10Data(_DataOnDisk):
     image_size: ImageSize = 32
     fit: FitKind = "exact"
     storage: Literal["pixels", "png"] = "pixels"
+
+    @property
+    def watched(self) -> list[Path]:
+        """The archive, its folder and its files: other data sets may be beside them."""
+        return [self.folder / name for name in CIFAR10_NAMES]
 
     def open(self) -> RawDataSet:
         """Read the archive or its unpacked folder."""
@@ -128,6 +153,11 @@ class FashionMNISTData(_DataOnDisk):
         """Grey."""
         return 1
 
+    @property
+    def watched(self) -> list[Path]:
+        """The four files and torchvision's folders: other data sets may be beside them."""
+        return [self.folder / name for name in FASHION_MNIST_NAMES]
+
     def open(self) -> RawDataSet:
         """Read the four files."""
         return open_fashion_mnist(self.folder)
@@ -140,6 +170,15 @@ class _DataOfFiles(_DataOnDisk):
     shorter_side: ImageSize | None = None
     """With storage ``original``: length of the shorter side before the crop to ``image_size``. Null: 8/7 of
     ``image_size``, such as 256 for 224."""
+    bit_depth: Annotated[int, Field(ge=1, le=16)] | None = None
+    """Used bits of grey images with 16 bits, such as 12. Null: 16, and images that seem to use fewer are unusable."""
+    first_frame: bool = False
+    """Read the first frame of animations and the first page of TIFF files, which are unusable otherwise."""
+
+    @property
+    def decoding(self) -> DecodingRules:
+        """How image files are decoded."""
+        return DecodingRules(bit_depth=self.bit_depth, first_frame=self.first_frame)
 
     @property
     def view_shorter_side(self) -> int | None:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from PIL import Image
 
-from lzn.data.decoding import CorruptImageError, image_mode
+from lzn.data.decoding import STRICT, CorruptImageError, DecodingRules, image_mode
 
 FitKind = Literal["crop", "pad", "exact"]
 
@@ -22,6 +22,7 @@ class Fit:
             one, and centre it on black. ``exact``: an image of another size is an error.
         size: side of the result, in pixels.
         num_channels: channels of the result, 1 (grey) or 3 (colour).
+        decoding: how image files are decoded before their conversion.
 
     Raises:
         ValueError: ``size`` is below 1, or ``num_channels`` is neither 1 nor 3.
@@ -30,6 +31,7 @@ class Fit:
     kind: FitKind
     size: int
     num_channels: int
+    decoding: DecodingRules = STRICT
 
     def __post_init__(self) -> None:
         image_mode(self.num_channels)

@@ -64,5 +64,5 @@ def _read(source: ImageSource, index: int) -> bytes | NDArray[np.uint8]:
 
 def _decode(content: bytes | NDArray[np.uint8], fit: Fit) -> Image.Image:
     if isinstance(content, bytes):
-        return decode_image(content, num_channels=fit.num_channels)
+        return decode_image(content, num_channels=fit.num_channels, rules=fit.decoding)
     return image_from_array(content)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzn.base.files import atomic_write, file_sha256
+from lzn.base.files import atomic_write, file_sha256, write_array, write_text
 from lzn.data.decoding import CorruptImageError
 from lzn.data.shard_files import Shard, Storage, offsets_file, shard_file
 from lzn.datasets.source import ImageSource
@@ -44,12 +44,6 @@ class ShardRecord:
 
     shard: Shard | None
     set_aside: tuple[SetAside, ...]
-
-
-def write_array(file: Path, array: NDArray[Any]) -> None:
-    """Write ``array`` as a ``.npy`` file atomically."""
-    with atomic_write(file) as partial, partial.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +88,7 @@ class ShardWriter:
         shard = Shard(name, num_images, {file.name: file_sha256(file) for file in files}) if files else None
         record = ShardRecord(shard, tuple(set_aside))
         # The record is written last, so a shard with a record is complete.
-        with atomic_write(record_file) as partial:
-            partial.write_bytes(json.dumps(asdict(record)).encode())
+        write_text(record_file, json.dumps(asdict(record)))
         return record
 
     def _finished(self, record_file: Path) -> ShardRecord | None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lzn.base.files import file_sha256
+from lzn.base.files import file_sha256, write_array
 from lzn.data.shard_files import Shard, Storage, labels_file
 from lzn.datasets.source import ImageSource
 from lzn.preparation.fit import Fit
-from lzn.preparation.shard_writing import OnCorrupt, SetAside, ShardRecord, ShardWriter, write_array
+from lzn.preparation.shard_writing import OnCorrupt, SetAside, ShardRecord, ShardWriter
 
 # Large, so that there are few files; small, so that a shard fits into memory and a restart repeats little work.
 SHARD_BYTES = 128 * 2**20

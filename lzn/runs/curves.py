@@ -4,11 +4,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lzn.base.files import atomic_write
+
 
 def write_curve(file: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write rows, all with the same keys. `read_curve` returns the same numbers, bit for bit."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as stream:
+    with atomic_write(file) as partial, partial.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: repr(value) for name, value in row.items()} for row in rows)

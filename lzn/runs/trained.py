@@ -24,6 +24,7 @@ class TrainedConfiguration(Section):
         size: the size that it belongs to.
         key: hash of configuration, code and data: the run's identity in MLflow.
         num_classes: classes of the data set.
+        class_names: their names in the order of the labels; empty without classes.
         code_sha256: hash of the method's code without docstrings. It changes this file when the method changes, so that
             stages which read the file run again.
         checkpoint_sha256: hash of the released checkpoint with the weights; None for weights that were trained here.
@@ -34,6 +35,7 @@ class TrainedConfiguration(Section):
     size: str
     key: str
     num_classes: int
+    class_names: tuple[str, ...] = ()
     code_sha256: str | None = None
     checkpoint_sha256: str | None = None
     run: AnyRun

@@ -16,6 +16,7 @@ from pipelines.dag import DEFAULT_TARGETS, read_dag
 from pipelines.local import prefect_server
 from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
 from pipelines.processes.signals import exit_cleanly_on_signals
+from pipelines.sizes import NO_GIT, lacks_git
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parse_arguments(arguments)
     exit_cleanly_on_signals()
+    if lacks_git():
+        print(f"error: {NO_GIT}", file=sys.stderr)
+        return 1
     try:
         if options.dry_run:
             dry_run(options.targets)

@@ -3,6 +3,7 @@
 import atexit
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def connect(*, tag: str) -> PrefectServer:
     processes with the process tag `tag` if this program is killed.
 
     Raises:
-        PrefectServerError: the server does not start; the message has its output.
+        PrefectServerError: the temporary server does not start; the message has its output.
     """
     from prefect.context import refresh_global_settings_context  # noqa: PLC0415 - after set_defaults
 
@@ -94,7 +95,8 @@ def configured_server() -> PrefectServer | None:
         error = client.api_healthcheck()
     if error is not None:
         reason = str(error) or type(error).__name__
-        raise PrefectServerError(f"The Prefect server at {settings.api.url} does not answer ({reason})")
+        shown = re.sub(r"(?<=://)[^/@]*@", "", settings.api.url)  # without a password
+        raise PrefectServerError(f"The Prefect server at {shown} does not answer ({reason})")
     return PrefectServer(ui_url=settings.ui_url or settings.api.url, temporary=False)
 
 

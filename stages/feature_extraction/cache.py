@@ -67,7 +67,7 @@ class ImageFeatures:
         shape = (len(self.images), sum(extractor.columns.values()))
         if not _is_whole(file):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(file.with_suffix(".lock")):
+            with FileLock(file.with_suffix(".lock"), mode=0o666):
                 if not _is_whole(file):
                     self._make(extractor, file, shape)
         os.utime(file)  # `trim` deletes the oldest

@@ -1,9 +1,16 @@
 """Distances in the features of a data set's own classifier."""
 
 from lzn.data import ImageArray
-from lzn.metrics import median_bandwidth, mmd_squared, precision_recall
+from lzn.metrics import median_bandwidth, mmd_squared
 from stages.feature_extraction.cache import FeatureCache
-from stages.feature_extraction.comparison import Comparison, RealMoments, distance_between
+from stages.feature_extraction.comparison import (
+    Comparison,
+    Numbers,
+    RealMoments,
+    distance_between,
+    number_or_reason,
+    precision_and_recall,
+)
 from stages.feature_extraction.extractors import ClassifierExtractor
 
 
@@ -16,19 +23,18 @@ class ClassifierComparison(Comparison):
 
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-    ) -> dict[str, float]:
+    ) -> Numbers:
         """Compute Frechet distance, MMD, precision and recall."""
         device = self._features.workers.device
         ours, theirs = (
             self._features.of(images).by(self._extractor)["features"] for images in (generated, real)
         )
-        shares = precision_recall(theirs, ours, num_neighbours=num_neighbours, device=device)
-        mmd = mmd_squared(theirs, ours, sigma=median_bandwidth(theirs), device=device)
         return {
-            f"fd_{data_name}": distance_between(theirs, ours),
-            f"mmd_{data_name}": mmd,
-            "precision": shares.precision,
-            "recall": shares.recall,
+            f"fd_{data_name}": number_or_reason(lambda: distance_between(theirs, ours)),
+            f"mmd_{data_name}": number_or_reason(
+                lambda: mmd_squared(theirs, ours, sigma=median_bandwidth(theirs), device=device)
+            ),
+            **precision_and_recall(theirs, ours, num_neighbours=num_neighbours, device=device),
         }
 
     def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:

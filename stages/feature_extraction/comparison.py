@@ -1,15 +1,40 @@
 """From real and generated images to numbers: the interface, and Frechet distances of features."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
+
 from lzn.data import ImageArray
-from lzn.metrics import Gaussian, fit_gaussian, frechet_distance
+from lzn.metrics import Gaussian, fit_gaussian, frechet_distance, precision_recall
 from lzn.metrics.feature_arrays import Features
 from stages.feature_extraction.cache import FeatureCache
 from stages.feature_extraction.extractors import FeatureExtractor
+
+Numbers = dict[str, float | str]
+"""Numbers by name; a number that cannot be computed is replaced by the reason."""
+
+
+def number_or_reason(compute: Callable[[], float]) -> float | str:
+    """Return a number, or the message of the ValueError that says why it cannot be computed."""
+    try:
+        return compute()
+    except ValueError as error:
+        return str(error)
+
+
+def precision_and_recall(
+    real: Features, generated: Features, *, num_neighbours: int, device: torch.device
+) -> Numbers:
+    """Return precision and recall, or for both the reason why they cannot be computed."""
+    try:
+        shares = precision_recall(real, generated, num_neighbours=num_neighbours, device=device)
+    except ValueError as error:
+        return {"precision": str(error), "recall": str(error)}
+    return {"precision": shares.precision, "recall": shares.recall}
 
 
 class Comparison(ABC):
@@ -18,7 +43,7 @@ class Comparison(ABC):
     @abstractmethod
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-    ) -> dict[str, float]:
+    ) -> Numbers:
         """Compute all numbers by name; ``num_neighbours`` is for precision and recall."""
 
     @abstractmethod
@@ -34,7 +59,7 @@ class NoComparison(Comparison):
 
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-    ) -> dict[str, float]:
+    ) -> Numbers:
         """Return no numbers."""
         return {}
 

@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Self
 
 from lzn.data import ImageArray
-from lzn.metrics import cmmd, inception_score, precision_recall
+from lzn.metrics import cmmd, inception_score
 from lzn.metrics.clip import load_clip
 from lzn.metrics.inception import InceptionNetwork, Preprocessing, load_inception
 from stages.feature_extraction.cache import FeatureCache, ImageFeatures
-from stages.feature_extraction.comparison import Comparison, RealMoments, distance_between
+from stages.feature_extraction.comparison import (
+    Comparison,
+    Numbers,
+    RealMoments,
+    distance_between,
+    precision_and_recall,
+)
 from stages.feature_extraction.pretrained import ClipExtractor, InceptionExtractor
 
 
@@ -39,24 +45,20 @@ class InceptionComparison(Comparison):
 
     def __call__(
         self, real: ImageArray, generated: ImageArray, *, data_name: str, num_neighbours: int
-    ) -> dict[str, float]:
+    ) -> Numbers:
         """Compute the metrics by name."""
         ours, theirs = self.features.of(generated), self.features.of(real)
         everything = InceptionExtractor(self.network, "cm")
         all_ours, all_theirs = ours.by(everything), theirs.by(everything)
-        shares = precision_recall(
-            all_theirs["pool"],
-            all_ours["pool"],
-            num_neighbours=num_neighbours,
-            device=self.features.workers.device,
-        )
-        measured = {
+        device = self.features.workers.device
+        measured: Numbers = {
             self._named("fid"): distance_between(all_theirs["pool"], all_ours["pool"]),
             self._named("fid_rf"): self._pool_distance(theirs, ours, "rf"),
             self._named("fid_clean"): self._pool_distance(theirs, ours, "clean"),
             self._named("sfid"): distance_between(all_theirs["spatial"], all_ours["spatial"]),
-            "precision": shares.precision,
-            "recall": shares.recall,
+            **precision_and_recall(
+                all_theirs["pool"], all_ours["pool"], num_neighbours=num_neighbours, device=device
+            ),
         }
         if self.network.has_released_weights:
             measured["is"] = inception_score(all_ours["logits"])

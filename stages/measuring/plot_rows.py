@@ -4,13 +4,13 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from lzn.base.files import atomic_write
 from stages.measuring.quantity import Quantity
 
 
 def write_plot_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a CSV file with a header and one line for each row; None becomes an empty cell."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="") as stream:
+    with atomic_write(file) as partial, partial.open("w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 from lzn.runs.curves import read_curve
 from stages.measuring.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
-from stages.measuring.seed_files import read_quantities
+from stages.measuring.seed_files import read_quantities, read_reasons
 from stages.reporting.metrics import METRICS
 from stages.runtime.outputs import OutputPaths
 
@@ -40,6 +40,11 @@ class Results:
         """Return the numbers of `nested` by dotted names."""
         return flatten_quantities(self.nested(stage, run))
 
+    def not_measured(self, stage: str, run: str) -> Mapping[str, str]:
+        """Return why numbers of a run are not measured, by the name of the number."""
+        reasons = read_reasons(self.outputs, stage, run)
+        return {name: f"not measured: {reason}" for name, reason in reasons.items()}
+
     def accuracy(self, run: str) -> Quantity:
         """Return the test accuracy in percent."""
         return METRICS["accuracy"].shown(self.flat("classify", run)["accuracy"])
@@ -58,6 +63,11 @@ class Results:
         """Return the name of the run's data set."""
         first: str = next(iter(self.configurations(run).values()))["run"]["data"]
         return first
+
+    def class_name(self, run: str, label: int | str) -> str:
+        """Return the name of a class of the run's data set; the label without names."""
+        names = next(iter(self.configurations(run).values()), {}).get("class_names", ())
+        return str(names[int(label)]) if names else str(label)
 
     def is_trained(self, run: str) -> bool:
         """Return whether the run was trained here; an imported run has no training curve."""

@@ -14,7 +14,7 @@ POLL_SECONDS = 0.5
 def exclusive_work(lock_file: Path, name: str) -> Iterator[None]:
     """Hold a lock inside the block. While another process holds it, wait, and say so once; ``name`` is the work."""
     lock_file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(lock_file)
+    lock = FileLock(lock_file, mode=0o666)
     try:
         lock.acquire(timeout=0)
     except Timeout:

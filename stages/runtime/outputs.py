@@ -77,6 +77,10 @@ class OutputPaths:
         """Return the lock file of unfinished work; see `stages.runtime.exclusive_work`."""
         return in_project(".checkpoints") / self.size / f"{name}-{key}.lock"
 
+    def source_files(self, name: str) -> Path:
+        """Return the file with the fingerprint of the files of a data set when it was prepared."""
+        return in_project(".prepare") / self.size / f"{name}.source.json"
+
     def preparation(self, name: str, key: str) -> Path:
         """Return the folder of an unfinished preparation; ``key`` is a hash of its settings, code and source."""
         return in_project(".prepare") / self.size / f"{name}-{key}"

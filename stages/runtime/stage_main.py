@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from lzn.base.devices import default_device
-from lzn.base.sections import ParamsError, ParamsFile, Section
+from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, is_key
+from lzn.base.streams import escape_other_characters
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.process_pool import run_in_processes
 
@@ -148,16 +149,20 @@ def _parser(stage: str) -> argparse.ArgumentParser:
 
 
 def _prepare_call(stage: str, arguments: argparse.Namespace) -> tuple[StageCall, Hardware]:
+    escape_other_characters()
     try:
         params = ParamsFile.read(PARAMS_FILE)
-        size = params.section("size", str)
+        size = params.section("size", Key)
+        item = getattr(arguments, "item", None)
+        if item is not None and not is_key(item):
+            raise ParamsError(f"{item!r} is not the name of a run or data set: names are {KEY_RULE}")
         hardware: Hardware = params.section("hardware", Hardware)
     except ParamsError as error:
         sys.exit(f"{stage}: {error}")
     torch.set_num_threads(hardware.num_threads)
     # Threads of NumPy and SciPy too: otherwise parallel seeds compete for the cores.
     threadpool_limits(limits=hardware.num_threads)
-    call = StageCall(params, getattr(arguments, "item", None), OutputPaths(size), default_device())
+    call = StageCall(params, item, OutputPaths(size), default_device())
     return call, hardware
 
 

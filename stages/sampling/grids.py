@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.utils import save_image
 
+from lzn.base.files import atomic_write
 from lzn.data import dequantise
 
 COLUMNS = 10
@@ -21,6 +22,12 @@ Images = NDArray[np.uint8]
 """(n, c, h, w)"""
 
 
+def classes_in_grid(labels: NDArray[np.int64]) -> list[int]:
+    """Return the classes that a grid of images with these labels has, in its order."""
+    present: list[int] = np.unique(labels)[:MAX_CLASSES].tolist()
+    return present
+
+
 def save_grid(images: Images, labels: NDArray[np.int64] | None, file: Path) -> None:
     """Save the first images, ten in a row. With ``labels`` (n,), five rows of each of the first ten classes.
 
@@ -31,7 +38,7 @@ def save_grid(images: Images, labels: NDArray[np.int64] | None, file: Path) -> N
     else:
         cells = [
             cell
-            for label in np.unique(labels)[:MAX_CLASSES]
+            for label in classes_in_grid(labels)
             for cell in _padded(
                 np.flatnonzero(labels == label)[: ROWS_PER_CLASS * COLUMNS], multiple_of=COLUMNS
             )
@@ -43,7 +50,7 @@ def save_columns(images: Images, labels: NDArray[np.int64], file: Path) -> None:
     """Save one column of five images for each of the first ten classes; this picture is wider than high."""
     columns = [
         _padded(np.flatnonzero(labels == label)[:ROWS_PER_CLASS], multiple_of=ROWS_PER_CLASS)
-        for label in np.unique(labels)[:MAX_CLASSES]
+        for label in classes_in_grid(labels)
     ]
     cells = [column[row] for row in range(ROWS_PER_CLASS) for column in columns]
     _save(images, cells, file, columns=len(columns))
@@ -59,5 +66,5 @@ def _save(images: Images, cells: Sequence[int | None], file: Path, *, columns: i
     chosen = np.stack([white if cell is None else images[cell] for cell in cells])
     magnification = max(1, IMAGE_PIXELS // images.shape[-1])
     large = torch.kron((dequantise(chosen) + 1) / 2, torch.ones(magnification, magnification))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_image(large, file, nrow=columns, padding=2, pad_value=1.0)
+    with atomic_write(file) as partial:
+        save_image(large, partial, nrow=columns, padding=2, pad_value=1.0)

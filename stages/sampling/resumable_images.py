@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lzn.base.files import atomic_write
+from lzn.base.files import move_file, write_text
 
 IMAGES = "images.npy"
 COUNTER = "num_finished"
@@ -41,13 +41,11 @@ class ResumableImages:
         stop = self.num_finished + len(batch)
         self._images[self.num_finished : stop] = batch
         self._images.flush()
-        with atomic_write(self._folder / COUNTER) as partial:
-            partial.write_text(str(stop))
+        write_text(self._folder / COUNTER, str(stop))
         self.num_finished = stop
 
     def move_to(self, target: Path) -> None:
         """Move the finished file to the folder ``target``, and delete the folder of unfinished work."""
         assert self.num_finished == len(self._images)
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.move(self._folder / IMAGES, target / IMAGES)
+        move_file(self._folder / IMAGES, target / IMAGES)
         shutil.rmtree(self._folder)

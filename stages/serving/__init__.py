@@ -5,5 +5,6 @@
 - `saved_model`: writes a seed in MLflow's format, at the end of a training or for `registry`.
 - `packing`: writes and opens the folder of model files; `saved_model` writes it, `mlflow_model` opens it.
 - `mlflow_model`: the model's code, which MLflow runs in the server. It passes requests to `requests`.
+- `strict_requests`: refuses what MLflow would ignore.
 - `requests`: the parameters, checks and answers of requests, by `lzn.inference`.
 """

@@ -11,6 +11,7 @@ from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import choose_device
 from stages.serving.packing import open_packed
 from stages.serving.requests import RequestParams, answer_request
+from stages.serving.strict_requests import install
 
 ARTIFACT = "run"
 
@@ -36,4 +37,5 @@ class ServedRun(PythonModel):
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
+install()
 set_model(ServedRun())

@@ -105,7 +105,7 @@ def _model_with_files(client: Any, run: LoadedRun, seed_folder: Path, *, artifac
     if not has_files(client, model):
         with tempfile.TemporaryDirectory() as parent:
             save_seed(run, seed_folder, Path(parent) / "model")
-            upload_model(client, model, Path(parent) / "model")
+            upload_model(client, model, Path(parent) / "model", artifact_root=artifact_root)
     if model.status != LoggedModelStatus.READY:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     return model

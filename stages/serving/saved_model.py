@@ -51,7 +51,11 @@ def save_seed(run: LoadedRun, seed_folder: Path, target: Path) -> None:
             pip_requirements=requirements(),
             signature=signature(run.facts),
             input_example=input_example(run),
-            metadata={**asdict(run.facts), "git_commit": git_commit()},
+            metadata={
+                **asdict(run.facts),
+                "class_names": list(run.facts.class_names),
+                "git_commit": git_commit(),
+            },
         )
 
 
@@ -71,8 +75,9 @@ def signature(facts: RunFacts) -> Any:
     from mlflow.models import ModelSignature  # noqa: PLC0415
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema  # noqa: PLC0415
 
-    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    params = [ParamSpec(name, kinds[type(value)], value) for name, value in asdict(_defaults(facts)).items()]
+    kinds = {str: DataType.string, int: DataType.long, float: DataType.double, bool: DataType.boolean}
+    defaults = _defaults(facts).as_mapping()
+    params = [ParamSpec(name, kinds[type(value)], value) for name, value in defaults.items()]
     return ModelSignature(
         inputs=Schema([ColSpec(DataType.string, "image", required=False)]), params=ParamSchema(params)
     )

@@ -85,7 +85,7 @@ def find_or_create_parent(
     Processes that share the outbox create it one after the other. Several machines may create one each: then the
     oldest stays, the children of the others become its children, and the others are deleted.
     """
-    with FileLock(outbox_root / f"{identity.key}.lock", timeout=_LOCK_TIMEOUT_S):
+    with FileLock(outbox_root / f"{identity.key}.lock", timeout=_LOCK_TIMEOUT_S, mode=0o666):
         if not runs_with_key(client, experiment_id, identity.key):
             run_id = create_run(client, experiment_id, identity, tags={LEVEL_TAG: "family"})
             client.set_terminated(run_id, status="FINISHED")

@@ -12,6 +12,8 @@ from mlflow.entities import LoggedModel, LoggedModelInput, LoggedModelOutput, Lo
 from mlflow.models import Model as MlflowModel
 from mlflow.tracking import MlflowClient
 
+from lzn.base.files import write_text
+from stages.tracking.artifact_places import require_own_place
 from stages.tracking.experiments import KEY_TAG
 from stages.tracking.records import Model
 
@@ -58,8 +60,15 @@ def has_files(client: MlflowClient, model: LoggedModel) -> bool:
     return tags.get(_STORED_TAG) == "true"
 
 
-def upload_model(client: MlflowClient, model: LoggedModel, folder: Path) -> None:
-    """Store a folder that MLflow's ``save_model`` wrote as the files of the model, with the model's ids."""
+def upload_model(
+    client: MlflowClient, model: LoggedModel, folder: Path, *, artifact_root: Path | None
+) -> None:
+    """Store a folder that MLflow's ``save_model`` wrote as the files of the model, with the model's ids.
+
+    Raises:
+        MlflowException: see `require_own_place`.
+    """
+    require_own_place(model.artifact_location, artifact_root=artifact_root)
     description = MlflowModel.load(str(folder))
     description.model_id = model.model_id
     description.model_uuid = model.model_id
@@ -87,7 +96,14 @@ def _longer_timeout() -> Iterator[None]:
 
 
 def send_model(
-    client: MlflowClient, experiment_id: str, record: Model, *, run_id: str, files: Path, outbox_root: Path
+    client: MlflowClient,
+    experiment_id: str,
+    record: Model,
+    *,
+    run_id: str,
+    files: Path,
+    outbox_root: Path,
+    artifact_root: Path | None,
 ) -> None:
     """Make the record's model an output of the run, with its files if the record has any.
 
@@ -95,7 +111,7 @@ def send_model(
     """
     model = find_or_create_model(client, experiment_id, record, run_id=run_id)
     if record.file and (files / record.file).exists() and not has_files(client, model):
-        upload_model(client, model, files / record.file)
+        upload_model(client, model, files / record.file, artifact_root=artifact_root)
     if model.status != LoggedModelStatus.READY:
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     outputs = client.get_run(run_id).outputs
@@ -120,10 +136,8 @@ def note_model_id(outbox_root: Path, *, key: str, model_id: str) -> None:
     """Write the id of the model with this key to ``models.json``."""
     outbox_root.mkdir(parents=True, exist_ok=True)
     file = outbox_root / _MODEL_IDS
-    with FileLock(file.with_suffix(".lock")):
+    with FileLock(file.with_suffix(".lock"), mode=0o666):
         known: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
         if known.get(key) == model_id:
             return
-        draft = file.with_suffix(".new")
-        draft.write_text(json.dumps({**known, key: model_id}, indent=1, sort_keys=True))
-        draft.replace(file)
+        write_text(file, json.dumps({**known, key: model_id}, indent=1, sort_keys=True))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from lzn.base.files import write_text
 from stages.tracking.identity import RunIdentity
 from stages.tracking.records import Record, file_of, from_line, to_line
 
@@ -48,7 +49,7 @@ class Outbox:
         self.key = key
         self.folder = root / key
         self.files = self.folder / "files"
-        self.lock = FileLock(root / f"{key}.lock")
+        self.lock = FileLock(root / f"{key}.lock", mode=0o666)
         self._journal = self.folder / _JOURNAL
 
     def append(self, identity: RunIdentity, record: Record) -> None:
@@ -91,9 +92,7 @@ class Outbox:
     def remove(self, sent: Sequence[Pending], *, left: Sequence[Pending]) -> None:
         """Keep only ``left`` in the journal, and delete the files of ``sent``."""
         if left:
-            draft = self._journal.with_suffix(".new")
-            draft.write_text("".join(pending.line + "\n" for pending in left), encoding="utf-8")
-            draft.replace(self._journal)
+            write_text(self._journal, "".join(pending.line + "\n" for pending in left))
         else:
             self._journal.unlink(missing_ok=True)
             shutil.rmtree(self.files, ignore_errors=True)

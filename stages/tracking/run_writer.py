@@ -16,6 +16,7 @@ from mlflow.entities import DatasetInput as MlflowDatasetInput
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import experiments
+from stages.tracking.artifact_places import require_own_place
 from stages.tracking.experiments import LEVEL_TAG, PARENT_TAG
 from stages.tracking.identity import RunIdentity
 from stages.tracking.metric_writer import MetricWriter, batches
@@ -49,6 +50,7 @@ class RunWriter:
         self._client = client
         self._identity = identity
         self._outbox_root = outbox_root
+        self._artifact_root = artifact_root
         self.experiment_id = experiments.find_or_create_experiment(
             client, identity.experiment, artifact_root=artifact_root
         )
@@ -81,6 +83,7 @@ class RunWriter:
                     run_id=self._existing_run(),
                     files=files,
                     outbox_root=self._outbox_root,
+                    artifact_root=self._artifact_root,
                 )
             case UsedModels(keys):
                 send_used_models(self._client, self.experiment_id, keys, run_id=self._existing_run())
@@ -159,6 +162,8 @@ class RunWriter:
         if not (files / record.file).exists():
             return  # deleted by hand; an error here would block all later records
         folder = posixpath.dirname(record.artifact) or None
+        place = self._client.get_run(self._existing_run()).info.artifact_uri
+        require_own_place(place, artifact_root=self._artifact_root)
         self._client.log_artifact(self._existing_run(), str(files / record.file), folder)
         if record.is_table:
             self._list_as_table(record.artifact)

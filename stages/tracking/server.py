@@ -14,6 +14,8 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from stages.tracking.artifact_places import re_root
+
 # What MLflow's client raises when a server, database or artifact store is unavailable, full, or refuses a request.
 # ImportError: the driver of an artifact store is not installed, which must not stop a training either.
 FAILURES = (MlflowException, SQLAlchemyError, OSError, ImportError)
@@ -35,9 +37,10 @@ def connect(uri: str) -> MlflowClient:
     if database is None:
         return MlflowClient(tracking_uri=uri)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{database}.lock"):
+    with FileLock(f"{database}.lock", mode=0o666):  # the umask decides, as for other files
         if not database.exists():
             _create_database(database)
+        re_root(database)
         return MlflowClient(tracking_uri=uri)
 
 

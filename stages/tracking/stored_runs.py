@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from stages.tracking import server
+from stages.tracking.artifact_places import re_root
 from stages.tracking.experiments import KEY_TAG
 from stages.tracking.tracked_run import TrackedRun
 
@@ -16,6 +17,8 @@ def find_experiment(uri: str, name: str) -> Experiment:
     database = server.sqlite_file(uri)
     if database is not None and not database.exists():
         raise FileNotFoundError(f"there is no {database.name}")  # the client would create an empty one
+    if database is not None:
+        re_root(database)
     stored = MlflowClient(tracking_uri=uri).get_experiment_by_name(name)
     if stored is None:
         raise MlflowException(f"there is no experiment {name}")

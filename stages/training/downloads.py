@@ -35,7 +35,7 @@ def download(url: str, *, sha256: str, folder: Path | None = None) -> Path:
     folder = in_project(DOWNLOADS) if folder is None else folder
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / sha256
-    with FileLock(folder / f"{sha256}.lock"):
+    with FileLock(folder / f"{sha256}.lock", mode=0o666):
         if not file.exists() or file_sha256(file) != sha256:
             found = _download_to(folder, url, sha256)
             if found != sha256:

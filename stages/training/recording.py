@@ -1,6 +1,5 @@
 """Record a training: its MLflow run, progress bar, snapshots, curve and weights. Only the first process records."""
 
-import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Never
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from lzn.base.files import save_tensors
+from lzn.base.files import copy_file, save_tensors
 from lzn.base.parallel import Processes
 from lzn.data.prepared import DataDescription
 from lzn.runs.configuration import count_parameters
@@ -151,7 +150,7 @@ class _FirstRecorder(Recorder):
         snapshots = self.folder / SNAPSHOTS
         snapshots.mkdir(parents=True, exist_ok=True)
         for file in sorted(self.kept_snapshots.glob("*.safetensors")):
-            shutil.copyfile(file, snapshots / file.name)
+            copy_file(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
         log_models(self.tracker, self.configuration, self.folder, self.call.outputs)
         self.tracker.finish()

@@ -99,6 +99,9 @@ def _clusters(params: TablesParams, results: Results) -> Claim:
     run = params.linear_probe
     if run is None or not results.has("tsne", run):
         return statement.not_measurable("the stage tsne does not run at this size")
-    share = results.flat("tsne", run)["relative_std"].times(100)
+    relative = results.flat("tsne", run).get("relative_std")
+    if relative is None:
+        return statement.not_measurable("all points of the t-SNE plane are equal")
+    share = relative.times(100)
     note = f"Mean deviation of the classes in percent of that of all points. Small means: below {100 * SMALL:g} %."
     return statement.judged(share, ours=f"{share.text} %", below=100 * SMALL, note=note)

@@ -11,6 +11,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from lzn.base.files import atomic_write
+
 mpl.use("Agg")
 
 INK = "#1c2733"
@@ -92,10 +94,11 @@ class ReportFigure:
 
     def save(self, folder: Path) -> None:
         """Write the figure as SVG and PNG."""
-        folder.mkdir(parents=True, exist_ok=True)
         with mpl.rc_context(STYLE):
-            self.figure.savefig(folder / f"{self.name}.svg", metadata={"Date": None})
-            self.figure.savefig(folder / f"{self.name}.png")
+            with atomic_write(folder / f"{self.name}.svg") as partial:
+                self.figure.savefig(partial, metadata={"Date": None})
+            with atomic_write(folder / f"{self.name}.png") as partial:
+                self.figure.savefig(partial)
 
 
 def panels(count: int, *, width: float = 3.6, height: float = 2.9) -> tuple[Figure, Sequence[Axes]]:

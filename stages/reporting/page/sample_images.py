@@ -1,5 +1,6 @@
 """Grids of sampled images for the page."""
 
+import json
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class SampleGrid:
         paper: the corresponding figure of the paper; empty if there is none.
         conditional: whether the images were generated for given classes.
         file: the PNG file.
+        classes: the names of the classes in the grid, in its order; empty if they are their numbers.
     """
 
     run: str
@@ -43,13 +45,15 @@ class SampleGrid:
     paper: str
     conditional: bool
     file: Path
+    classes: tuple[str, ...] = ()
 
     @property
     def caption(self) -> str:
         """The text below the grid."""
         what = "conditional, five rows for each class" if self.conditional else "unconditional"
         named = f"{self.method}, " if self.method else ""
-        return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}; first seed."
+        order = f" ({', '.join(self.classes)})" if self.classes else ""
+        return f"{named}{DATA_SETS.get(self.data, self.data)}, {what}{order}; first seed."
 
     @property
     def alt(self) -> str:
@@ -76,4 +80,11 @@ def sample_grids(
         else:
             method = conditional.get(run, "")
             paper = PAPER_CONDITIONAL_GRIDS.get(method, "")
-            yield SampleGrid(run, data, METHODS.get(method, ""), paper, True, file)
+            names = _classes_in_grid(file)
+            yield SampleGrid(run, data, METHODS.get(method, ""), paper, True, file, names)
+
+
+def _classes_in_grid(grid: Path) -> tuple[str, ...]:
+    """Return the names of the classes in a grid, which the stage ``sample`` writes beside it; empty without names."""
+    file = grid.with_name("classes.json")
+    return tuple(json.loads(file.read_text())) if file.exists() else ()

@@ -58,7 +58,9 @@ def _table(
     """
     runs = [run for methods in ours.values() for run in methods.values()]
     own = {
-        name: distance_metric(name) for run in runs for name in own_distances(results.flat("measure", run))
+        name: distance_metric(name)
+        for run in runs
+        for name in own_distances([*results.flat("measure", run), *results.not_measured("measure", run)])
     }
     metrics = {name: METRICS[name] for name in columns} | own
     rows = [
@@ -92,9 +94,10 @@ def _row(
 
 def _our_cells(metrics: Mapping[str, Metric], run: str, results: Results) -> dict[str, Cell]:
     measured = {**results.flat("measure", run), **results.flat("classify", run)}
+    reasons = results.not_measured("measure", run)
     return {
         name: Cell.of(metric.shown(measured[metric.key]))
         if metric.key in measured
-        else Cell(None, metric.missing)
+        else Cell(None, reasons.get(metric.key, metric.missing))
         for name, metric in metrics.items()
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
+from stages.measuring.quantity import Quantity, flatten_quantities
 from stages.reporting.metrics import METRICS
 from stages.reporting.results import Results
 from stages.reporting.tables.names import REPRESENTATIONS, data_title, our_rows_remark, paper_cells
@@ -77,7 +77,7 @@ def tsne_table(run: str, results: Results) -> Table:
     ]
     rows += [
         Row(f"{name}, {data_title(results, run)}", "ours", {key: Cell.of(found[key]) for key in TSNE_COLUMNS})
-        for name, found in _clusters(results.nested("tsne", run))
+        for name, found in _clusters(run, results)
     ]
     remarks = [
         "Classes are clusters if their deviations are small compared with those of all points. The axes of t-SNE have "
@@ -88,12 +88,14 @@ def tsne_table(run: str, results: Results) -> Table:
     return Table("tsne", title, TSNE_COLUMNS, rows, remarks)
 
 
-def _clusters(measured: NestedQuantities) -> Iterator[tuple[str, Mapping[str, Quantity]]]:
+def _clusters(run: str, results: Results) -> Iterator[tuple[str, Mapping[str, Quantity]]]:
+    measured = results.nested("tsne", run)
     classes = measured["classes"]
     assert not isinstance(classes, Quantity)
     for name, found in [*classes.items(), ("all", measured["all"])]:
         assert not isinstance(found, Quantity)
-        yield name if name == "all" else f"class {name}", flatten_quantities(found)
+        shown = name if name == "all" else f"class {results.class_name(run, name)}"
+        yield shown, flatten_quantities(found)
 
 
 def _paper_rows() -> list[Row]:

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from lzn.base.sections import Section
+from lzn.base.sections import Key, Section
 
 
 class TablesParams(Section):
     """The run of each table and figure by the paper's name of the method; a table without runs is left out."""
 
-    unconditional: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    unconditional: Mapping[Key, Mapping[str, str]] = Field(default_factory=dict)
     """Tables 1 and 5, Figure 17: data set, then method, then run."""
     conditional: Mapping[str, str] = Field(default_factory=dict)
     """Tables 4 and 7, Figure 24."""

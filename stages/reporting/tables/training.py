@@ -1,6 +1,6 @@
 """Losses and accuracies at the end of training; the paper has no such table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stages.reporting.results import Results
 from stages.reporting.tables.table import Cell, Column, Row, Table
@@ -23,13 +23,21 @@ def training_table(runs: Sequence[str], results: Results) -> Table:
         "target (the paper: above 95 % for case study 3).",
         *(
             f"FD and MMD ({data}) use the features of a classifier with a test accuracy of "
-            f"{100 * measured['accuracy']:.1f} %. The FD of the test images from the training images is "
-            f"{measured['fd_of_test_images']:.4g}, for comparison with the FDs above."
+            f"{100 * measured['accuracy']:.1f} %.{_distance_of_test_images(measured)}"
             for data, measured in results.classifiers().items()
         ),
     ]
     rows = [_row(run, results) for run in runs if results.is_trained(run)]
     return Table("training", "Training (not in the paper)", COLUMNS, rows, remarks)
+
+
+def _distance_of_test_images(measured: Mapping[str, float]) -> str:
+    if "fd_of_test_images" not in measured:
+        return ""
+    return (
+        f" The FD of the test images from the training images is {measured['fd_of_test_images']:.4g}, for comparison "
+        "with the FDs above."
+    )
 
 
 def _row(run: str, results: Results) -> Row:

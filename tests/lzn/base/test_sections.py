@@ -242,3 +242,13 @@ def test_a_file_that_is_not_a_mapping_raises(tmp_path: Path, text: bytes | None,
 def test_a_folder_instead_of_a_parameter_file_raises(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="cannot be read: Is a directory"):
         read_yaml(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "latin-1"])
+def test_a_file_in_another_encoding_than_utf_8_is_refused(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_bytes("size: größe\n".encode(encoding))
+    with pytest.raises(ParamsError, match=r"params\.yaml: not valid YAML"):
+        ParamsFile.read(file)
+    file.write_bytes("size: größe\n".encode("utf-8-sig"))
+    assert ParamsFile.read(file).value("size") == "größe"

@@ -1,6 +1,9 @@
 """Each command of ``lzn``, run in this process: results, written files, and messages about wrong requests."""
 
 import json
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +204,62 @@ def test_the_message_about_a_damaged_configuration_names_its_file(lzn: Any, tmp_
     assert f"{damaged}/run.json was written by another version" in lzn(*arguments)[2]
     (damaged / "run.json").write_text("{")
     assert f"{damaged}/run.json is damaged" in lzn(*arguments)[2]
+
+
+CLOTHES = ("T-shirt/top", "9", "Coat", "coat", "Bag", "a", "b", "c", "d", "Ankle boot")
+
+
+@pytest.fixture
+def clothes(project: TrainedProject) -> Iterator[str]:
+    """A joint run whose classes have names; one is the number of another class."""
+    folder = project.write_untrained("joint", class_names=CLOTHES, copy="clothes")
+    yield "clothes"
+    shutil.rmtree(folder.parent)
+
+
+def test_classes_are_given_by_name_or_index_and_shown_by_name(clothes: str, lzn: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "drawn"
+    chosen = ("--class", "Ankle boot", "--class", "0", "--class", "9", "--class", "Coat")
+    options = ("--size", "tiny", "--num", 4, *chosen, "--steps", 1, "--json")
+    code, out, _ = lzn("sample", clothes, *options, "--out", folder)
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["labels"] == [9, 0, 1, 2]  # the class 9 is the one with this name
+    assert answer["classes"] == ["Ankle boot", "T-shirt/top", "9", "Coat"]
+    files = sorted(folder.iterdir())
+    assert [file.name for file in files] == [
+        "0_class_Ankle_boot.png", "1_class_T-shirt_top.png", "2_class_9.png", "3_class_2_Coat.png"
+    ]  # fmt: skip
+    found = json.loads(lzn("classify", clothes, *files, "--size", "tiny", "--json")[1])
+    assert found["classes"] == list(CLOTHES)
+    assert all(image["class"] == CLOTHES[image["label"]] for image in found["images"])
+    text = lzn("classify", clothes, *files, "--size", "tiny")[1]
+    assert f"{files[0]}: {found['images'][0]['class']} (" in text
+    options = ("--size", "tiny", "--steps", 1, "--class", "bag", "--json")
+    pairs = json.loads(lzn("reconstruct", clothes, files[0], *options)[1])
+    assert (pairs["images"][0]["label"], pairs["images"][0]["class"]) == (4, "Bag")
+
+
+def test_an_ambiguous_or_unknown_class_is_refused(clothes: str, lzn: Any, tmp_path: Path) -> None:
+    common = ("--size", "tiny", "--num", 1, "--out", tmp_path / "x.png", "--class")
+    assert "class 'COAT' is ambiguous" in lzn("sample", clothes, *common, "COAT")[2]
+    assert "has the classes 0 T-shirt/top, 1 9, 2 Coat" in lzn("sample", clothes, *common, "Hat")[2]
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_the_list_of_runs_has_the_classes(clothes: str, lzn: Any) -> None:
+    _, out, _ = lzn("runs", "--size", "tiny", "--json")
+    by_name = {entry["run"]: entry for entry in json.loads(out)}
+    assert by_name[clothes]["classes"] == list(CLOTHES)
+    assert by_name["joint"]["classes"] == [str(digit) for digit in range(10)]  # the real stages
+    assert "    has the classes 0 T-shirt/top, 1 9" in lzn("runs", "--size", "tiny")[1]
+
+
+def test_a_name_of_a_file_that_is_not_utf_8_does_not_lose_the_answer(
+    lzn: Any, digits: list[Path], tmp_path: Path
+) -> None:
+    file = tmp_path / os.fsdecode(b"digit_\xff.png")
+    shutil.copyfile(digits[0], file)
+    assert lzn("classify", "joint", file, "--size", "tiny")[:1] == (0,)
+    answer = json.loads(lzn("classify", "joint", file, "--size", "tiny", "--json")[1])
+    assert answer["images"][0]["file"] == str(file)

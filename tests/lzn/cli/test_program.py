@@ -106,7 +106,9 @@ def test_stdout_holds_only_the_json_result(
     ))  # fmt: skip
     assert sampled[0] == 0, sampled[2]
     answer = json.loads(sampled[1])
-    assert answer == {"run": "joint", "seed": 1, "num_images": 3, "labels": [3, 3, 3], "out": str(out)}
+    assert answer == {
+        "run": "joint", "seed": 1, "num_images": 3, "labels": [3, 3, 3], "classes": ["3", "3", "3"], "out": str(out)
+    }  # fmt: skip
     assert sampled[2] == ""
     assert np.load(out).shape == (3, 1, 8, 8)
 

@@ -91,18 +91,6 @@ def test_an_image_with_damaged_exif_data_is_decoded() -> None:
         assert decode_image(data, num_channels=3).size in (PHOTO.size, PHOTO.size[::-1])
 
 
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(
-    "kind", ["GIF", "WEBP", "TIFF", "MPO"]
-)  # MPO: many phones write it with the suffix .jpg
-def test_the_first_of_several_frames_is_decoded(kind: str) -> None:
-    first, second = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
-    data = encode(first, kind, save_all=True, append_images=[second])
-    decoded = decode_image(data, num_channels=3)
-    # Lossy formats change a constant image by one or two levels.
-    np.testing.assert_allclose(np.asarray(decoded)[8, 8].astype(int), [255, 0, 0], atol=3)
-
-
 def _png_header(width: int, height: int) -> bytes:
     """A PNG file with a given size in its header and 100 bytes of data."""
 

@@ -11,6 +11,7 @@ from lzn_testing.data.image_files import ListSource, encode, noise
 from lzn.base.files import write_json
 from lzn.base.sections import ParamsError
 from lzn.data import ResizeAndCrop, open_image
+from lzn.data.decoding import DecodingRules
 from lzn.data.prepared import (
     SPLITS,
     DataDescription,
@@ -122,6 +123,7 @@ def test_every_file_and_every_setting_is_part_of_the_hash(tmp_path: Path) -> Non
         {"num_classes": 4},
         {"image_shape": (1, 16, 16)},
         {"shorter_side": 20},
+        {"decoding": DecodingRules(bit_depth=12)},
     ]
     same = {
         "num_classes": 3,

@@ -97,7 +97,6 @@ def test_the_error_for_missing_faces_says_what_to_download_and_where_to_put_it(
 
 def test_subfolders_with_images_are_classes(tmp_path: Path) -> None:
     write_images(tmp_path, ["b/1.png", "b/deep/2.png", "a/3.jpg", "c/4.webp"])
-    (tmp_path / "empty").mkdir()
     data = open_folder(tmp_path, test_fraction=0, seed=0)
     assert (data.num_classes, len(data.test)) == (3, 0)
     labels = {Path(data.train.name(index)).name: int(label) for index, label in enumerate(data.train.labels)}

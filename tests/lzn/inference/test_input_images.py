@@ -130,7 +130,7 @@ DIFFERENT = {
     "palette": (encode(noise(8, 8).quantize(16), "PNG"), RGB, "has a palette"),
     "CMYK": (encode(noise(8, 8).convert("CMYK"), "JPEG"), RGB, "is CMYK"),
     "one bit": (encode(DIGIT.convert("1"), "PNG"), GREY, "black and white"),
-    "16 bits": (encode(Image.fromarray(np.full((8, 8), 999, np.uint16)), "PNG"), GREY, "has 16 bits"),
+    "16 bits": (encode(Image.fromarray(np.full((8, 8), 40_000, np.uint16)), "PNG"), GREY, "has 16 bits"),
     "rotated": (rotated(), GREY, "is stored rotated (EXIF orientation 6)"),
 }
 

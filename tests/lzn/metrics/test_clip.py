@@ -171,7 +171,7 @@ def test_the_error_for_damaged_weights_says_what_to_download(
 ) -> None:
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{name} is not a file of PyTorch weights. Download"):
+    with pytest.raises(ValueError, match=rf"{name} is not a .*file.* Download"):
         load_clip(tmp_path)
 
 

@@ -141,7 +141,7 @@ def test_the_error_for_a_file_without_weights_says_what_to_download(tmp_path: Pa
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><title>404 Not Found</title>")
     (tmp_path / "empty.pth").touch()
     for name in ("script", "truncated", "page", "empty"):
-        with pytest.raises(ValueError, match=f"{name}.pth is not a file of PyTorch weights. Download"):
+        with pytest.raises(ValueError, match=f"{name}.pth is not a .*file.* Download"):
             read_weights(tmp_path / f"{name}.pth")
 
 
@@ -158,7 +158,7 @@ class MakesFolder:
 def test_code_in_a_weights_file_is_not_executed(tmp_path: Path):
     file, folder = tmp_path / "weights.pth", tmp_path / "made"
     torch.save({"weight": MakesFolder(folder)}, file)
-    with pytest.raises(ValueError, match="not a file of PyTorch weights"):
+    with pytest.raises(ValueError, match="not a file of PyTorch tensors"):
         read_weights(file)
     assert not folder.exists()
     pickle.loads(pickle.dumps(MakesFolder(folder)))

@@ -91,14 +91,22 @@ class TrainedProject:
         """Return the folder of the prepared data set."""
         return self.folder / OutputPaths(SIZE).folder("prepare", data)
 
-    def write_untrained(self, name: str) -> Path:
-        """Write the run's seed 0 with its initial weights, in the files of the stage ``train``; return its folder."""
+    def write_untrained(self, name: str, *, class_names: tuple[str, ...] = (), copy: str = "") -> Path:
+        """Write the run's seed 0 with its initial weights, in the files of the stage ``train``; return its folder.
+
+        ``copy`` is another name for it; without ``class_names``, its classes have no names.
+        """
         run: Any = validate(RUNS[name], AnyRun, where=name)
         configuration = TrainedConfiguration(
-            name=name, size=SIZE, key="0123abcd", num_classes=NUM_CLASSES, run=run.of_seed(0)
+            name=copy or name,
+            size=SIZE,
+            key="0123abcd",
+            num_classes=NUM_CLASSES,
+            class_names=class_names,
+            run=run.of_seed(0),
         )
-        write_trained(self.seed_folder(name), configuration, configuration.build_model())
-        return self.seed_folder(name)
+        write_trained(self.seed_folder(copy or name), configuration, configuration.build_model())
+        return self.seed_folder(copy or name)
 
     def open_configuration(self, run: str, seed: int) -> TrainedConfiguration:
         """Read the configuration of a trained seed."""

@@ -1,5 +1,6 @@
 """The figures of the report show the measured numbers."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,9 +11,12 @@ from lzn_testing.projects.made_up_outputs import TABLES, MadeUpOutputs
 from matplotlib.axes import Axes
 from PIL import Image
 
+from lzn.base.files import write_json
 from stages.reporting.figures import ReportFigure, draw_figures
+from stages.reporting.page.sample_images import sample_grids
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams
+from stages.reporting.tables.probes import tsne_table
 
 PARAMS = TablesParams.model_validate(TABLES)
 ALL = [
@@ -126,3 +130,23 @@ def test_figures_are_saved_as_reproducible_svg_and_as_png(folder: Path) -> None:
     assert ElementTree.parse(one).getroot().tag.endswith("svg")
     with Image.open(one.with_suffix(".png")) as picture:
         assert len(np.unique(np.asarray(picture))) > 10  # not blank
+
+
+def test_classes_are_shown_by_their_names(folder: Path) -> None:
+    outputs = MadeUpOutputs(folder)
+    names = [f"kind of {label}" for label in range(10)]
+    for run in ("joint", "representation"):
+        for seed in outputs.seeds:
+            file = folder / outputs.paths.configuration(run, seed)
+            file.write_text(json.dumps({**json.loads(file.read_text()), "class_names": names}))
+    write_json(folder / outputs.paths.plot("sample", "joint/classes.json"), names)
+    figures = figures_of(outputs)
+    assert {text.get_text() for text in panel(figures["tsne"]).texts} <= set(names)
+    assert "kind of 0" in figures["tsne"].alt
+    assert {text.get_text() for text in panel(figures["overview"], 1).texts} <= set(names)
+    assert "kind of 0 (" in figures["overview"].alt
+    results = Results(outputs.paths)
+    rows = tsne_table("representation", results).rows
+    assert any(row.label == "class kind of 0, digits" for row in rows)
+    grids = {grid.run: grid for grid in sample_grids(PARAMS, {"joint": "digits"}, results)}
+    assert "(kind of 0, kind of 1, " in grids["joint"].caption

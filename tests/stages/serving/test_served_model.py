@@ -148,7 +148,7 @@ def pixels(encoded: str) -> np.ndarray[Any, Any]:
 
 def test_the_server_classifies_as_the_command_does(service: Service, digits: list[Path]) -> None:
     expected = [
-        {"label": answer["label"], "shares": answer["shares"]}
+        {"label": answer["label"], "class": answer["class"], "shares": answer["shares"]}
         for answer in service.lzn("classify", "joint", *digits)["images"]
     ]
     assert service.ask(rows(digits)) == expected
@@ -169,7 +169,7 @@ def test_the_server_samples_as_the_command_does(service: Service, tmp_path: Path
         "sample", "joint", "--num", 3, "--class", 7, "--steps", 4, "--seed", 2, "--out", tmp_path / "x.npy"
     )
     nothing: dict[str, Any] = {"dataframe_records": []}
-    answers = service.ask(nothing, task="sample", num_images=3, label=7, steps=4, seed=2)
+    answers = service.ask(nothing, task="sample", num=3, **{"class": 7}, steps=4, seed=2)
     assert [answer["label"] for answer in answers] == [7, 7, 7]
     received = np.stack([pixels(answer["image"]) for answer in answers])
     np.testing.assert_array_equal(received, np.load(tmp_path / "x.npy"))
@@ -207,11 +207,19 @@ def test_bad_requests_get_status_400_and_the_server_continues(service: Service, 
         ),
         ({"dataframe_records": [good]}, {"fit": "squeeze"}, "use one of none, crop, pad"),
         ({"dataframe_records": [good]}, {"steps": "many"}, "steps"),
-        ({"dataframe_records": []}, {"task": "sample", "label": 10}, "has the classes 0 to 9"),
+        ({"dataframe_records": []}, {"task": "sample", "class": "10"}, "has the classes 0 to 9"),
         (
             {"dataframe_records": []},
-            {"task": "sample", "num_images": 257},
-            "num_images must be at most 256 in one request",
+            {"task": "sample", "label": 3},
+            "unknown params label: use task, num, class",
+        ),
+        ({"dataframe_records": []}, {"task": "sample", "num": 200, "steps": 600}, "are 120000 evaluations"),
+        ({"dataframe_records": [{**good, "class": 3}]}, {}, "unknown columns class"),
+        ({"dataframe_records": [good], "task": "embed"}, {}, "unknown keys task in the request"),
+        (
+            {"dataframe_records": []},
+            {"task": "sample", "num": 257},
+            "num must be at most 256 in one request",
         ),
         ({"dataframe_records": []}, {"task": "sample", "steps": 0}, "steps must be between 1 and 10000"),
         ({"dataframe_records": []}, {"task": "sample", "seed": -1}, "the seed must not be negative"),
@@ -222,6 +230,10 @@ def test_bad_requests_get_status_400_and_the_server_continues(service: Service, 
         assert answer["error_code"] == "INVALID_PARAMETER_VALUE"
         assert message in answer["message"]
         assert "Traceback" not in json.dumps(answer)
+    status, answer = service.post(
+        b'{"dataframe_records": [], "params": {"task": "' + bytes(64 * 2**20) + b'"}}'
+    )
+    assert (status, answer["error_code"]) == (413, "REQUEST_LIMIT_EXCEEDED")
     status, answer = service.post(b"{no json")
     assert (status, answer["error_code"]) == (400, "BAD_REQUEST")
     assert service.ask(rows(digits)) == before
@@ -236,9 +248,9 @@ def test_the_model_has_a_signature_an_example_and_no_pickle(service: Service) ->
     assert files
     assert {file.suffix for file in files} & {".pkl", ".pickle", ".pt", ".pth", ".bin"} == set()
     status, answer = service.post((folder / "serving_input_example.json").read_bytes())
-    assert (status, list(answer["predictions"][0])) == (200, ["label", "shares"])
+    assert (status, list(answer["predictions"][0])) == (200, ["label", "class", "shares"])
     description = (folder / "MLmodel").read_text()
-    for name in ("task", "num_images", "label", "steps", "tolerance", "seed", "fit"):
+    for name in ("task", "num", "class", "steps", "rk45", "seed", "fit", "bit_depth", "first_frame"):
         assert f'"name": "{name}"' in description or f'"{name}", "default"' in description
     assert "torch==" in (folder / "requirements.txt").read_text()
     assert "+" not in (folder / "requirements.txt").read_text()
