@@ -55,7 +55,7 @@ def test_other_kinds_are_named(tmp_path: Path) -> None:
         "lfs": LFS,
         "gzip": b"\x1f\x8b\x08" + bytes(20),
         "text": b"plain words",
-        "pickle": b"\x80\x04.",
+        "pickle": b"\x80\x02.",
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
