@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from lzn.base.files import write_json
 from lzn.base.randomness import derive_seed
@@ -56,9 +55,7 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
     shape = ClassifierShape(size, channels, data.num_classes, params.base_channels, params.feature_dim)
     torch.manual_seed(derive_seed(params.seed, "initial weights"))
     model = ClassifierModel(shape.build())
-    with tqdm(
-        total=params.training.num_steps, desc=f"features {call.item}", unit="step", disable=None
-    ) as bar:
+    with call.progress(total=params.training.num_steps, unit="step") as bar:
         train(
             model,
             cross_entropy_step,

@@ -10,7 +10,6 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from lzn.base.files import write_text
 from lzn.base.sections import ParamsError
@@ -22,6 +21,7 @@ from lzn.preparation.data_sets import AnyData, DataParams
 from lzn.preparation.source_files import take_fingerprint, write_fingerprint
 from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.limits import Counts, clashes, runs_on
+from stages.runtime.progress_bars import progress_bar
 from stages.runtime.project_root import project_root
 from stages.runtime.provenance import code_fingerprint
 from stages.runtime.stage_main import StageCall, run_stage
@@ -192,7 +192,7 @@ def _write_splits(name: str, params: DataParams, raw: RawDataSet, work: Path) ->
         place.mkdir(exist_ok=True)
     num_images = sum(map(len, _sources(raw).values()))
     written = {}
-    with tqdm(total=num_images, desc=f"prepare {name}", unit="image", disable=None) as bar:
+    with progress_bar(name, total=num_images, unit="image") as bar:
         for split, source in _sources(raw).items():
             written[split] = write_split(
                 source,

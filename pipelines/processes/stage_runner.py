@@ -73,7 +73,7 @@ def stage_environment(environment: Mapping[str, str]) -> dict[str, str]:
     interpreter_folder = str(Path(sys.executable).parent)
     return {
         "PYTHONUNBUFFERED": "1",
-        "LZN_PROGRESS_BARS": "1",  # see StageCall.progress
+        "LZN_PROGRESS_BARS": "1",  # see stages.runtime.progress_bars
         "TQDM_MININTERVAL": "5",
         **environment,
         "PATH": os.pathsep.join([interpreter_folder, environment.get("PATH", os.defpath)]),

@@ -11,11 +11,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch.multiprocessing.spawn import spawn
-from tqdm import tqdm
 
 from lzn.data import ImageArray, ImageSubset, PixelShards
 from stages.feature_extraction.extractors import FeatureExtractor
 from stages.feature_extraction.resumable_features import ResumableFeatures
+from stages.runtime.progress_bars import progress_bar
 
 NUM_READERS = 4
 """Threads that read and prepare images; reading, decoding and PIL's resizing release the interpreter lock."""
@@ -106,7 +106,7 @@ def _make_share(rank: int, count: int, work: _Work) -> None:
     extractor, resumable = work.extractor, work.resumable
     extractor.to(work.workers.device_of(rank))
     batches = work.batches[rank::count]
-    bar = tqdm(total=len(batches), desc=extractor.name, unit="batch", disable=True if rank else None)
+    bar = progress_bar(extractor.name, total=len(batches), unit="batch", shown=rank == 0)
 
     def read(batch: int) -> torch.Tensor:
         return extractor.prepare(work.images[resumable.rows(batch)])

@@ -8,6 +8,7 @@ Read in this order:
 - `exclusive_work`: one of several processes does the same work, the others wait.
 - `families`: reads the trained run of a call and checks that its study fits the stage.
 - `process_pool`: runs the seeds of a run in parallel processes; `stage_main` calls it.
+- `progress_bars`: for a terminal or a flow.
 - `signals`: SIGTERM and Ctrl-C as a request to stop.
 - `provenance`: hashes of the code that a stage runs, the commit and the hardware.
 """

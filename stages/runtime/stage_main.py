@@ -1,7 +1,6 @@
 """The main function of every stage: arguments, seeds, a fixed number of threads, and error messages."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from lzn.base.sections import KEY_RULE, Key, ParamsError, ParamsFile, Section, i
 from lzn.base.streams import escape_other_characters
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.process_pool import run_in_processes
+from stages.runtime.progress_bars import progress_bar
 
 PARAMS_FILE = Path("params.yaml")
 """The parameters of the current size. Stages are started in the project's folder."""
@@ -74,14 +74,9 @@ class StageCall:
         return self.seed
 
     def progress(self, *, total: int, unit: str, initial: int = 0) -> "tqdm[Never]":
-        """Return a progress bar with the names of run and seed.
-
-        It is shown only if stderr is a terminal, or if a flow, which reads it, sets LZN_PROGRESS_BARS.
-        """
+        """Return a progress bar with the names of run and seed."""
         name = self.item if self.seed is None else f"{self.item} seed {self.seed}"
-        shown = False if os.environ.get("LZN_PROGRESS_BARS") else None  # None: only if stderr is a terminal
-        disable = shown if self.shows_progress else True
-        return tqdm(total=total, initial=initial, desc=name, unit=unit, disable=disable)
+        return progress_bar(name, total=total, unit=unit, initial=initial, shown=self.shows_progress)
 
 
 Body = Callable[[StageCall], None]

@@ -7,9 +7,9 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from lzn.base.files import file_sha256
+from stages.runtime.progress_bars import progress_bar
 from stages.runtime.project_root import in_project
 
 DOWNLOADS = ".downloads"
@@ -78,7 +78,7 @@ def _write(answer: HTTPResponse, part: Path, *, have: int) -> int | None:
     """Write the answer after the first ``have`` bytes of ``part``, and return the expected total number of bytes."""
     length = answer.headers.get("Content-Length")
     total = None if length is None else have + int(length)
-    bar = tqdm(total=total, initial=have, desc="download", unit="B", unit_scale=True, disable=None)
+    bar = progress_bar("download", total=total, initial=have, unit="B", scaled=True)
     with bar, part.open("ab" if have else "wb") as file:
         while chunk := answer.read(CHUNK_BYTES):
             file.write(chunk)

@@ -1,55 +1,40 @@
-"""Progress bars of stages: on terminals and for flows, and nowhere else."""
+"""Bars of all stages are shown to a flow, which reads them, and not written to a log file."""
 
-import os
-import subprocess
-import sys
+import ast
+from pathlib import Path
 
 import pytest
 from lzn_testing import PROJECT
 
 from pipelines.processes.progress_lines import read_progress
-from pipelines.processes.stage_runner import stage_environment
-
-PROGRAM = """
-from pathlib import Path
-import torch
-from stages.runtime.stage_main import StageCall
-call = StageCall(None, "rf", None, torch.device("cpu"), seed=0, shows_progress={shown})
-with call.progress(total=4, unit="step") as bar:
-    bar.update(4)
-"""
+from stages.runtime.progress_bars import PROGRESS_VARIABLE, progress_bar
 
 
-@pytest.fixture
-def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name != "LZN_PROGRESS_BARS"}
+def test_a_flow_reads_the_bar_and_a_log_file_gets_none(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def advance(shown: bool = True) -> str:
+        with progress_bar(
+            "download", total=4_000_000, unit="B", scaled=True, initial=1_000_000, shown=shown
+        ) as bar:
+            bar.update(1_000_000)
+        return capfd.readouterr().err
 
-
-def output_of(environment: dict[str, str], *, shown: bool = True) -> list[str]:
-    """Return the lines of a pipe."""
-    command = [sys.executable, "-c", PROGRAM.format(shown=shown)]
-    ended = subprocess.run(
-        command,
-        cwd=PROJECT,
-        env=environment,
-        check=True,
-        stderr=subprocess.STDOUT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return [line for line in ended.stdout.replace("\r", "\n").splitlines() if line.strip()]
-
-
-def test_without_a_flow_a_pipe_gets_no_bar(environment: dict[str, str]) -> None:
-    assert output_of(environment) == []
-
-
-def test_a_flow_reads_the_progress_of_a_stage(environment: dict[str, str]) -> None:
-    *_, last = output_of(stage_environment(environment))
-    progress = read_progress(last)
+    monkeypatch.delenv(PROGRESS_VARIABLE, raising=False)
+    assert advance() == ""
+    monkeypatch.setenv(PROGRESS_VARIABLE, "1")
+    assert advance(shown=False) == ""
+    progress = read_progress(advance().strip().split("\r")[-1])
     assert progress is not None
-    assert (progress.percent, progress.text[:15]) == (100.0, "rf seed 0: 4/4 ")
+    assert progress.percent == 50
+    assert progress.text.startswith("download: 2.00M/4.00M")
 
 
-def test_of_parallel_seeds_only_one_shows_a_bar(environment: dict[str, str]) -> None:
-    assert output_of(stage_environment(environment), shown=False) == []
+def test_no_stage_makes_a_bar_of_its_own() -> None:
+    makers = {
+        path.relative_to(PROJECT)
+        for path in (PROJECT / "stages").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tqdm"
+    }
+    assert makers == {Path("stages/runtime/progress_bars.py")}
