@@ -32,11 +32,11 @@ def write_results(call: StageCall) -> None:
     folder = RESULTS / size
     shutil.rmtree(folder, ignore_errors=True)
     for stage, name in CURVES.items():
-        for file in sorted(outputs.plots_folder(stage).glob("*.csv")):
+        for file in sorted(outputs.plots_folder(stage).glob("[!.]*.csv")):
             copy_file(file, folder / name / file.name)
     for name in TABLES:
         copy_file(outputs.folder("tables") / name, folder / name)
-    for file in sorted(outputs.folder("metrics").glob("*/*.json")):
+    for file in sorted(outputs.folder("metrics").glob("*/[!.]*.json")):
         copy_file(file, folder / "metrics" / file.parent.name / file.name)
     write_json(RESULTS / "metrics" / f"{size}.json", _shown_numbers(families, call))
     for name, (stage, *columns) in PLOTS.items():

@@ -29,7 +29,8 @@ def atomic_write(file: Path) -> Iterator[Path]:
 
     The temporary path has the suffix of ``file``. The umask decides the mode of the file, also if a library that writes
     it chooses another. If ``file`` is a link, the link is replaced. After an error ``file`` is unchanged. A missing
-    folder is created.
+    folder is created. The temporary name begins with a dot and stays after a killed process: list files with a pattern
+    such as ``[!.]*.json``, which leaves it out.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.stem}.partial{file.suffix}")

@@ -99,7 +99,7 @@ def trim(folder: Path, *, max_bytes: int) -> list[Path]:
 
     Unfinished features are not deleted.
     """
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+    files = sorted(folder.glob(f"[!.]*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in files)
     removed = []
     for file in files:

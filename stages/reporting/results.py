@@ -52,7 +52,7 @@ class Results:
     def classifiers(self) -> Mapping[str, Mapping[str, float]]:
         """Return the numbers of each data set's own classifier, by data set."""
         folder = self.outputs.metrics("features", "any").parent
-        measured = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
+        measured = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("[!.]*.json"))}
         return {name: numbers for name, numbers in measured.items() if numbers}
 
     def configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:

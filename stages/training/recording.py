@@ -149,7 +149,7 @@ class _FirstRecorder(Recorder):
         write_trained(self.folder, self.configuration, model.cpu())
         snapshots = self.folder / SNAPSHOTS
         snapshots.mkdir(parents=True, exist_ok=True)
-        for file in sorted(self.kept_snapshots.glob("*.safetensors")):
+        for file in sorted(self.kept_snapshots.glob("[!.]*.safetensors")):
             copy_file(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
         log_models(self.tracker, self.configuration, self.folder, self.call.outputs)

@@ -62,7 +62,7 @@ class Project:
         return {
             record.stem: (folder / f"data/{record.stem}.bin").stat().st_mtime_ns
             for folder in folders
-            for record in folder.glob("records/*.json")
+            for record in folder.glob("records/[!.]*.json")  # not a partial one
         }
 
     def outputs(self) -> dict[str, bytes]:

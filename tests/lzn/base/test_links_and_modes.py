@@ -154,6 +154,17 @@ def test_no_code_of_the_library_and_the_stages_writes_a_file_in_place() -> None:
     assert found == [], "write with lzn.base.files.atomic_write"
 
 
+def test_no_code_lists_the_temporary_files_of_writers() -> None:
+    found = [
+        f"{file.relative_to(PROJECT)}: {pattern}"
+        for folder in ("lzn", "stages")
+        for file in sorted((PROJECT / folder).rglob("*.py"))
+        for pattern in re.findall(r"glob\(\s*f?[\"']([^\"']*)[\"']", file.read_text())
+        if pattern.rpartition("/")[2].startswith("*") and pattern != "*.py"
+    ]
+    assert found == [], "begin the pattern of a file's name with [!.]*"
+
+
 def _lines_of_docstrings(text: str) -> set[int]:
     lines: set[int] = set()
     for node in ast.walk(ast.parse(text)):

@@ -71,6 +71,9 @@ def test_the_progress_of_a_stage_is_an_artifact_and_its_bars_are_not_logged(
     assert "%|" not in output
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Artifact creation outside of a flow:FutureWarning"
+)  # there is no flow run here
 def test_a_missing_server_neither_fails_nor_delays_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "EVERY_SECONDS", 0.05)
     lines: list[str] = []
