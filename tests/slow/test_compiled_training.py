@@ -9,7 +9,7 @@ from lzn_testing.models.toy_training import (
     ToyModel,
     ToyStep,
     outcome_of,
-    toy_images,
+    toy_batches,
     toy_model,
     toy_schedule,
 )
@@ -25,7 +25,7 @@ COMPILED = Compute(compile=True)
 
 
 def train_toy(model: ToyModel, compute: Compute, **settings: object) -> Outcome:
-    result = train(model, ToyStep(), toy_images(), toy_schedule(), seed=0, compute=compute, **settings)
+    result = train(model, ToyStep(), toy_batches(), toy_schedule(), seed=0, compute=compute, **settings)
     return outcome_of(model, result)
 
 
