@@ -91,13 +91,7 @@ def train(
         batches, schedule, first_step=state.progress.step, device=device, processes=processes
     )
     gradients = gradients_of(
-        model,
-        step,
-        compute,
-        batch_size=schedule.batch_size,
-        seed=seed,
-        device=device,
-        processes=processes,
+        model, step, compute, batch_size=schedule.batch_size, seed=seed, device=device, processes=processes
     )
     with closing(chosen), gradients as add_gradients:
         for batch in chosen:
