@@ -88,7 +88,7 @@ validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kuber
 	python -m infra.validate
 
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
-	@for topic in latents alignment steps sampling accuracy; do python -m benchmarks.$$topic || exit 1; done
+	@for topic in latents alignment steps micro_batches sampling accuracy; do python -m benchmarks.$$topic || exit 1; done
 	@python -m benchmarks.table
 
 ui: $(VENV)/installed  ## serve the MLflow UI on http://127.0.0.1:$(UI_PORT)

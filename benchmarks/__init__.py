@@ -1,7 +1,7 @@
 """Benchmarks: times and memory of our code, relative to reference code that is measured in the same run.
 
-- Topics: ``latents``, ``alignment``, ``steps``, ``sampling``, ``accuracy``, and ``orchestration`` with real servers.
-  Each is a command, `python -m benchmarks.<topic>`, that prints a table and writes ``<topic>.json``.
+- Topics: ``latents``, ``alignment``, ``steps``, ``micro_batches``, ``sampling``, ``accuracy``, and ``orchestration``
+  with real servers. Each is a command, `python -m benchmarks.<topic>`, that prints a table and writes ``<topic>.json``.
 - Reference code: ``literal`` is the flow as its formulas are written, ``plain`` a training step with it, ``products``
   the matrix products that the flow needs.
 - Shared by topics: ``measuring`` (seconds, peak memory), ``comparison``, ``reports``, ``machine``. ``small_project``

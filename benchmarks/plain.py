@@ -15,10 +15,9 @@ from torch.nn import functional
 
 from benchmarks.literal import literal_alignment, literal_flow, literal_latents
 from benchmarks.measuring import backward
-from lzn.base.randomness import BatchRandom
 from lzn.data import ImageSet, dequantise
 from lzn.flow import Adams
-from lzn.rectified_flow.path import interpolate, rectified_flow_loss, sample_times
+from lzn.rectified_flow.path import interpolate, rectified_flow_loss, training_times
 from lzn.runs.configuration import GenerationRun, JointRun
 from lzn.studies import LatentSampler
 
@@ -115,6 +114,6 @@ def _rectified_flow(
     decoder: nn.Module, images: Tensor, latents: Tensor, one_hot: Tensor | None, generator: torch.Generator
 ) -> Tensor:
     noise = torch.randn(images.shape, generator=generator)
-    t = sample_times(BatchRandom.for_whole_batch(len(images), generator))
+    t = training_times(torch.rand(len(images), generator=generator))
     velocity = decoder(interpolate(images, noise, t), t, latents, one_hot)
     return rectified_flow_loss(velocity, images, noise)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lzn.data.prepared import read_description, read_split
-from lzn.training import TrainingCallbacks, train
+from lzn.training import ImageBatches, TrainingCallbacks, train
 from pipelines.check import Params, read_params
 from stages.runtime.outputs import OutputPaths
 
@@ -29,14 +29,16 @@ def seconds_a_step(params: Params, name: str) -> float:
     """Return the median over the steps of a training of `NUM_STEPS` steps."""
     run: Any = params.runs[name]
     folder = OutputPaths(params.size).folder("prepare", run.data)
+    schedule = replace(run.training, num_steps=NUM_STEPS, snapshot_steps=())
     times: list[float] = []
     train(
         run.build_model(read_description(folder).num_classes),
         run.build_step(),
-        read_split(folder, "train"),
-        replace(run.training, num_steps=NUM_STEPS, snapshot_steps=()),
+        ImageBatches(
+            data=read_split(folder, "train"), schedule=schedule, seed=run.seed, views=run.build_views()
+        ),
+        schedule,
         seed=run.seed,
-        views=run.build_views(),
         callbacks=TrainingCallbacks(on_step=lambda step: times.append(time.perf_counter())),
     )
     times = times[NUM_LEFT_OUT:]

@@ -23,7 +23,7 @@ from benchmarks.plain import seconds_of_plain_steps
 from benchmarks.reports import Finding, Report, print_row
 from lzn.data import ImageSet
 from lzn.runs.configuration import GenerationRun, JointRun
-from lzn.training import TrainingCallbacks, train
+from lzn.training import ImageBatches, TrainingCallbacks, train
 from pipelines.check import read_params
 
 _WIDTHS = (28, 8, 12, 12, 10, 20)
@@ -113,7 +113,7 @@ def our_speed(case: Case) -> Speed:
     result = train(
         run.build_model(num_classes=10),
         watch,
-        noise_images(run),
+        ImageBatches(data=noise_images(run), schedule=run.training, seed=run.seed),
         run.training,
         seed=run.seed,
         compute=run.compute,

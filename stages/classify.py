@@ -13,17 +13,10 @@ from torch import Tensor
 from lzn.base.files import write_array
 from lzn.base.sections import Section
 from lzn.data.prepared import read_split
-from lzn.flow import AnchorBank, Euler
+from lzn.flow import LABEL_SOLVER, AnchorBank, Euler, decode_labels, draw_label_latents
 from lzn.runs.configuration import AnyRun, JointRun
 from lzn.runs.trained import read_trained
-from lzn.studies import (
-    LABEL_SOLVER,
-    CentresInBank,
-    CentresInBatch,
-    compute_reference_anchors,
-    decode_labels,
-    draw_label_latents,
-)
+from lzn.studies import CentresInBank, CentresInBatch, compute_reference_anchors
 from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import NestedQuantities
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds

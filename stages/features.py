@@ -10,7 +10,7 @@ from lzn.data import ImageSet, dequantise
 from lzn.data.prepared import read_description, read_split
 from lzn.metrics import accuracy
 from lzn.networks import ImageClassifier
-from lzn.training import ClassifierModel, TrainingCallbacks, cross_entropy_step, train
+from lzn.training import ClassifierModel, ImageBatches, TrainingCallbacks, cross_entropy_step, train
 from stages.feature_extraction.networks import (
     ClassifierFeatures,
     ClassifierShape,
@@ -59,7 +59,7 @@ def _train_classifier(call: StageCall, params: ClassifierFeatures) -> dict[str, 
         train(
             model,
             cross_entropy_step,
-            train_set,
+            ImageBatches(data=train_set, schedule=params.training, seed=params.seed),
             params.training,
             seed=params.seed,
             device=call.device,

@@ -25,6 +25,7 @@ from lzn.runs.curves import mean_curve, read_curve, write_curve
 from lzn.runs.trained import TrainedConfiguration
 from lzn.training import (
     CheckpointFolder,
+    ImageBatches,
     TrainingCallbacks,
     TrainingDivergedError,
     TrainingInterruptedError,
@@ -182,16 +183,21 @@ def _train(
     model: Any = run.build_model(configuration.num_classes)
     recorder.on_start(model)
     step: TrainingStep[Any] = run.build_step()
+    batches = ImageBatches(
+        data=read_split(call.outputs.folder("prepare", run.data), "train"),
+        schedule=run.training,
+        seed=run.seed,
+        num_workers=hardware.num_workers,
+        views=run.build_views(),
+    )
     result = train(
         model,
         step,
-        read_split(call.outputs.folder("prepare", run.data), "train"),
+        batches,
         run.training,
         seed=run.seed,
         device=device,
         compute=run.compute,
-        num_workers=hardware.num_workers,
-        views=run.build_views(),
         processes=processes,
         checkpoints=checkpoints,
         callbacks=TrainingCallbacks(

@@ -9,15 +9,18 @@ Every process must take part in every collective operation, whatever it computes
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
+from lzn.base.gathering import gather_rows
+
 TIMEOUT = timedelta(minutes=5)
 """Time limit of a collective operation. After it, a waiting process ends with an error."""
+
+_NO_LIMIT = timedelta(days=3650)
 
 MAX_BUCKET_BYTES = 64 * 2**20
 """Largest total size of tensors that are sent together."""
@@ -30,6 +33,8 @@ class Processes:
     Attributes:
         rank: number of this process, from 0.
         count: number of processes.
+        waiting_group: a group of all processes in which they wait for each other without time limit; if it is None,
+            `barrier` has the time limit of the default group. `connected_processes` makes it.
 
     Raises:
         ValueError: ``rank`` is not in [0, count).
@@ -37,6 +42,7 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+    waiting_group: distributed.ProcessGroup | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.count:
@@ -92,9 +98,12 @@ class Processes:
         return bool(num_true.item())
 
     def barrier(self) -> None:
-        """Wait until all processes have called this."""
+        """Wait until all processes have called this, however long it takes (see ``waiting_group``).
+
+        If another process ends instead, the launcher or an error of the connection ends this one.
+        """
         if self.count > 1:
-            distributed.barrier()
+            distributed.barrier(group=self.waiting_group)
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,12 @@ class BatchShare:
         """Own rows divided by all rows, in (0, 1]."""
         return self.count / self.total
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of rows of each process, by rank."""
+        count = self.processes.count
+        return tuple(Processes(rank, count).share_of(self.total).count for rank in range(count))
+
     def gather(self, rows: Tensor) -> Tensor:
         """Return the rows of all processes in order: (count, ...) => (total, ...).
 
@@ -139,42 +154,31 @@ class BatchShare:
             raise ValueError(f"this process's share has {self.count} rows, got {len(rows)}")
         if self.processes.count == 1:
             return rows
-        gathered: Tensor = _Gather.apply(rows, self)
-        return gathered
+        return gather_rows(rows, self.sizes)
 
 
-class _Gather(torch.autograd.Function):
-    """Gather rows; the backward pass sums gradients over processes, in their precision, and returns own rows."""
+def connected_processes() -> Processes:
+    """Return the processes of an initialised `torch.distributed`; a single process if it is not initialised.
 
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, share: BatchShare) -> Tensor:
-        ctx.share = share
-        count = share.processes.count
-        padded = rows.new_zeros((-(-share.total // count), *rows.shape[1:]))
-        padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in range(count)]
-        distributed.all_gather(parts, padded)
-        sizes = [Processes(rank, count).share_of(share.total).count for rank in range(count)]
-        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = gradients
-        total = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(total)
-        return total[ctx.share.rows], None
+    All processes must call this.
+    """
+    if not distributed.is_initialized():
+        return Processes()
+    waiting_group = distributed.new_group(backend="gloo", timeout=_NO_LIMIT)
+    assert isinstance(waiting_group, distributed.ProcessGroup)
+    return Processes(distributed.get_rank(), distributed.get_world_size(), waiting_group)
 
 
 @contextmanager
-def join_processes(device: torch.device) -> Iterator[Processes]:
+def join_processes(device: torch.device, *, timeout: timedelta = TIMEOUT) -> Iterator[Processes]:
     """Connect the processes that a launcher such as ``torchrun`` started, for the duration of the block.
 
     Ranks and addresses are read from the launcher's environment variables (``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``,
     ``MASTER_ADDR``, ``MASTER_PORT``). Without ``RANK``, yield a single process. The backend is gloo on the CPU and NCCL
-    on GPUs; the current GPU is set to number ``LOCAL_RANK``.
+    on GPUs; the current GPU is set to number ``LOCAL_RANK``. A collective operation fails after ``timeout``.
 
     Raises:
-        RuntimeError: the other processes cannot be reached within `TIMEOUT`.
+        RuntimeError: the other processes cannot be reached within ``timeout``.
     """
     if "RANK" not in os.environ:
         yield Processes()
@@ -182,11 +186,11 @@ def join_processes(device: torch.device) -> Iterator[Processes]:
     if device.type == "cuda":
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-        distributed.init_process_group("nccl", timeout=TIMEOUT, device_id=device)
+        distributed.init_process_group("nccl", timeout=timeout, device_id=device)
     else:
-        distributed.init_process_group("gloo", timeout=TIMEOUT)
+        distributed.init_process_group("gloo", timeout=timeout)
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield connected_processes()
     finally:
         distributed.destroy_process_group()
 

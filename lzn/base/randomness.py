@@ -5,7 +5,7 @@ the same random numbers as an uninterrupted one, and a checkpoint needs no state
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,23 +32,44 @@ def generator_for(seed: int, *purpose: int | str, device: torch.device | str = "
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
 
 
+@dataclass(frozen=True)
+class GlobalGenerators:
+    """PyTorch's global generators of the CPU and of one device."""
+
+    generators: tuple[torch.Generator, ...]
+
+    @staticmethod
+    def of(device: torch.device | str) -> "GlobalGenerators":
+        """Return the generators that modules on ``device`` use."""
+        device = torch.device(device)
+        generators = [torch.default_generator]
+        if device.type == "cuda":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
+            index = torch.cuda.current_device() if device.index is None else device.index
+            generators.append(torch.cuda.default_generators[index])
+        return GlobalGenerators(tuple(generators))
+
+    def states(self) -> list[Tensor]:
+        """Return the states of the generators."""
+        return [generator.get_state() for generator in self.generators]
+
+    def restore(self, states: Sequence[Tensor]) -> None:
+        """Restore the result of `states`."""
+        for generator, state in zip(self.generators, states, strict=True):
+            generator.set_state(state)
+
+
 @contextmanager
 def seeded_global_generator(seed: int, device: torch.device | str) -> Iterator[None]:
     """Seed PyTorch's global generators of the CPU and of ``device`` inside the block; restore their states after it."""
-    device = torch.device(device)
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        torch.cuda.init()  # type: ignore[no-untyped-call]
-        index = torch.cuda.current_device() if device.index is None else device.index
-        generators.append(torch.cuda.default_generators[index])
-    states = [generator.get_state() for generator in generators]
+    together = GlobalGenerators.of(device)
+    states = together.states()
     try:
-        for generator in generators:
+        for generator in together.generators:
             generator.manual_seed(seed)
         yield
     finally:
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+        together.restore(states)
 
 
 @dataclass(frozen=True)

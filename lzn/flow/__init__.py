@@ -5,9 +5,12 @@ space into *zones*, one per anchor. The operations use the flow in its two direc
 
 - `latent_computation` (Eq. 1, 4): from the anchors to the prior. `compute_latents` draws a latent from each zone.
 - `latent_alignment` (Eq. 2, 5): from latents to the anchors. `flow_to_anchors` gives end points and the probability of
-  target anchors; `alignment_loss` and `alignment_objective` are the losses; `nearest_anchor` decodes labels.
+  target anchors; `alignment_loss` and `alignment_objective` are the losses.
 
-Both call the files below, listed from the formula upwards; each file imports only from files above it:
+Two files call these operations. `label_anchors`: one learned anchor per class (`LabelAnchors`), and labels decoded from
+latents (`decode_labels`). `gathered_anchors`: `gather_anchors` gives each of several processes the anchors of all.
+
+The operations call the files below, listed from the formula upwards; each file imports only from files above it:
 
 - `precision`, `input_checks`: dtypes of the computation; errors for wrong inputs.
 - `sample_rows`: which of all anchors are the samples of a call.
@@ -24,7 +27,15 @@ anchors (1), ``tau = 1 - t`` noise level, ``g`` its value where latent computati
 """
 
 from lzn.flow.anchor_bank import AnchorBank
+from lzn.flow.gathered_anchors import GatheredAnchors, gather_anchors
 from lzn.flow.input_checks import NonFiniteAnchorsError
+from lzn.flow.label_anchors import (
+    LABEL_SOLVER,
+    LabelAnchors,
+    class_frequencies,
+    decode_labels,
+    draw_label_latents,
+)
 from lzn.flow.latent_alignment import (
     Alignment,
     FlowResult,
@@ -37,17 +48,24 @@ from lzn.flow.latent_computation import compute_latents
 from lzn.flow.solvers import Adams, DPMSolver, Euler, Solver
 
 __all__ = [
+    "LABEL_SOLVER",
     "Adams",
     "Alignment",
     "AnchorBank",
     "DPMSolver",
     "Euler",
     "FlowResult",
+    "GatheredAnchors",
+    "LabelAnchors",
     "NonFiniteAnchorsError",
     "Solver",
     "alignment_loss",
     "alignment_objective",
+    "class_frequencies",
     "compute_latents",
+    "decode_labels",
+    "draw_label_latents",
     "flow_to_anchors",
+    "gather_anchors",
     "nearest_anchor",
 ]

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lzn.base.randomness import generator_for
+from lzn.flow import decode_labels
 from lzn.inference.abilities import Ability
 from lzn.inference.images import Images
 from lzn.inference.loaded_run import LoadedRun, OnProgress
-from lzn.studies import LABEL_SOLVER, decode_labels
 
 NUM_ZONE_DRAWS = 64
 
@@ -49,7 +49,7 @@ def classify(run: LoadedRun, images: Images, *, on_progress: OnProgress = lambda
     def labels_of_latents(image: Tensor) -> Tensor:
         anchors = run.trained.model.encoder(image).expand(len(noise), -1)
         latents = run.latents(anchors, noise, alpha=1.0)
-        return decode_labels(latents, label_anchors, solver=LABEL_SOLVER).cpu()
+        return decode_labels(latents, label_anchors).cpu()
 
     labels = torch.stack(run.map_images(labels_of_latents, images, on_progress))
     classes = torch.arange(run.facts.num_classes)

@@ -12,13 +12,14 @@ from torch import Tensor
 
 from lzn.base.randomness import generator_for
 from lzn.data import quantise
+from lzn.flow import decode_labels, draw_label_latents
 from lzn.inference.abilities import Ability
 from lzn.inference.class_names import describe_classes
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun, OnProgress
 from lzn.inference.time_limit import TimedSampler
 from lzn.rectified_flow.ode import EulerSampler, OdeError, RK45Sampler, Sampler
-from lzn.studies import LABEL_SOLVER, decode_labels, draw_label_latents, generate_images
+from lzn.studies.generation import generate, velocity_of
 
 DEFAULT_STEPS = 50
 _BATCH_SIZE = 100
@@ -121,13 +122,8 @@ def draw_samples(
         latents, chosen = _conditions(run, request, indices)
         noise = _noise(request.seed, "image", indices, run.image_shape).to(run.device)
         with ode_errors_as_user_errors():
-            sampled = generate_images(
-                run.trained.model.decoder,
-                latents=latents,
-                labels=chosen,
-                noise=noise,
-                sampler=sampler,
-            )
+            velocity = velocity_of(run.trained.model.decoder, latents, chosen)
+            sampled = generate(velocity, noise, sampler=sampler)
         images.append(quantise(sampled))
         if chosen is not None:
             labels.append(chosen.cpu().numpy())
@@ -183,8 +179,8 @@ def _conditions(
         return noise, labels
     anchors = run.trained.model.label_anchors.points
     if labels is None:
-        return noise, decode_labels(noise, anchors, solver=LABEL_SOLVER)
-    return draw_label_latents(anchors, labels, noise, solver=LABEL_SOLVER), labels
+        return noise, decode_labels(noise, anchors)
+    return draw_label_latents(anchors, labels, noise), labels
 
 
 def _classes_in_rotation(run: LoadedRun, classes: tuple[int, ...], indices: range) -> Tensor | None:

@@ -4,7 +4,6 @@
   `embeddings` (time, latent and class), `down_path`, `up_path` and `blocks` (residual, attention).
 - `latent_encoder`: `LatentEncoder`, images to anchors: a down path whose feature maps all contribute.
 - `resnet`: `ResNetEncoder`, the encoder of case study 2.
-- `label_anchors`: `LabelAnchors`, one learned anchor per class (case study 3).
 - `classifier`: `ImageClassifier`, whose features replace Inception's for small grey images.
 - Used by all: `initialisation`, `resampling`, `shape_checks`, `sample_dropout` (masks keyed by sample),
   `recomputation` (activation checkpointing), `own_precision` (float32 layers under autocast).

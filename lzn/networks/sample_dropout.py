@@ -5,7 +5,7 @@ sample. Keys are drawn once per step. The forward pass draws nothing, so it can 
 (`lzn.networks.recomputation`), compiled, or computed for some rows of the batch.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -77,16 +77,31 @@ class DropoutKeys:
     Attributes:
         layers: int32 (layers,).
         samples: int32 (b,), for this process's rows of the batch.
+        modules: the dropout layers.
     """
 
     layers: Tensor
     samples: Tensor
+    modules: Sequence[SampleDropout]
 
     def draw(self, random: BatchRandom) -> None:
         """Draw new keys for one step."""
         if len(self.layers):
             self.layers.random_(-(2**31), 2**31, generator=random.generator)
             self.samples.copy_(random.bits())
+
+    @contextmanager
+    def of_rows(self, rows: slice) -> Iterator[None]:
+        """Give the layers the keys of some rows of the batch inside the block, which includes their backward pass."""
+        self._give(self.samples[rows])
+        try:
+            yield
+        finally:
+            self._give(self.samples)
+
+    def _give(self, samples: Tensor) -> None:
+        for module in self.modules:
+            module.sample_keys = samples
 
 
 @contextmanager
@@ -96,6 +111,7 @@ def keyed_dropout(model: nn.Module, num_samples: int, device: torch.device | str
     keys = DropoutKeys(
         layers=torch.zeros(len(layers), dtype=torch.int32, device=device),
         samples=torch.zeros(num_samples, dtype=torch.int32, device=device),
+        modules=layers,
     )
     for layer, key in zip(layers, keys.layers.unbind(), strict=True):
         layer.layer_key, layer.sample_keys = key, keys.samples

@@ -9,8 +9,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from lzn.base.randomness import BatchRandom
-
 Velocity = Callable[[Tensor, Tensor], Tensor]
 """dx/dt as a function of the state x (b, ...) and the times t (b,); the result has the shape of x."""
 
@@ -48,15 +46,15 @@ def target_velocity(images: Tensor, noise: Tensor) -> Tensor:
     return images - noise
 
 
-def sample_times(random: BatchRandom, *, t_min: float = T_MIN) -> Tensor:
-    """Draw training times from Uniform(t_min, 1): (b,) float32 on the device of `random`.
+def training_times(uniform: Tensor, *, t_min: float = T_MIN) -> Tensor:
+    """Return training times of Uniform(t_min, 1), computed from uniform numbers (b,) in [0, 1).
 
     Raises:
         ValueError: `t_min` lies outside [0, 1).
     """
     if not 0 <= t_min < 1:
         raise ValueError(f"t_min must be in [0, 1), got {t_min}")
-    return t_min + (1 - t_min) * random.uniform()
+    return t_min + (1 - t_min) * uniform
 
 
 def rectified_flow_loss(velocity: Tensor, images: Tensor, noise: Tensor) -> Tensor:

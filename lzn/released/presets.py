@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from lzn.flow import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.networks.label_anchors import LabelAnchors
 from lzn.released.run_modules import RunModules
 
 Study = Literal["cifar10", "afhq_cat", "celeba_hq", "lsun_bedroom", "imagenet", "cifar10_joint"]

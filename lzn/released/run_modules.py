@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from lzn.flow import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, VelocityUNet
-from lzn.networks.label_anchors import LabelAnchors
 from lzn.released.checkpoint import ModuleName
 from lzn.released.resnet_names import resnet_names
 from lzn.released.unet_names import decoder_names, encoder_names

@@ -11,8 +11,8 @@ from torch import nn
 from lzn.base.randomness import derive_seed, seeded_global_generator
 from lzn.base.sections import Section
 from lzn.data import SampleViews
+from lzn.flow import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.networks.label_anchors import LabelAnchors
 from lzn.runs.augmentations import AugmentationParams
 from lzn.runs.solvers import SolverParams
 from lzn.studies import (
@@ -24,9 +24,11 @@ from lzn.studies import (
     LatentSampler,
     RepresentationModel,
     RepresentationStep,
+    velocity_from_latents,
+    velocity_from_latents_and_classes,
 )
 from lzn.training import Compute, TrainingSchedule, TrainingStep
-from lzn.training.optimisation import model_parts
+from lzn.training.optimisation import part_names
 
 
 class LatentParams(Section):
@@ -100,7 +102,7 @@ class Run(Section, ABC):
         with torch.device("meta"):
             model = self.build_model(num_classes=2)
         self.build_step()
-        parts = sorted(model_parts(model))
+        parts = part_names(model)
         if parts != sorted(self.training.learning_rates):
             raise ValueError(
                 f"training.learning_rates must name the model's parts {', '.join(parts)}, "
@@ -164,7 +166,10 @@ class GenerationRun(Run):
 
     def build_step(self) -> TrainingStep[GenerativeModel]:
         """Return the training step."""
-        return GenerationStep(None if self.latent is None else self.latent.build())
+        return GenerationStep(
+            None if self.latent is None else self.latent.build(),
+            velocity=velocity_from_latents_and_classes if self.conditional else velocity_from_latents,
+        )
 
 
 class RepresentationRun(Run):
@@ -227,6 +232,7 @@ class JointRun(Run):
                 num_skipped_steps=self.alignment.num_skipped_steps,
                 weight=self.alignment_weight,
             ),
+            velocity=velocity_from_latents_and_classes if self.generate else None,
         )
 
 

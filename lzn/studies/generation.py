@@ -3,39 +3,21 @@
 With a class as condition, the same model is the conditional rectified flow, the baseline of case study 3.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lzn.base.randomness import BatchRandom
-from lzn.flow import Solver, compute_latents
 from lzn.networks import LatentEncoder, VelocityUNet
+from lzn.rectified_flow import path
 from lzn.rectified_flow.ode import Sampler
-from lzn.rectified_flow.path import T_MIN, Velocity, interpolate, rectified_flow_loss, sample_times
-from lzn.training import Batch, Losses
-
-
-@dataclass(frozen=True, kw_only=True)
-class LatentSampler:
-    """Draws latents from the zones of a batch, with a solver and the concentration ``alpha`` (Eq. 4)."""
-
-    solver: Solver
-    alpha: float = 1.0
-
-    def __call__(self, anchors: Tensor, random: BatchRandom) -> Tensor:
-        """Draw latents (b, q) of this process's samples, with anchors (b, q), among the anchors of the global batch."""
-        noise = random.normal(anchors.shape[1])
-        rows = None
-        if random.share.processes.count > 1:
-            # In float64: the gradients of a row from all processes are summed before they are rounded.
-            anchors, rows = random.share.gather(anchors.double()), random.share.rows
-        return compute_latents(anchors, noise, rows=rows, alpha=self.alpha, solver=self.solver)
-
-    def with_alpha(self, alpha: float) -> "LatentSampler":
-        """Return the same sampler with another concentration."""
-        return replace(self, alpha=alpha)
+from lzn.rectified_flow.path import interpolate, rectified_flow_loss, training_times
+from lzn.studies.latent_sampling import LatentSampler
+from lzn.training import Anchors, Batch, Coupled, Losses, StepInParts
 
 
 class GenerativeModel(nn.Module):
@@ -47,39 +29,100 @@ class GenerativeModel(nn.Module):
         self.encoder = encoder
 
 
+Velocity = Callable[[Any, Tensor, Tensor, Tensor | None, Any], Tensor]
+"""Maps (model, x_t, t, latents, batch) to the velocity of the samples x_t (b, ...) at times t (b,), of their shape.
+
+Latents are (b, q), or None without an encoder. The batch has the same samples: conditions are read from it.
+"""
+
+
+def images_of(batch: Batch) -> Tensor:
+    """Return the images (b, c, h, w) of a batch."""
+    return batch.images
+
+
+def anchors_of_images(model: Any, batch: Batch) -> Tensor:
+    """Return the anchors (b, q) that ``model.encoder`` computes from the images."""
+    anchors: Tensor = model.encoder(batch.images)
+    return anchors
+
+
+def velocity_from_latents(
+    model: Any, x_t: Tensor, t: Tensor, latents: Tensor | None, batch: object
+) -> Tensor:
+    """Return the velocity of ``model.decoder(x_t, t, latents)``; ``latents`` is None without an encoder."""
+    velocity: Tensor = model.decoder(x_t, t, latents)
+    return velocity
+
+
+def velocity_from_latents_and_classes(
+    model: Any, x_t: Tensor, t: Tensor, latents: Tensor | None, batch: Batch
+) -> Tensor:
+    """Return the velocity of ``model.decoder(x_t, t, latents, one_hot)``, a `VelocityUNet` with classes."""
+    velocity: Tensor = model.decoder(x_t, t, latents, one_hot_for(model.decoder, batch.labels))
+    return velocity
+
+
 @dataclass(frozen=True)
-class GenerationStep:
-    """Training step of RF (algorithm 1: no encoder, ``latents`` is None) and of RF+LZN (algorithm 2)."""
+class PathSamples:
+    """Samples with noise and times. A step draws them first, so that RF and RF+LZN have the same noise and times.
 
-    latents: LatentSampler | None
+    Attributes:
+        batch: the samples as they were loaded.
+        data: the data of these samples that is generated, (b, ...).
+        noise: standard normal, of the shape of ``data``.
+        t: times, (b,).
+    """
 
-    def __call__(self, model: GenerativeModel, batch: Batch, random: BatchRandom) -> Losses:
-        """Compute the rectified flow loss of one batch."""
-        path_sample = PathSample.draw(batch.images, random)
-        latent = None
-        if self.latents is not None and model.encoder is not None:
-            latent = self.latents(model.encoder(batch.images), random)
-        return Losses(path_sample.loss(model.decoder, latent, batch.labels))
-
-
-@dataclass(frozen=True)
-class PathSample:
-    """Images with noise and times. A step draws it first, so that RF and RF+LZN have the same noise and times."""
-
-    images: Tensor
+    batch: Any
+    data: Tensor
     noise: Tensor
     t: Tensor
 
     @staticmethod
-    def draw(images: Tensor, random: BatchRandom) -> "PathSample":
-        """Draw noise and times for images (b, c, h, w)."""
-        return PathSample(images, random.normal(*images.shape[1:]), sample_times(random))
+    def draw(batch: Any, data: Tensor, random: BatchRandom) -> "PathSamples":
+        """Draw noise and times for samples with ``data`` (b, ...)."""
+        return PathSamples(batch, data, random.normal(*data.shape[1:]), training_times(random.uniform()))
 
-    def loss(self, decoder: VelocityUNet, latent: Tensor | None, labels: Tensor) -> Tensor:
-        """Compute the mean squared error of the decoder's velocity, given latents (b, q) or None and labels (b,)."""
-        x_t = interpolate(self.images, self.noise, self.t)
-        velocity = decoder(x_t, self.t, latent, one_hot_for(decoder, labels))
-        return rectified_flow_loss(velocity, self.images, self.noise)
+    def loss(self, velocity: Velocity, model: Any, latents: Tensor | None) -> Tensor:
+        """Compute the mean squared error of the model's velocity, given latents (b, q) or None."""
+        x_t = interpolate(self.data, self.noise, self.t)
+        return rectified_flow_loss(velocity(model, x_t, self.t, latents, self.batch), self.data, self.noise)
+
+
+@dataclass(frozen=True)
+class GenerationStep(StepInParts[PathSamples]):
+    """Training step of RF (algorithm 1, ``latents`` is None) and of RF+LZN (algorithm 2), for data of any shape.
+
+    The defaults are for batches of images and a model with the attributes ``decoder`` and, for RF+LZN, ``encoder``.
+
+    Attributes:
+        latents: draws latents of the batch; None for RF.
+        data: returns the data (b, ...) of a batch that is generated.
+        encoder: maps (model, batch) to anchors (b, q); not called for RF.
+        velocity: the decoder.
+    """
+
+    latents: LatentSampler | None
+    data: Callable[[Any], Tensor] = images_of
+    encoder: Callable[[Any, Any], Tensor] = anchors_of_images
+    velocity: Velocity = velocity_from_latents
+
+    def prepare(self, batch: Any, random: BatchRandom) -> PathSamples:
+        """Draw noise and times."""
+        return PathSamples.draw(batch, self.data(batch), random)
+
+    def encode(self, model: Any, samples: PathSamples) -> Anchors:
+        """Compute the anchors of the data."""
+        return () if self.latents is None else (self.encoder(model, samples.batch),)
+
+    def couple(self, model: Any, samples: PathSamples, anchors: Anchors, random: BatchRandom) -> Coupled:
+        """Draw latents."""
+        return Coupled() if self.latents is None else Coupled(self.latents(anchors[0], random))
+
+    def decode(self, model: Any, samples: PathSamples, latents: Tensor | None) -> Losses:
+        """Compute the rectified flow loss."""
+        return Losses(samples.loss(self.velocity, model, latents))
 
 
 def one_hot_for(decoder: VelocityUNet, labels: Tensor | None) -> Tensor | None:
@@ -95,34 +138,28 @@ def one_hot_for(decoder: VelocityUNet, labels: Tensor | None) -> Tensor | None:
     return functional.one_hot(labels, decoder.num_classes).float()
 
 
-def velocity_of(decoder: VelocityUNet, latent: Tensor | None, labels: Tensor | None) -> Velocity:
-    """Return the velocity for one batch's latents (b, q) and labels (b,)."""
+def velocity_of(decoder: VelocityUNet, latents: Tensor | None, labels: Tensor | None) -> path.Velocity:
+    """Return the velocity for one batch's latents (b, q) and labels (b,), as samplers call it.
+
+    Raises:
+        ValueError: the decoder needs labels, and ``labels`` is None.
+    """
     one_hot = one_hot_for(decoder, labels)
-    return lambda x, t: decoder(x, t, latent, one_hot)
+    return lambda x, t: decoder(x, t, latents, one_hot)
 
 
 @torch.no_grad()
-def generate_images(
-    decoder: VelocityUNet,
-    *,
-    latents: Tensor | None,
-    labels: Tensor | None,
-    noise: Tensor,
-    sampler: Sampler,
-) -> Tensor:
-    """Solve the flow from noise to images (algorithms 3, 4, 7 and 8), all images in one batch.
+def generate(velocity: path.Velocity, noise: Tensor, *, sampler: Sampler) -> Tensor:
+    """Solve the flow from noise to data (algorithms 3, 4, 7 and 8), all samples in one batch.
 
     An adaptive sampler has one step size for the batch.
 
     Args:
-        decoder: in evaluation mode.
-        latents: (b, q), or None for RF.
-        labels: (b,), or None for unconditional decoders.
-        noise: standard normal (b, c, h, w).
+        velocity: maps x (b, ...) and t (b,) to the velocity of x; its networks are in evaluation mode.
+        noise: standard normal (b, ...).
         sampler: solver of the ODE.
 
     Returns:
-        Images (b, c, h, w), in [-1, 1] up to the solver's error.
+        Samples (b, ...); images are in [-1, 1] up to the solver's error.
     """
-    velocity = velocity_of(decoder, latents, labels)
-    return sampler.integrate(velocity, noise, t_start=T_MIN, t_end=1.0).x
+    return sampler.integrate(velocity, noise, t_start=path.T_MIN, t_end=1.0).x

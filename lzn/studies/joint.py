@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,21 +10,24 @@ from torch import Tensor, nn
 from lzn.base.randomness import BatchRandom
 from lzn.flow import (
     AnchorBank,
-    Euler,
+    LabelAnchors,
     Solver,
     alignment_loss,
+    class_frequencies,
     compute_latents,
-    flow_to_anchors,
-    nearest_anchor,
+    decode_labels,
 )
 from lzn.networks import LatentEncoder, VelocityUNet
-from lzn.networks.label_anchors import LabelAnchors, class_frequencies
 from lzn.studies.encoding import full_batches
-from lzn.studies.generation import LatentSampler, PathSample
-from lzn.training import Batch, Losses
-
-LABEL_SOLVER = Euler(num_steps=100)
-"""Solver of the flow between latents and label anchors after training (section 5)."""
+from lzn.studies.generation import (
+    PathSamples,
+    Velocity,
+    anchors_of_images,
+    images_of,
+    velocity_from_latents_and_classes,
+)
+from lzn.studies.latent_sampling import LatentSampler
+from lzn.training import Anchors, Batch, Coupled, Losses, StepInParts
 
 
 class JointModel(nn.Module):
@@ -47,50 +51,71 @@ class LabelAlignment:
     weight: float = 1.0
 
 
+def label_anchors_of(model: Any) -> Tensor:
+    """Return the label anchors (c, q) of ``model.label_anchors``."""
+    points: Tensor = model.label_anchors.points
+    return points
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Return the labels (b,) of a batch."""
+    return batch.labels
+
+
 @dataclass(frozen=True, kw_only=True)
-class JointStep:
-    """Training step: alignment of image latents with label anchors, without log, plus the RF loss (algorithm 6)."""
+class JointStep(StepInParts[PathSamples]):
+    """Training step: alignment of latents with label anchors, without log, plus the RF loss (algorithm 6).
+
+    The defaults are for batches of images with labels, and a `JointModel`.
+
+    Attributes:
+        latents: draws latents of the batch.
+        alignment: settings of the alignment.
+        data: returns the data (b, ...) of a batch that is generated.
+        labels: returns the labels of a batch, int64 (b,).
+        encoder: maps (model, batch) to anchors (b, q).
+        label_anchors: returns the label anchors (c, q) of the model.
+        velocity: the decoder; None without generation ("no gen").
+    """
 
     latents: LatentSampler
     alignment: LabelAlignment
+    data: Callable[[Any], Tensor] = images_of
+    labels: Callable[[Any], Tensor] = labels_of
+    encoder: Callable[[Any, Any], Tensor] = anchors_of_images
+    label_anchors: Callable[[Any], Tensor] = label_anchors_of
+    velocity: Velocity | None = velocity_from_latents_and_classes
 
-    def __call__(self, model: JointModel, batch: Batch, random: BatchRandom) -> Losses:
-        """Compute both losses of one batch; the alignment's weights are the global batch's class frequencies (E.2)."""
-        path_sample = PathSample.draw(batch.images, random)
-        latents = self.latents(model.encoder(batch.images), random)
-        anchors = model.label_anchors.points
+    def prepare(self, batch: Any, random: BatchRandom) -> PathSamples:
+        """Draw noise and times, also without generation, so that latents are the same."""
+        return PathSamples.draw(batch, self.data(batch), random)
+
+    def encode(self, model: Any, samples: PathSamples) -> Anchors:
+        """Compute the anchors of the data."""
+        return (self.encoder(model, samples.batch),)
+
+    def couple(self, model: Any, samples: PathSamples, anchors: Anchors, random: BatchRandom) -> Coupled:
+        """Draw latents and align them; the weights are the global batch's class frequencies (E.2)."""
+        latents, labels = self.latents(anchors[0], random), self.labels(samples.batch)
+        label_anchors = self.label_anchors(model)
         aligned = alignment_loss(
             latents,
-            anchors,
-            batch.labels,
-            weights=class_frequencies(batch.share.gather(batch.labels), len(anchors)),
+            label_anchors,
+            labels,
+            weights=class_frequencies(random.share.gather(labels), len(label_anchors)),
             solver=self.alignment.solver,
             num_skipped_steps=self.alignment.num_skipped_steps,
             log=False,
         )
         metrics = {"alignment": aligned.loss.detach(), "alignment_accuracy": aligned.accuracy}
-        total = self.alignment.weight * aligned.loss
-        if model.decoder is not None:
-            rectified_flow = path_sample.loss(model.decoder, latents, batch.labels)
-            metrics["rectified_flow"] = rectified_flow.detach()
-            total = total + rectified_flow
-        return Losses(total, metrics)
+        return Coupled(latents, Losses(self.alignment.weight * aligned.loss, metrics))
 
-
-@torch.no_grad()
-def draw_label_latents(label_anchors: Tensor, labels: Tensor, noise: Tensor, *, solver: Euler) -> Tensor:
-    """Draw a latent (m, q) from the zone of each label (m,), with noise (m, q), to generate images (algorithm 8)."""
-    return compute_latents(label_anchors, noise, rows=labels, solver=solver)
-
-
-@torch.no_grad()
-def decode_labels(latents: Tensor, label_anchors: Tensor, *, solver: Solver) -> Tensor:
-    """Return the label (m,) of each latent (m, q): the label anchor (c, q) nearest to the end of its flow.
-
-    The paper takes the largest inner product. For anchors of equal norm the result is the same; for others, only the
-    nearest anchor is correct.
-    """
-    return nearest_anchor(flow_to_anchors(latents, label_anchors, solver=solver).points, label_anchors)
+    def decode(self, model: Any, samples: PathSamples, latents: Tensor | None) -> Losses | None:
+        """Compute the rectified flow loss."""
+        if self.velocity is None:
+            return None
+        rectified_flow = samples.loss(self.velocity, model, latents)
+        return Losses(rectified_flow, {"rectified_flow": rectified_flow.detach()})
 
 
 LatentsOfImages = Callable[[Tensor], Tensor]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,9 @@ from lzn.data import ImageArray, dequantise
 from lzn.flow import Solver, alignment_loss, compute_latents
 from lzn.networks import ResNetEncoder
 from lzn.studies.encoding import full_batches
-from lzn.studies.generation import LatentSampler
-from lzn.training import Batch, Losses
+from lzn.studies.generation import images_of
+from lzn.studies.latent_sampling import LatentSampler, anchors_of_all
+from lzn.training import Anchors, Coupled, Losses, StepInParts
 
 Augmentation = Callable[[Tensor, BatchRandom], Tensor]
 """Maps images (b, c, h, w) in [-1, 1] and random numbers to a view of each image."""
@@ -30,44 +32,74 @@ class RepresentationModel(nn.Module):
         self.encoder = encoder
 
 
+def anchors_of_views(model: Any, views: Tensor) -> Tensor:
+    """Return the anchors (b, q) that ``model.encoder`` computes from views (b, c, h, w)."""
+    anchors: Tensor = model.encoder(views)
+    return anchors
+
+
+@dataclass(frozen=True)
+class ViewSamples:
+    """Two views of each sample, each (b, ...)."""
+
+    first: Tensor
+    second: Tensor
+
+
 @dataclass(frozen=True, kw_only=True)
-class RepresentationStep:
+class RepresentationStep(StepInParts[ViewSamples]):
     """Training step: alignment, with log, of the first views' latents with the second views' anchors (algorithm 5).
+
+    The defaults are for batches of images, and a model with the attribute ``encoder``.
 
     Attributes:
         augment: makes a view of each image; if a batch was loaded as two views, it is applied to each.
         latents: draws the first views' latents.
         solver: solver of the flow towards the second views' anchors.
         num_skipped_steps: ``u`` of Eq. 5.
+        data: returns the data (b, ...) of a batch, or two views of it, (b, 2, c, h, w).
+        encoder: maps (model, views) to anchors (b, q); called once with the views of both kinds, one after the other.
     """
 
     augment: Augmentation
     latents: LatentSampler
     solver: Solver
     num_skipped_steps: int
+    data: Callable[[Any], Tensor] = images_of
+    encoder: Callable[[Any, Tensor], Tensor] = anchors_of_views
 
-    def __call__(self, model: RepresentationModel, batch: Batch, random: BatchRandom) -> Losses:
-        """Compute the alignment loss of two views of one batch; labels are not used.
+    def prepare(self, batch: Any, random: BatchRandom) -> ViewSamples:
+        """Make two views; labels are not used.
 
         Raises:
             ValueError: the batch was loaded with views, but not two per image.
         """
-        with full_precision(batch.images.device):  # autocast would round the views
-            views = [self.augment(images, random) for images in _two_views(batch.images)]
-        anchors, anchors_view2 = model.encoder(torch.cat(views)).chunk(2)
-        latents = self.latents(anchors, random)
-        if batch.share.processes.count > 1:
-            anchors_view2 = batch.share.gather(anchors_view2.double())
-        targets = torch.arange(batch.share.first, batch.share.last, device=latents.device)
+        data = self.data(batch)
+        with full_precision(data.device):  # autocast would round the views
+            return ViewSamples(*(self.augment(images, random) for images in _two_views(data)))
+
+    def encode(self, model: Any, samples: ViewSamples) -> Anchors:
+        """Compute the anchors of both views."""
+        first, second = self.encoder(model, torch.cat([samples.first, samples.second])).chunk(2)
+        return first, second
+
+    def couple(self, model: Any, samples: ViewSamples, anchors: Anchors, random: BatchRandom) -> Coupled:
+        """Align the views."""
+        first, second = anchors
+        latents = self.latents(first, random)
+        share = random.share
         aligned = alignment_loss(
             latents,
-            anchors_view2,
-            targets,
+            anchors_of_all(second, share),
+            torch.arange(share.first, share.last, device=latents.device),
             solver=self.solver,
             num_skipped_steps=self.num_skipped_steps,
             log=True,
         )
-        return Losses(aligned.loss, {"alignment_accuracy": aligned.accuracy})
+        return Coupled(losses=Losses(aligned.loss, {"alignment_accuracy": aligned.accuracy}))
+
+    def decode(self, model: Any, samples: ViewSamples, latents: Tensor | None) -> None:
+        """Nothing is decoded."""
 
 
 def _two_views(images: Tensor) -> Sequence[Tensor]:

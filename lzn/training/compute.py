@@ -1,4 +1,4 @@
-"""Precision, compilation and recomputation of activations. They do not change what a run computes."""
+"""Precision, compilation, recomputation of activations and micro-batches. They do not change what a run computes."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -21,6 +21,9 @@ class Compute:
             network take minutes. On CPU this needs a C++ compiler.
         checkpoint_activations: keep only the inputs of the networks' blocks, and compute the rest again in the
             backward pass. This needs much less memory and about a third more time.
+        micro_batch_size: largest number of samples of a process that networks compute at once; by default all. The
+            gradient is that of the whole batch (`lzn.training.micro_batches`). Memory then does not grow with the
+            batch; networks are called more often, and the encoder twice.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid", "strict": True}
@@ -28,10 +31,13 @@ class Compute:
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
     checkpoint_activations: bool = False
+    micro_batch_size: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f'precision must be "float32" or "bfloat16", got {self.precision!r}')
+        if self.micro_batch_size is not None and self.micro_batch_size < 1:
+            raise ValueError(f"micro_batch_size must be at least 1, got {self.micro_batch_size}")
 
     def prepare(self, model: nn.Module) -> None:
         """Set up the parts of ``model`` in place; the names of its tensors do not change.
@@ -42,7 +48,7 @@ class Compute:
         if self.checkpoint_activations:
             checkpoint_activations(model)
         if self.compile:
-            for part in model.children():
+            for part in list(model.children()) or [model]:
                 part.compile()
 
     def autocast(self, device: torch.device | str) -> torch.autocast:

@@ -59,9 +59,10 @@ class ExponentialMovingAverage:
 
     def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:
         """Return a copy of the state dict of ``module``, with buffers, and averages, in its dtypes, as parameters."""
-        return {
-            name: self.shadow.get(name, tensor).detach().to(tensor.dtype, copy=True)
-            for name, tensor in module.state_dict().items()
+        averages = {parameter: self.shadow[name] for name, parameter in module.named_parameters()}
+        return {  # a parameter can have several names
+            name: averages.get(tensor, tensor).detach().to(tensor.dtype, copy=True)
+            for name, tensor in module.state_dict(keep_vars=True).items()
         }
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -1,25 +1,26 @@
 """The training loop, which is the same for all studies: the order of steps, reports, checkpoints and the end."""
 
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from lzn.base.parallel import BatchShare, Processes
-from lzn.base.randomness import BatchRandom, derive_seed, generator_for, seeded_global_generator
-from lzn.data import ImageSet, SampleViews
-from lzn.networks import DropoutKeys, keyed_dropout
-from lzn.training.batches import training_batches
+from lzn.base.parallel import Processes
+from lzn.base.randomness import derive_seed, seeded_global_generator
+from lzn.training.batches import BatchesFromStep, training_batches
 from lzn.training.callbacks import TrainingCallbacks
 from lzn.training.checkpoints import CheckpointFolder
 from lzn.training.compute import Compute
+from lzn.training.gradients import gradients_of
 from lzn.training.optimisation import apply_schedule, update
 from lzn.training.progress import CurvePoint, TrainingDivergedError
 from lzn.training.schedule import TrainingSchedule
 from lzn.training.state import TrainingState
-from lzn.training.step import Batch, Losses, TrainingStep
+from lzn.training.step import Losses, TrainingStep
 
 AnyModel = TypeVar("AnyModel", bound=nn.Module)
 
@@ -30,70 +31,73 @@ class TrainingInterruptedError(Exception):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The curve and the number of skipped steps of a training."""
+    """Result of a training; the averaged weights are in the model.
+
+    Attributes:
+        curve: the training curve.
+        num_skipped_steps: number of steps with a non-finite loss or gradient.
+        raw_weights: the state dict of the model after the last step, with raw parameters instead of averages.
+    """
 
     curve: tuple[CurvePoint, ...]
     num_skipped_steps: int
+    raw_weights: Mapping[str, Tensor]
 
 
 def train(
     model: AnyModel,
-    compute_losses: TrainingStep[AnyModel],
-    data: ImageSet,
+    step: TrainingStep[AnyModel],
+    batches: Iterable[Any] | BatchesFromStep,
     schedule: TrainingSchedule,
     *,
     seed: int,
     processes: Processes = Processes(),  # noqa: B008 - immutable
     device: torch.device | str = "cpu",
     compute: Compute = Compute(),  # noqa: B008 - immutable
-    num_workers: int = 0,
-    views: SampleViews | None = None,
     checkpoints: CheckpointFolder | None = None,
     callbacks: TrainingCallbacks = TrainingCallbacks(),  # noqa: B008 - immutable
 ) -> TrainingResult:
     """Train ``model`` in place on ``device``, and replace its parameters by their averages.
 
-    A run with ``checkpoints`` resumes from the newest good one. The result is the same as without interruption (on CPU
-    bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change; the
-    number of steps and the reports too.
+    A run with ``checkpoints`` resumes from the newest good one. With the same batches, the result is the same as
+    without interruption (on CPU bit for bit), because the randomness of a step depends only on (seed, step). The number
+    of processes may change; the number of steps and the reports too.
 
     Args:
-        model: model whose children, and parameters directly on it, are the parameter groups of the optimiser, by name.
-        compute_losses: training step of the study.
-        data: training images.
+        model: any module. Its parameters have the learning rates that ``schedule`` gives to its parts.
+        step: training step: a function of (model, batch, random) to losses, or a `StepInParts`.
+        batches: an iterable of batches, which are dictionaries or dataclasses of tensors (b, ...). It is iterated again
+            when it ends. Several processes each give their own rows of the global batch, in the order of their ranks
+            (`Processes.share_of`). `ImageBatches` are shared by this function.
         schedule: numbers of the run.
-        seed: seed of batches, noise, augmentation and dropout.
+        seed: seed of noise, augmentation and dropout.
         processes: the training processes; each calls this function with the same arguments.
-        compute: precision, compilation and recomputation; the model keeps them.
-        num_workers, views: see `lzn.data.load_batches`.
+        compute: precision, compilation, recomputation and micro-batches; the model keeps them.
 
     Raises:
         TrainingInterruptedError: ``callbacks.should_stop`` returned True.
         TrainingDivergedError: the loss was not finite in too many steps in a row, or in all steps.
         OSError: a checkpoint cannot be written.
-        ValueError: ``schedule`` or ``compute`` does not match the model, the data or the number of processes; or the
-            seed or the schedule differs from the checkpoint's in what changes the parameters.
+        ValueError: ``schedule`` or ``compute`` does not match the model, the step, the batches or the number of
+            processes; or the seed or the schedule differs from the checkpoint's in what changes the parameters.
     """
-    share = processes.share_of(schedule.batch_size)
+    processes.barrier()  # their preparations may take different times
     state = _initial_state(
         model, schedule, processes, seed=seed, device=device, compute=compute, checkpoints=checkpoints
     )
     reports = _Reports(state, schedule, processes, checkpoints, callbacks)
     reports.before_first_step()
-    batches = training_batches(
-        data,
-        schedule,
-        seed=seed,
-        first_step=state.progress.step,
-        device=device,
-        num_workers=num_workers,
-        views=views,
-        processes=processes,
+    chosen = training_batches(
+        batches, schedule, first_step=state.progress.step, device=device, processes=processes
     )
-    with closing(batches), keyed_dropout(model, share.count, device) as dropout:
-        losses = _LossFunction(model, compute_losses, compute, seed, device, dropout)
-        for batch in batches:
-            _take_step(state, schedule, batch, losses)
+    gradients = gradients_of(
+        model, step, compute, batch_size=schedule.batch_size, seed=seed, device=device, processes=processes
+    )
+    with closing(chosen), gradients as add_gradients:
+        for batch in chosen:
+            number = state.progress.step
+            with seeded_global_generator(derive_seed(seed, "global", number), device):
+                _take_step(state, schedule, processes, partial(add_gradients, batch, number))
             reports.after_step()
     return _finish(state, schedule)
 
@@ -117,39 +121,20 @@ def _initial_state(
     return state
 
 
-@dataclass(frozen=True)
-class _LossFunction(Generic[AnyModel]):
-    """Computes the losses of a batch with the random numbers of its step."""
-
-    model: AnyModel
-    compute_losses: TrainingStep[AnyModel]
-    compute: Compute
-    seed: int
-    device: torch.device | str
-    dropout: DropoutKeys
-
-    def __call__(self, batch: Batch, step: int) -> Losses:
-        self.dropout.draw(self._random("dropout", step, batch.share))
-        with self.compute.autocast(self.device):
-            return self.compute_losses(self.model, batch, self._random("step", step, batch.share))
-
-    def _random(self, purpose: str, step: int, share: BatchShare) -> BatchRandom:
-        return BatchRandom(generator_for(self.seed, purpose, step, device=self.device), share)
-
-
 def _take_step(
-    state: TrainingState, schedule: TrainingSchedule, batch: Batch, losses: _LossFunction[AnyModel]
+    state: TrainingState,
+    schedule: TrainingSchedule,
+    processes: Processes,
+    add_gradients: Callable[[], Losses],
 ) -> None:
-    step = state.progress.step
-    apply_schedule(state.model, state.optimizer, schedule, step)
-    with seeded_global_generator(derive_seed(losses.seed, "global", step), losses.device):
-        result = update(
-            state.model,
-            state.optimizer,
-            lambda: losses(batch, step),
-            share=batch.share,
-            max_gradient_norm=schedule.max_gradient_norm,
-        )
+    apply_schedule(state.model, state.optimizer, schedule, state.progress.step)
+    result = update(
+        state.model,
+        state.optimizer,
+        add_gradients,
+        share=processes.share_of(schedule.batch_size),
+        max_gradient_norm=schedule.max_gradient_norm,
+    )
     state.finish_step(result)
 
 
@@ -167,6 +152,7 @@ class _Reports:
         self.callbacks.on_step(self.state.progress.step)
         if self.state.progress.curve and self.processes.is_first:
             self.callbacks.on_curve(tuple(self.state.progress.curve))
+        self.processes.barrier()
 
     def after_step(self) -> None:
         """Report the step that is finished, and end the run if it must stop.
@@ -187,8 +173,11 @@ class _Reports:
             self.state.save(self.checkpoints)
         if (reading or stopping) and self.processes.is_first:
             self.callbacks.on_curve(tuple(self.state.progress.curve))
+        if reading or stopping or step in self.schedule.snapshot_steps:
+            # Wait for what process 0 writes: a collective operation has a time limit, and an exception of one process
+            # ends the others.
+            self.processes.barrier()
         if stopping:
-            self.processes.barrier()  # the exception of one process ends the others: wait for the checkpoint
             raise TrainingInterruptedError(f"stopped after step {step} of {self.schedule.num_steps}")
 
     def _must_stop(self, *, reading: bool) -> bool:
@@ -205,5 +194,6 @@ def _finish(state: TrainingState, schedule: TrainingSchedule) -> TrainingResult:
         raise TrainingDivergedError(
             f"none of {schedule.num_steps} steps had a finite loss; lower the learning rates"
         )
+    raw_weights = {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
     state.ema.copy_to(state.model)
-    return TrainingResult(tuple(progress.curve), progress.totals.num_skipped)
+    return TrainingResult(tuple(progress.curve), progress.totals.num_skipped, raw_weights)

@@ -13,8 +13,9 @@ class TrainingSchedule:
     Attributes:
         num_steps: number of training steps ("iterations").
         batch_size: number of samples of the global batch.
-        learning_rates: Adam's learning rate of each part of the model, by its name (``decoder``, ...): its children,
-            and parameters directly on the model.
+        learning_rates: Adam's learning rate of each part of the model, by its name: a child (``decoder``), a deeper
+            submodule or a parameter (``encoder.head``, ``scale``), or the whole model (an empty name). The longest name
+            that fits a parameter counts.
         warmup_steps: number of steps in which the learning rate rises linearly from ``lr / warmup_steps``.
         ema_decay: final decay of the exponential moving average.
         max_gradient_norm: the norm over all parameters is clipped to this.

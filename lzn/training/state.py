@@ -125,9 +125,11 @@ class TrainingState:
 
     def _load_newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
         content = checkpoints.load_newest(device=self.device) if processes.is_first else None
+        processes.barrier()  # process 0 may read for long
         found = -1 if content is None else content["progress"]["step"]
         step = torch.tensor([found], device=self.device)
         processes.broadcast_([step])
         if content is None and step.item() >= 0:
             content = checkpoints.load(int(step.item()), device=self.device)
+        processes.barrier()
         return content

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from lzn.data import dequantise
 from lzn.data.prepared import read_split
+from lzn.flow import LABEL_SOLVER
 from lzn.metrics import accuracy
 from lzn.runs.trained import TrainedRun
-from lzn.studies import LABEL_SOLVER, classify_images
+from lzn.studies import classify_images
 from lzn.studies.joint import LatentsOfImages
 from stages.runtime.stage_main import StageCall
 

@@ -25,7 +25,7 @@ from lzn.metrics import (
 )
 from lzn.runs.configuration import RepresentationRun
 from lzn.studies import BatchRepresentation, represent_images
-from lzn.training.batches import training_batches
+from lzn.training import ImageBatches
 
 Accuracies = dict[str, float]
 """``top1``, and ``top5`` if there are more than five classes."""
@@ -162,15 +162,13 @@ class ProbedData:
             batch_size=method.batch_size,
             snapshot_steps=(),
         )
-        batches = training_batches(
-            self.train,
-            schedule,
+        batches = ImageBatches(
+            data=self.train,
+            schedule=schedule,
             seed=seed,
-            first_step=0,
-            device=self.device,
             num_workers=self.num_workers,
             views=augmentation.build_on_load(num_views=1),
-        )
+        ).from_step(0, device=self.device)
         augment = augmentation.build_on_device()
         with closing(batches):
             for step, batch in enumerate(batches):

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from lzn.base.randomness import generator_for
+from lzn.flow import draw_label_latents
 from lzn.rectified_flow.ode import Sampler
 from lzn.runs.configuration import JointRun, RepresentationRun
 from lzn.runs.trained import TrainedRun
-from lzn.studies import LABEL_SOLVER, draw_label_latents, generate_images
+from lzn.studies.generation import generate, velocity_of
 from stages.runtime.families import wrong_family
 from stages.runtime.stage_main import StageCall
 
@@ -49,13 +50,9 @@ class Sampling:
             chosen = labels[start : start + self.batch_size].to(self.device)
             generator = generator_for(self.seed, "sample", self.trained.run.seed, start, device=self.device)
             noise = torch.randn(len(chosen), *self.shape, generator=generator, device=self.device)
-            yield generate_images(
-                model.decoder,
-                latents=self._latents(chosen, generator),
-                labels=chosen if self.has_classes else None,
-                noise=noise,
-                sampler=sampler,
-            )
+            latents = self._latents(chosen, generator)
+            velocity = velocity_of(model.decoder, latents, chosen if self.has_classes else None)
+            yield generate(velocity, noise, sampler=sampler)
 
     def _latents(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
         """Draw latents: from the zones of the labels if labels have zones, else from the prior; None for plain RF."""
@@ -65,7 +62,7 @@ class Sampling:
         noise = torch.randn(len(labels), latent_dim, generator=generator, device=self.device)
         if isinstance(self.trained.run, JointRun):
             anchors = self.trained.model.label_anchors.points.detach()
-            return draw_label_latents(anchors, labels, noise, solver=LABEL_SOLVER)
+            return draw_label_latents(anchors, labels, noise)
         return noise
 
 

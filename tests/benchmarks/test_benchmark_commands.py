@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lzn_testing import PROJECT
 
 from benchmarks.accuracy import draw, measure_errors, unit_anchors
 from benchmarks.accuracy import findings as accuracy_findings
@@ -15,11 +16,16 @@ from benchmarks.comparison import Comparison
 from benchmarks.latents import EULER, cost_of_label_flow, cost_of_latents, literal, our_labels, ours
 from benchmarks.latents import findings as latents_findings
 from benchmarks.measuring import NUM_THREADS, Cost, cost_of, in_own_process
+from benchmarks.micro_batches import CASES as MICRO_BATCH_CASES
+from benchmarks.micro_batches import Case as MicroBatchCase
+from benchmarks.micro_batches import cost_of_step
+from benchmarks.micro_batches import findings as micro_batch_findings
 from benchmarks.reports import Finding, Report
 from benchmarks.sampling import DIRECTIONS, RK45, SAMPLERS, measure_one, scipy_rk45
 from benchmarks.sampling import ours as our_sampling
 from benchmarks.steps import CASES, our_speed, plain_seconds
 from benchmarks.table import table
+from pipelines.check import read_params
 
 
 def test_measurements_have_a_process_and_threads_of_their_own():
@@ -56,6 +62,23 @@ def test_both_versions_of_a_step_are_measured(name: str):
     assert speed.seconds > 0
     assert 0 <= speed.share_waiting < 1
     assert plain_seconds(case) > 0
+
+
+def test_a_step_in_micro_batches_is_measured():
+    case = MicroBatchCase("params.yaml", "rf_lzn", 8, (4,))
+    assert cost_of_step(case, None).seconds > 0
+    assert cost_of_step(case, 4).seconds > 0
+
+
+def test_every_case_of_micro_batches_is_a_run_and_has_its_goals():
+    for name, case in MICRO_BATCH_CASES.items():
+        assert case.run in read_params(PROJECT / case.params).runs
+        rows = [
+            {"case": name, "size": size, "seconds": 1.0, "mib": 100.0 / (size or 1)}
+            for size in (None, *case.sizes)
+        ]
+        goals = [finding.reached for finding in micro_batch_findings(rows) if finding.goal]
+        assert goals == [True]
 
 
 def test_every_case_is_a_run_of_its_size():

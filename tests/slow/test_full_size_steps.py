@@ -30,7 +30,7 @@ from lzn.studies import (
     RepresentationModel,
     RepresentationStep,
 )
-from lzn.training import Compute, TrainingCallbacks, TrainingSchedule, train
+from lzn.training import Compute, ImageBatches, TrainingCallbacks, TrainingSchedule, train
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,9 @@ def assert_a_training_step_is_sound(
     model: GenerativeModel, size: int, rates: dict[str, float], compute: Compute
 ) -> None:
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
-    result = train(model, RF_LZN, two_images(size), schedule(**rates), seed=0, compute=compute)
+    one_step = schedule(**rates)
+    batches = ImageBatches(data=two_images(size), schedule=one_step, seed=0)
+    result = train(model, RF_LZN, batches, one_step, seed=0, compute=compute)
     assert result.num_skipped_steps == 0
     assert math.isfinite(result.curve[0].values["loss"])
     # A new network predicts about zero, so the loss is the mean of (x - eps)^2: 1 plus the mean square of the images.
@@ -141,13 +143,13 @@ def test_all_layers_of_resnet_50_have_gradients_from_the_second_step_on() -> Non
         if finished:
             zero_by_step.append(unexpected_zero_gradients(model, "encoder.head.layers.4.bias"))
 
+    two_steps = schedule(num_steps=2, encoder=8e-4)
     result = train(
         model,
         ALIGNMENT,
-        two_images(256),
-        schedule(num_steps=2, encoder=8e-4),
+        ImageBatches(data=two_images(256), schedule=two_steps, seed=0, views=SimCLRViews()),
+        two_steps,
         seed=0,
-        views=SimCLRViews(),
         callbacks=TrainingCallbacks(on_step=record_zero_gradients),
     )
     assert result.num_skipped_steps == 0

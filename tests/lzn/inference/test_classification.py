@@ -6,12 +6,12 @@ from lzn_testing.projects.trained_project import NUM_CLASSES, TrainedProject
 
 from lzn.data import dequantise
 from lzn.data.prepared import read_split
-from lzn.flow import AnchorBank, Euler, compute_latents
+from lzn.flow import AnchorBank, Euler, compute_latents, decode_labels
 from lzn.inference.classification import classify
 from lzn.inference.embedding import embed
 from lzn.inference.images import Images
 from lzn.inference.loaded_run import LoadedRun
-from lzn.studies import CentresInBank, classify_images, decode_labels
+from lzn.studies import CentresInBank, classify_images
 
 
 def test_the_zone_of_an_image_is_that_in_a_batch_of_the_training_size(

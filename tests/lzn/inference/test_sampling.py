@@ -6,11 +6,11 @@ import torch
 
 from lzn.base.randomness import generator_for
 from lzn.data import dequantise
-from lzn.flow import Euler
+from lzn.flow import Euler, draw_label_latents
 from lzn.inference.errors import UserError
 from lzn.inference.loaded_run import LoadedRun
 from lzn.inference.sampling import OdeSettings, SampleRequest, draw_samples
-from lzn.studies import draw_label_latents, generate_images
+from lzn.studies.generation import generate, velocity_of
 
 FEW_STEPS = OdeSettings(num_steps=3)
 
@@ -43,9 +43,7 @@ def test_an_image_is_that_of_the_method(opened: dict[str, LoadedRun]) -> None:
     prior = torch.randn(1, 8, generator=generator_for(9, "latent", 0))
     latents = draw_label_latents(model.label_anchors.points, labels, prior, solver=Euler(100))
     noise = torch.randn(1, 1, 8, 8, generator=generator_for(9, "image", 0))
-    expected = generate_images(
-        model.decoder, latents=latents, labels=labels, noise=noise, sampler=FEW_STEPS.build()
-    )
+    expected = generate(velocity_of(model.decoder, latents, labels), noise, sampler=FEW_STEPS.build())
     samples = draw_samples(opened["joint"], SampleRequest(num_images=1, classes=(6,), seed=9, ode=FEW_STEPS))
     # quantisation: half a grey level
     torch.testing.assert_close(

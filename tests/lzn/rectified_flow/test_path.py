@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lzn_testing.random_numbers import batch_random_for, seeded
+from lzn_testing.random_numbers import seeded
 
-from lzn.rectified_flow.path import interpolate, rectified_flow_loss, sample_times, target_velocity
+from lzn.rectified_flow.path import interpolate, rectified_flow_loss, target_velocity, training_times
 
 
 def images_and_noise(seed: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
@@ -68,7 +68,7 @@ def test_gradient_of_the_loss_is_the_scaled_residual():
 
 
 def test_times_are_uniform_between_t_min_and_one():
-    t = sample_times(batch_random_for(20_000, 8), t_min=0.2)
+    t = training_times(torch.rand(20_000, generator=seeded(8)), t_min=0.2)
     assert t.min() >= 0.2
     assert t.max() <= 1.0
     # Kolmogorov-Smirnov: the gap of n uniform samples exceeds 1.95 / sqrt(n) for one seed in 1000.
@@ -77,18 +77,14 @@ def test_times_are_uniform_between_t_min_and_one():
     assert gap < 1.95 / 20_000**0.5
 
 
-def test_times_depend_only_on_the_generator():
-    torch.manual_seed(1)
-    first = sample_times(batch_random_for(7, 9))
-    torch.manual_seed(2)
-    assert torch.equal(first, sample_times(batch_random_for(7, 9)))
-    assert first.min() >= 1e-3
+def test_the_smallest_time_is_the_papers_by_default():
+    assert training_times(torch.zeros(1)).item() == pytest.approx(1e-3, rel=1e-6)
 
 
 @pytest.mark.parametrize("t_min", [-0.1, 1.0, float("nan")])
 def test_a_t_min_out_of_range_raises(t_min: float):
     with pytest.raises(ValueError, match="t_min"):
-        sample_times(batch_random_for(3, 0), t_min=t_min)
+        training_times(torch.zeros(3), t_min=t_min)
 
 
 def test_shapes_that_would_broadcast_raise():

@@ -18,7 +18,7 @@ from lzn_testing.models.released_files import (
 from lzn_testing.models.unet_settings import PAPER_32, PAPER_256, PAPER_256_LATENT_RESOLUTIONS
 from torch import Tensor, nn
 
-from lzn.networks.label_anchors import LabelAnchors
+from lzn.flow.label_anchors import LabelAnchors
 from lzn.released import (
     MODULES,
     STUDIES,

@@ -47,7 +47,7 @@ def test_every_training_step_has_a_finite_loss_with_gradients_for_all_parts(name
     run = run_named(name)
     model = run.build_model(NUM_CLASSES)
     generator = torch.Generator().manual_seed(0)
-    batch = Batch.whole(torch.rand(20, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(20) % NUM_CLASSES)
+    batch = Batch(torch.rand(20, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(20) % NUM_CLASSES)
     losses = run.build_step()(model, batch, BatchRandom.for_whole_batch(20, generator))
     losses.total.backward()
     assert bool(losses.total.isfinite())

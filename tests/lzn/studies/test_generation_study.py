@@ -27,16 +27,19 @@ from lzn.studies import (
     JointStep,
     LabelAlignment,
     LatentSampler,
-    generate_images,
+    generate,
+    velocity_from_latents,
+    velocity_from_latents_and_classes,
 )
-from lzn.studies.generation import one_hot_for
+from lzn.studies.generation import one_hot_for, velocity_of
 
 SAMPLER = LatentSampler(solver=DPMSolver(num_steps=6, g=1e-3))
 BATCH = random_batch()
 
 
 def step_of(model: GenerativeModel) -> GenerationStep:
-    return GenerationStep(None if model.encoder is None else SAMPLER)
+    velocity = velocity_from_latents_and_classes if model.decoder.num_classes else velocity_from_latents
+    return GenerationStep(None if model.encoder is None else SAMPLER, velocity=velocity)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def test_rf_and_rf_lzn_and_the_joint_model_have_the_same_noise_and_times() -> No
     for x_t, t, *_ in inputs[1:]:
         assert torch.equal(x_t, inputs[0][0])
         assert torch.equal(t, inputs[0][1])
-    assert [latent is None for _, _, latent, _ in inputs] == [True, False, False]
+    assert [latent is None for _, _, latent, *_ in inputs] == [True, False, False]
     assert torch.equal(inputs[1][2], inputs[2][2])
 
 
@@ -163,13 +166,8 @@ class ConstantVelocity(nn.Module):
 def test_each_image_depends_on_its_own_noise_latent_and_label() -> None:
     noise, latents = torch.randn(7, 1, 8, 8, generator=seeded()), torch.randn(7, 2, generator=seeded(1))
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    images = generate_images(
-        ConstantVelocity(),  # type: ignore[arg-type]
-        latents=latents,
-        labels=labels,
-        noise=noise,
-        sampler=EulerSampler(num_steps=3),
-    )
+    velocity = velocity_of(ConstantVelocity(), latents, labels)  # type: ignore[arg-type]
+    images = generate(velocity, noise, sampler=EulerSampler(num_steps=3))
     expected = noise + (1 - T_MIN) * (latents[:, 0] + 10 * labels)[:, None, None, None]
     # Three float32 steps with numbers of about 20.
     torch.testing.assert_close(images, expected, rtol=0, atol=1e-5)
@@ -179,7 +177,7 @@ def test_unconditional_images_are_euler_steps_from_noise_without_gradient() -> N
     decoder = tiny_decoder().eval()
     noise = torch.randn(3, 1, 8, 8, generator=seeded())
     sampler = EulerSampler(num_steps=4)
-    images = generate_images(decoder, latents=None, labels=None, noise=noise, sampler=sampler)
+    images = generate(velocity_of(decoder, None, None), noise, sampler=sampler)
     assert not images.requires_grad
     expected = noise
     h = (1 - T_MIN) / 4

@@ -69,7 +69,7 @@ def test_the_loss_equals_the_formula_with_log_and_each_image_paired_with_itself(
 def test_the_order_of_the_images_has_no_effect() -> None:
     model = tiny_representation()
     order = torch.randperm(len(BATCH.images), generator=seeded(1))
-    permuted = Batch.whole(BATCH.images[order], BATCH.labels[order])
+    permuted = Batch(BATCH.images[order], BATCH.labels[order])
     # At alpha = 0 there is no noise, which would also have to be permuted.
     losses = [step(alpha=0.0)(model, batch, batch_random_for(6)).total.item() for batch in (BATCH, permuted)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
@@ -77,7 +77,7 @@ def test_the_order_of_the_images_has_no_effect() -> None:
 
 def test_labels_have_no_effect() -> None:
     model = tiny_representation()
-    relabelled = Batch.whole(BATCH.images, BATCH.labels.flip(0))
+    relabelled = Batch(BATCH.images, BATCH.labels.flip(0))
     losses = [step(alpha=0.45)(model, batch, batch_random_for(6)).total for batch in (BATCH, relabelled)]
     assert torch.equal(*losses)
 
@@ -102,13 +102,13 @@ def test_loaded_views_are_used_with_the_rest_of_the_augmentation() -> None:
     """Two views made while loading give the same loss as the same two views made on the device."""
     model = tiny_representation()
     views = torch.stack([BATCH.images, 0.8 * BATCH.images.flip(3)], dim=1)
-    loaded = Batch.whole(views, BATCH.labels)
+    loaded = Batch(views, BATCH.labels)
     identity = replace(step(alpha=0.45), augment=lambda images, random: images)
     expected = step(alpha=0.45)(model, BATCH, batch_random_for(6, 5))
     assert torch.equal(identity(model, loaded, batch_random_for(6, 5)).total, expected.total)
     completed = replace(step(alpha=0.45), augment=lambda images, random: 0.8 * images)
-    unfinished = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
-    both_darker = Batch.whole(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
+    unfinished = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1) / 0.8, BATCH.labels)
+    both_darker = Batch(torch.stack([BATCH.images, BATCH.images.flip(3)], dim=1), BATCH.labels)
     losses = [
         s(model, b, batch_random_for(6, 5)).total
         for s, b in ((completed, unfinished), (identity, both_darker))
@@ -132,7 +132,7 @@ def test_views_are_computed_in_full_precision_under_autocast() -> None:
 
 
 def test_three_loaded_views_raise() -> None:
-    three = Batch.whole(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
+    three = Batch(torch.stack([BATCH.images] * 3, dim=1), BATCH.labels)
     with pytest.raises(ValueError, match="alignment needs 2 views of each image, but 3 were loaded"):
         step(alpha=0.45)(tiny_representation(), three, batch_random_for(6))
 

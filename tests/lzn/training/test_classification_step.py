@@ -12,7 +12,7 @@ def test_the_loss_is_the_cross_entropy_and_the_accuracy_the_share_of_right_label
     torch.manual_seed(0)
     model = ClassifierModel(ImageClassifier(image_size=8, image_channels=1, num_classes=4, base_channels=8))
     generator = torch.Generator().manual_seed(1)
-    batch = Batch.whole(torch.rand(12, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(12) % 4)
+    batch = Batch(torch.rand(12, 1, 8, 8, generator=generator) * 2 - 1, torch.arange(12) % 4)
     losses = cross_entropy_step(model, batch, BatchRandom.for_whole_batch(12, generator))
     probability = model.classifier(batch.images).detach().double().softmax(dim=1)
     of_label = probability[torch.arange(12), batch.labels]

@@ -14,10 +14,11 @@ from lzn_testing.models.toy_training import (
     Outcome,
     ToyStep,
     outcome_of,
-    toy_images,
+    toy_batches,
     toy_model,
     toy_schedule,
 )
+from lzn_testing.random_numbers import batch_random_for
 from torch import Tensor, nn
 
 from lzn.base.randomness import BatchRandom
@@ -29,6 +30,7 @@ from lzn.training import (
     Batch,
     ClassifierModel,
     Compute,
+    ImageBatches,
     Losses,
     TrainingCallbacks,
     TrainingSchedule,
@@ -51,15 +53,16 @@ SCHEDULE = TrainingSchedule(
 )
 
 
-def images_8() -> ImageSet:
+def batches_8(schedule: TrainingSchedule) -> ImageBatches:
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (24, 1, 8, 8), dtype=np.uint8)
-    return ImageSet(images, np.arange(24, dtype=np.int64) % 3)
+    data = ImageSet(images, np.arange(24, dtype=np.int64) % 3)
+    return ImageBatches(data=data, schedule=schedule, seed=0)
 
 
 def train_generative(compute: Compute) -> Outcome:
     model = tiny_generative(latents=True)
-    return outcome_of(model, train(model, GENERATION, images_8(), SCHEDULE, seed=0, compute=compute))
+    return outcome_of(model, train(model, GENERATION, batches_8(SCHEDULE), SCHEDULE, seed=0, compute=compute))
 
 
 def assert_close(actual: Outcome, expected: Outcome, *, relative: float) -> None:
@@ -105,7 +108,7 @@ def test_a_model_without_blocks_that_can_recompute_is_an_error() -> None:
         train(
             toy_model(),
             ToyStep(),
-            toy_images(),
+            toy_batches(),
             toy_schedule(),
             seed=0,
             compute=Compute(checkpoint_activations=True),
@@ -135,7 +138,7 @@ def test_with_bfloat16_only_the_networks_compute_in_bfloat16() -> None:
     train(
         model,
         step,
-        images_8(),
+        batches_8(schedule),
         schedule,
         seed=0,
         compute=BFLOAT16,
@@ -158,7 +161,7 @@ def test_losses_with_bfloat16_are_float32_and_near_those_of_full_precision(
     totals = []
     for compute in (Compute(), BFLOAT16):
         with compute.autocast("cpu"), torch.no_grad():
-            losses = step(model, batch, BatchRandom(torch.Generator().manual_seed(1), batch.share))
+            losses = step(model, batch, batch_random_for(len(batch.images), 1))
         assert losses.total.dtype == torch.float32
         totals.append(losses.total.item())
     # 8 bits in each of about ten layers; the alignment's probabilities amplify the error.

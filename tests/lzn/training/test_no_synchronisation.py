@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from lzn.base.parallel import Processes
 from lzn.base.randomness import BatchRandom, derive_seed, seeded_global_generator
 from lzn.data import SimCLRDistortions
 from lzn.networks import SampleDropout
-from lzn.training import Batch, TrainingSchedule
+from lzn.training import Batch, Losses, TrainingSchedule
+from lzn.training.gradient_sums import GradientSums
+from lzn.training.gradients import add_gradients_of
 from lzn.training.optimisation import apply_schedule, update
 from lzn.training.state import TrainingState
 
@@ -41,7 +44,7 @@ def model_of(name: str) -> nn.Module:
 
 def random_batch(device: str) -> Batch:
     images = torch.rand(NUM, 1, 8, 8, device=device) * 2 - 1
-    return Batch.whole(images, torch.arange(NUM, device=device) % NUM_CLASSES)
+    return Batch(images, torch.arange(NUM, device=device) % NUM_CLASSES)
 
 
 def schedule_of(model: nn.Module) -> TrainingSchedule:
@@ -81,6 +84,12 @@ def synchronisation_is_an_error(device: str) -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
+def add_gradients(model: nn.Module, name: str, batch: Batch, random: BatchRandom) -> Losses:
+    losses: Losses = ALL_STUDIES[name][1](model, batch, random)
+    add_gradients_of(losses, GradientSums(model, Processes()), weight=1.0)
+    return losses
+
+
 def take_steps(name: str, device: str, random_of_step: Callable[[int], BatchRandom]) -> TrainingState:
     """Take all steps: losses, gradients, clipping, optimiser, averages and totals."""
     model = model_of(name).to(device)
@@ -94,8 +103,8 @@ def take_steps(name: str, device: str, random_of_step: Callable[[int], BatchRand
                 result = update(
                     model,
                     state.optimizer,
-                    lambda random=random: ALL_STUDIES[name][1](model, batch, random),
-                    share=batch.share,
+                    partial(add_gradients, model, name, batch, random),
+                    share=random.share,
                     max_gradient_norm=1.0,
                 )
             state.finish_step(result)

@@ -14,6 +14,7 @@ from lzn_testing.models.parallel_training import (
     train_toy,
     train_toy_with_nan_gradient,
 )
+from lzn_testing.processes.distributed_jobs import TIME_LIMIT, train_with_slow_writing
 from lzn_testing.processes.real_processes import alone, run_in_processes
 from torch import Tensor
 
@@ -140,3 +141,13 @@ def test_only_the_first_process_gets_snapshots_and_the_curve(tmp_path: Path) -> 
     assert "snapshot 3" in results[0].reports
     assert lengths == [f"curve {count}" for count in (1, 1, 2, 2, 3, 4)]
     assert results[1].reports == []
+
+
+@pytest.mark.slow
+def test_processes_wait_for_what_the_first_one_writes_longer_than_the_limit_of_collective_operations(
+    tmp_path: Path,
+) -> None:
+    results = run_in_processes(
+        2, train_with_slow_writing, tmp_path / "checkpoints", folder=tmp_path, timeout=TIME_LIMIT
+    )
+    assert results == [True, True]

@@ -8,7 +8,7 @@ import torch
 from lzn_testing.models.toy_training import (
     ToyStep,
     run_toy,
-    toy_images,
+    toy_batches,
     toy_model,
     toy_schedule,
 )
@@ -75,7 +75,8 @@ def test_a_snapshot_equals_the_result_of_a_training_of_that_length(
 def test_snapshots_contain_buffers() -> None:
     model, recorder = toy_model(), SnapshotRecorder()
     model.head.register_buffer("frequencies", torch.arange(3.0))
-    train(model, ToyStep(), toy_images(), SCHEDULE, seed=0, callbacks=TrainingCallbacks(on_snapshot=recorder))
+    callbacks = TrainingCallbacks(on_snapshot=recorder)
+    train(model, ToyStep(), toy_batches(SCHEDULE), SCHEDULE, seed=0, callbacks=callbacks)
     assert torch.equal(recorder.weights[3]["head.frequencies"], torch.arange(3.0))
 
 

@@ -12,7 +12,7 @@ from lzn_testing.models.toy_training import (
     ToyStep,
     outcome_of,
     run_toy,
-    toy_images,
+    toy_batches,
     toy_model,
     toy_schedule,
 )
@@ -129,7 +129,7 @@ def test_a_resumed_training_does_not_depend_on_the_initial_weights(
 ) -> None:
     interrupt(folder, after=6)
     model = toy_model(seed=77)
-    result = train(model, ToyStep(), toy_images(), toy_schedule(), seed=0, checkpoints=folder)
+    result = train(model, ToyStep(), toy_batches(), toy_schedule(), seed=0, checkpoints=folder)
     assert outcome_of(model, result) == uninterrupted
 
 

@@ -1,6 +1,6 @@
 """Small trainings of all studies, with dropout and random flips, in one or several processes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from lzn.studies import GenerationStep, JointStep, LabelAlignment, LatentSampler
 from lzn.training import (
     Batch,
     CheckpointFolder,
+    Compute,
+    ImageBatches,
     Losses,
     TrainingCallbacks,
     TrainingInterruptedError,
@@ -25,7 +27,7 @@ from lzn.training import (
     train,
 )
 from lzn_testing.models.tiny_models import tiny_generative, tiny_joint, tiny_representation
-from lzn_testing.models.toy_training import ToyModel, ToyStep, toy_images, toy_model, toy_schedule
+from lzn_testing.models.toy_training import ToyModel, ToyStep, toy_batches, toy_model, toy_schedule
 
 NAN = float("nan")
 SOLVER = Euler(num_steps=8)
@@ -82,8 +84,18 @@ def images_8() -> ImageSet:
     return ImageSet(images, np.arange(40, dtype=np.int64) ** 2 % 3)
 
 
+def batches_8(schedule: TrainingSchedule) -> ImageBatches:
+    return ImageBatches(data=images_8(), schedule=schedule, seed=0)
+
+
 def train_study(
-    processes: Processes, name: str, batch_size: int, num_steps: int, *, nan_anchors_at: int | None = None
+    processes: Processes,
+    name: str,
+    batch_size: int,
+    num_steps: int,
+    *,
+    nan_anchors_at: int | None = None,
+    compute: Compute = Compute(),  # noqa: B008 - immutable
 ) -> ProcessResult:
     """Train a study without gradient clipping. The result has the gradients of the last step."""
     build, step = STUDIES[name]
@@ -103,7 +115,9 @@ def train_study(
         random_flips=True,
         log_every=2,
     )
-    return process_result(model, train(model, step, images_8(), schedule, seed=0, processes=processes))
+    return process_result(
+        model, train(model, step, batches_8(schedule), schedule, seed=0, processes=processes, compute=compute)
+    )
 
 
 def train_studies(processes: Processes) -> dict[str, dict[str, ProcessResult]]:
@@ -112,6 +126,14 @@ def train_studies(processes: Processes) -> dict[str, dict[str, ProcessResult]]:
         name: {"step": train_study(processes, name, 14, 1), "training": train_study(processes, name, 13, 5)}
         for name in STUDIES
     }
+
+
+def train_in_parts(processes: Processes, micro_batch_sizes: Sequence[int | None]) -> list[ProcessResult]:
+    """Train the joint study for three steps on 13 samples, with each of these sizes."""
+    return [
+        train_study(processes, "joint", 13, 3, compute=Compute(micro_batch_size=size))
+        for size in micro_batch_sizes
+    ]
 
 
 def train_studies_with_nan_anchors(processes: Processes) -> list[int]:
@@ -147,7 +169,7 @@ def train_toy(
         result = train(
             model,
             ToyStep(loss_factors if is_last else {}, first_step=first_step),
-            toy_images(),
+            toy_batches(schedule),
             schedule,
             seed=0,
             processes=processes,
@@ -176,7 +198,7 @@ def train_toy_with_nan_gradient(processes: Processes) -> ProcessResult:
         return losses
 
     return process_result(
-        model, train(model, step, toy_images(), toy_schedule(), seed=0, processes=processes)
+        model, train(model, step, toy_batches(), toy_schedule(), seed=0, processes=processes)
     )
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lzn.flow.label_anchors import LabelAnchors
 from lzn.networks import LatentEncoder, ResNetEncoder, UNetConfig, VelocityUNet
-from lzn.networks.label_anchors import LabelAnchors
 from lzn.studies import GenerativeModel, JointModel, RepresentationModel
 from lzn.training import Batch
 from lzn_testing.random_numbers import seeded
@@ -69,4 +69,4 @@ def random_batch(labels: tuple[int, ...] = (0, 2, 2, 1, 2, 2)) -> Batch:
     """Return random images with these labels, whose default frequencies are not equal."""
     generator = seeded(4)
     images: Tensor = torch.rand(len(labels), 1, 8, 8, generator=generator) * 2 - 1
-    return Batch.whole(images, torch.tensor(labels))
+    return Batch(images, torch.tensor(labels))

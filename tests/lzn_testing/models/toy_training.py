@@ -15,6 +15,7 @@ from lzn.networks import SampleDropout
 from lzn.training import (
     Batch,
     CheckpointFolder,
+    ImageBatches,
     Losses,
     TrainingCallbacks,
     TrainingResult,
@@ -97,6 +98,10 @@ def toy_images(num: int = 40) -> ImageSet:
     return ImageSet(images, labels)
 
 
+def toy_batches(schedule: TrainingSchedule = SCHEDULE, *, seed: int = 0) -> ImageBatches:
+    return ImageBatches(data=toy_images(), schedule=schedule, seed=seed)
+
+
 def toy_schedule(**changes: Any) -> TrainingSchedule:
     return replace(SCHEDULE, **changes)
 
@@ -120,10 +125,9 @@ def run_toy(
     result = train(
         model,
         step or ToyStep(),
-        toy_images(),
+        ImageBatches(data=toy_images(), schedule=schedule, seed=seed, num_workers=num_workers),
         schedule,
         seed=seed,
-        num_workers=num_workers,
         checkpoints=checkpoints,
         callbacks=TrainingCallbacks(**callbacks),
     )

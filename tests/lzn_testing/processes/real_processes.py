@@ -3,30 +3,38 @@
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lzn.base.parallel import Processes, join_processes
+from lzn.base.parallel import TIMEOUT, Processes, join_processes
 from pipelines.local.prefect_server import free_port
 
 _PRELOADED = ["torch._dynamo", "lzn_testing.processes.real_processes", "lzn_testing.models.parallel_training"]
 """Imported once instead of in each process. An optimiser imports the first one in its first step."""
 
 
-def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, folder: Path) -> list[Any]:
+def run_in_processes(
+    count: int,
+    function: Callable[..., Any],
+    *arguments: Any,
+    folder: Path,
+    timeout: timedelta = TIMEOUT,
+) -> list[Any]:
     """Run ``function(processes, *arguments)`` in ``count`` processes. Return the results by rank.
 
     Results are files in ``folder``, saved with `torch.save`: tensors, plain values and types registered with
-    `torch.serialization.add_safe_globals`. An error in any process fails the test.
+    `torch.serialization.add_safe_globals`. An error in any process fails the test. ``timeout`` is that of collective
+    operations.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     port = free_port()
     workers = [
-        context.Process(target=_work, args=(rank, count, port, folder, function, arguments))
+        context.Process(target=_work, args=(rank, count, port, folder, timeout, function, arguments))
         for rank in range(count)
     ]
     for worker in workers:
@@ -47,7 +55,13 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _work(  # noqa: PLR0917 - a process gets its arguments by position
-    rank: int, count: int, port: int, folder: Path, function: Callable[..., Any], arguments: Sequence[Any]
+    rank: int,
+    count: int,
+    port: int,
+    folder: Path,
+    timeout: timedelta,
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
 ) -> None:
     os.environ.update(
         RANK=str(rank),
@@ -58,7 +72,7 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
     )
     torch.set_num_threads(1)
     try:
-        with join_processes(torch.device("cpu")) as processes:
+        with join_processes(torch.device("cpu"), timeout=timeout) as processes:
             result = function(processes, *arguments)
             processes.barrier()
     except BaseException:

@@ -15,7 +15,7 @@ from lzn.data.prepared import read_split
 from lzn.runs.blocks import merge_blocks
 from lzn.runs.configuration import AnyRun
 from lzn.runs.trained import TrainedConfiguration, write_trained
-from lzn.training import TrainingCallbacks, train
+from lzn.training import ImageBatches, TrainingCallbacks, train
 from lzn_testing import PROJECT
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
@@ -75,4 +75,5 @@ def _train(model: Any, configuration: TrainedConfiguration, snapshots: Path) -> 
     run = configuration.run
     data = read_split(OUTPUTS.folder("prepare", "digits"), "train")
     callbacks = TrainingCallbacks(on_snapshot=save_snapshot)
-    train(model, run.build_step(), data, run.training, seed=run.seed, callbacks=callbacks)
+    batches = ImageBatches(data=data, schedule=run.training, seed=run.seed)
+    train(model, run.build_step(), batches, run.training, seed=run.seed, callbacks=callbacks)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lzn.networks.label_anchors import LabelAnchors, class_frequencies
+from lzn.flow.label_anchors import LabelAnchors, class_frequencies
 
 
 def test_labels_are_encoded_as_their_anchors():
