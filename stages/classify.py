@@ -1,6 +1,7 @@
 """Classify the test images with a run of case study 3, and compute a plane through its latent zones."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,10 @@ from lzn.studies import (
     decode_labels,
     draw_label_latents,
 )
+from lzn.studies.joint import LatentsOfImages
 from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import NestedQuantities
+from stages.measuring.resumable_numbers import resumable_numbers
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
 from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
@@ -46,7 +49,7 @@ def classify(call: StageCall) -> dict[str, float]:
     """
     trained = read_trained(call.trained_folder)
     run = require_study(call, trained, JointRun, family="classifying")
-    batch_size = _read_params(call, run).batch_size
+    params = _read_params(call, run)
     encoder = trained.model.to(call.device).encoder
     solver = run.latent.solver.build()
     reference_anchors = compute_reference_anchors(
@@ -56,11 +59,15 @@ def classify(call: StageCall) -> dict[str, float]:
         device=call.device,
     )
     test = ClassifiedImages.of(call, trained)
-    in_bank = CentresInBank(encoder, AnchorBank(reference_anchors), solver)
-    return {
-        "accuracy": test.accuracy(CentresInBatch(encoder, solver), batch_size=batch_size),
-        "accuracy_alone": test.accuracy(in_bank, batch_size=batch_size),
+    ways: dict[str, LatentsOfImages] = {
+        "accuracy": CentresInBatch(encoder, solver),
+        "accuracy_alone": CentresInBank(encoder, AnchorBank(reference_anchors), solver),
     }
+    with resumable_numbers(call, "classify", params, trained) as finished:
+        return {
+            name: finished.number(name, partial(test.accuracy, latents_of, batch_size=params.batch_size))
+            for name, latents_of in ways.items()
+        }
 
 
 def write_zones_of_plane(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:
