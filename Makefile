@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,6 +33,9 @@ repro: $(VENV)/installed  ## run the pipeline (dvc repro) of the current size, o
 	dvc repro
 	@cat outputs/$(CURRENT)/tables/claims.md
 	@echo "Report: outputs/$(CURRENT)/report/index.html    Tables: outputs/$(CURRENT)/tables/tables.md    Runs: make ui"
+
+tables: $(VENV)/installed  ## write tables and report of the current size from the numbers that exist so far
+	@python -m pipelines.partial_report
 
 fetch-results: $(VENV)/installed  ## fetch what the committed dvc.lock names from the default remote, instead of running it
 	@dvc remote default > /dev/null 2>&1 \

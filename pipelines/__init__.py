@@ -6,6 +6,7 @@ What is run, in the order of reading:
 - `check`: validates a whole parameter file; `command` offers it as `lzn check`
 - `dag`, `schedule`: the stages with their dependencies, and the order in which they start
 - `dry`, `plan`: the commands and the estimated cost of a size, without running it
+- `partial_report`: tables and report of the results that exist so far
 - `resources`: the work pool and GPUs of each stage
 
 How it is run:

@@ -11,11 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from dvc.exceptions import DvcException
-from ruamel.yaml import YAML
 
 from lzn.base.sections import ParamsError
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
@@ -23,10 +21,10 @@ from pipelines.check import Params, read_params
 from pipelines.dag import read_dependencies
 from pipelines.dry import temporary_project
 from pipelines.sizes import PARAMS_FILE
+from stages.reporting.tables import paper_numbers
 
 NUM_CLASSES = {"digits": 10, "fashion_mnist": 10, "cifar10": 10, "imagenet": 1000}
 """Number of classes by kind of data set. Folders of images count as one class: they are not read."""
-PAPER_COSTS = Path(__file__).with_name("paper_costs.yaml")
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Cost:
 
 def estimate_cost(run: AnyRun, data_kind: str) -> Cost | None:
     """Estimate the cost of a run's trainings, one per seed. Return None if the paper has no figure."""
-    costs: Mapping[str, Mapping[str, Any]] = YAML(typ="safe").load(PAPER_COSTS)
-    paper = costs.get(data_kind, {}).get(run.study)
+    name = {"afhq": "afhq_cat"}.get(data_kind, data_kind)
+    paper: Mapping[str, float] | None = paper_numbers()["costs"].get(name, {}).get(run.study)
     if paper is None:
         return None
     share = run.training.num_steps * run.training.batch_size / (paper["num_steps"] * paper["batch_size"])

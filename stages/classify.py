@@ -1,6 +1,7 @@
 """Classify the test images with a run of case study 3, and compute a plane through its latent zones."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,10 @@ from lzn.flow import LABEL_SOLVER, AnchorBank, Euler, decode_labels, draw_label_
 from lzn.runs.configuration import AnyRun, JointRun
 from lzn.runs.trained import read_trained
 from lzn.studies import CentresInBank, CentresInBatch, compute_reference_anchors
+from lzn.studies.joint import LatentsOfImages
 from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import NestedQuantities
+from stages.measuring.resumable_numbers import resumable_numbers
 from stages.measuring.seed_statistics import run_measuring_stage, trained_seeds
 from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
@@ -39,7 +42,7 @@ def classify(call: StageCall) -> dict[str, float]:
     """
     trained = read_trained(call.trained_folder)
     run = require_study(call, trained, JointRun, family="classifying")
-    batch_size = _read_params(call, run).batch_size
+    params = _read_params(call, run)
     encoder = trained.model.to(call.device).encoder
     solver = run.latent.solver.build()
     reference_anchors = compute_reference_anchors(
@@ -49,11 +52,15 @@ def classify(call: StageCall) -> dict[str, float]:
         device=call.device,
     )
     test = ClassifiedImages.of(call, trained)
-    in_bank = CentresInBank(encoder, AnchorBank(reference_anchors), solver)
-    return {
-        "accuracy": test.accuracy(CentresInBatch(encoder, solver), batch_size=batch_size),
-        "accuracy_alone": test.accuracy(in_bank, batch_size=batch_size),
+    ways: dict[str, LatentsOfImages] = {
+        "accuracy": CentresInBatch(encoder, solver),
+        "accuracy_alone": CentresInBank(encoder, AnchorBank(reference_anchors), solver),
     }
+    with resumable_numbers(call, "classify", params, trained) as finished:
+        return {
+            name: finished.number(name, partial(test.accuracy, latents_of, batch_size=params.batch_size))
+            for name, latents_of in ways.items()
+        }
 
 
 def write_zones_of_plane(call: StageCall, measured: NestedQuantities) -> Mapping[str, Path]:

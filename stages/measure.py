@@ -1,5 +1,6 @@
 """Measure the images of a run: distances to real images, precision and recall, reconstruction error."""
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -10,14 +11,15 @@ from torch import Tensor
 from lzn.base.randomness import BatchRandom, generator_for
 from lzn.base.sections import Section
 from lzn.data import dequantise, random_subset
-from lzn.data.prepared import read_split
+from lzn.data.prepared import read_description, read_split
 from lzn.metrics import reconstruction_error
 from lzn.runs.samplers import SamplerParams
 from lzn.runs.trained import TrainedRun, read_configuration, read_trained
 from lzn.studies.generation import velocity_of
-from stages.feature_extraction.comparison import Numbers
 from stages.feature_extraction.read import read_comparison
+from stages.measuring.quantity import Nested
 from stages.measuring.real_images import random_real_images
+from stages.measuring.recipes import write_recipes
 from stages.measuring.seed_files import note_not_measured
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.outputs import feature_cache
@@ -43,32 +45,55 @@ class MeasureParams(Section):
     reconstruction: ReconstructionParams
 
 
-def measure(call: StageCall) -> dict[str, float]:
-    """Measure one seed; the real images are training images, the same for all runs (C.3)."""
-    data_name = read_configuration(call.trained_folder).run.data
+def measure(call: StageCall) -> Nested:
+    """Measure one seed; the real images are training images, the same for all runs (C.3).
+
+    The numbers of unconditional images of case study 3 are in the mapping ``unconditional``.
+    """
+    data_name, seed = read_configuration(call.trained_folder).run.data, (call.item, call.run_seed)
     params: MeasureParams = call.params.section(f"measure.{data_name}", MeasureParams)
-    compared = _compare_with_real(call, data_name, params)
-    reasons = {name: reason for name, reason in compared.items() if isinstance(reason, str)}
+    numbers, reasons = _compare_with_real(call, data_name, params, call.outputs.images(*seed))
+    measured: dict[str, float | Nested] = dict(numbers)
+    unconditional = call.outputs.images(*seed, unconditional=True)
+    if unconditional.exists():
+        numbers, more = _compare_with_real(call, data_name, params, unconditional)
+        measured["unconditional"] = numbers
+        reasons |= {f"unconditional.{name}": reason for name, reason in more.items()}
     note_not_measured(call, "measure", reasons)
     return {
-        **{name: number for name, number in compared.items() if not isinstance(number, str)},
+        **measured,
         "reconstruction": _reconstruct(call, params, read_trained(call.trained_folder)),
     }
 
 
-def _compare_with_real(call: StageCall, data_name: str, params: MeasureParams) -> Numbers:
-    """Compare the generated images with as many real ones, or with all real ones if there are fewer."""
-    network = call.outputs.folder("features", data_name)
+def _compare_with_real(
+    call: StageCall, data_name: str, params: MeasureParams, file: Path
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Compare the images in ``file`` with as many real ones, or with all real ones if there are fewer.
+
+    Return the numbers, and for those that cannot be computed the reasons.
+    """
+    prepared, network = (call.outputs.folder(stage, data_name) for stage in ("prepare", "features"))
     compare = read_comparison(network, device=call.device, cache=feature_cache())
-    generated = np.load(
-        call.outputs.seed_folder("sample", call.item, call.run_seed) / "images.npy", mmap_mode="r"
-    )
+    generated = np.load(file, mmap_mode="r")
     real = random_real_images(
-        read_split(call.outputs.folder("prepare", data_name), "train").images,
+        read_split(prepared, "train").images,
         len(generated),
         seed=params.seed,
     )
-    return compare(real, generated, data_name=data_name, num_neighbours=params.num_neighbours)
+    write_recipes(
+        call,
+        "measure",
+        compare.made_by(data_name=data_name),
+        read_description(prepared),
+        num_images=len(real),
+        subset_seed=params.seed,
+    )
+    found = compare(real, generated, data_name=data_name, num_neighbours=params.num_neighbours)
+    return (
+        {name: number for name, number in found.items() if not isinstance(number, str)},
+        {name: reason for name, reason in found.items() if isinstance(reason, str)},
+    )
 
 
 @torch.no_grad()

@@ -1,9 +1,10 @@
 """Write the report: an HTML page with claims, tables, figures, sampled images and a description of the runs."""
 
 import json
+from pathlib import Path
 
 from lzn.base.files import write_text
-from lzn.base.sections import Section
+from lzn.base.sections import ParamsFile, Section
 from stages.reporting.figures import draw_figures
 from stages.reporting.page import Page, render
 from stages.reporting.page.about import about
@@ -11,6 +12,7 @@ from stages.reporting.page.sample_images import sample_grids
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams
 from stages.reporting.tables.tracked_results import results_identity
+from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall, run_stage
 from stages.tracking import Tracker
 
@@ -23,15 +25,30 @@ class ReportParams(Section):
 
 
 def write_report(call: StageCall) -> None:
-    """Write ``index.html``, which needs no other file, and the figures as SVG and PNG files."""
-    params: ReportParams = call.params.section("report", ReportParams)
-    tables_params: TablesParams = call.params.section("tables", TablesParams)
-    families: dict[str, dict[str, str]] = call.params.section("families", dict[str, dict[str, str]])
-    results, folder = Results(call.outputs), call.outputs.folder("report")
-    figures = draw_figures(tables_params, families, results, picture=params.picture)
+    """Write the files of `write_page`, and log the page to MLflow."""
+    folder = call.outputs.folder("report")
+    page = write_page(call.params, call.outputs, tables=call.outputs.folder("tables"), folder=folder)
+    identity = results_identity(call.outputs.size, tables=page.tables, claims=page.claims)
+    with Tracker.join(identity, tags={}) as tracker:
+        tracker.log_file(folder / "index.html", "report.html")
+
+
+def write_page(params: ParamsFile, outputs: OutputPaths, *, tables: Path, folder: Path) -> Page:
+    """Write ``index.html``, which needs no other file, and the figures as SVG and PNG files.
+
+    Args:
+        params: the parameter file.
+        outputs: the paths of the size, whose numbers may be incomplete.
+        tables: the folder with ``claims.json`` and ``tables.json``.
+        folder: the folder to write to.
+    """
+    report_params: ReportParams = params.section("report", ReportParams)
+    tables_params: TablesParams = params.section("tables", TablesParams)
+    families: dict[str, dict[str, str]] = params.section("families", dict[str, dict[str, str]])
+    results = Results(outputs, families)
+    figures = draw_figures(tables_params, families, results, picture=report_params.picture)
     for figure in figures:
         figure.save(folder)
-    tables = call.outputs.folder("tables")
     page = Page(
         about=about(results, families),
         claims=json.loads((tables / "claims.json").read_text()),
@@ -41,9 +58,7 @@ def write_report(call: StageCall) -> None:
         folder=folder,
     )
     write_text(folder / "index.html", render(page))
-    identity = results_identity(call.outputs.size, tables=page.tables, claims=page.claims)
-    with Tracker.join(identity, tags={}) as tracker:
-        tracker.log_file(folder / "index.html", "report.html")
+    return page
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from lzn.base.files import file_sha256, write_array, write_json
 from lzn.base.sections import Section
 from lzn.data import quantise
 from lzn.data.prepared import read_description, read_split
+from lzn.runs.configuration import JointRun
 from lzn.runs.samplers import SamplerParams
 from lzn.runs.trained import WEIGHTS, TrainedRun, read_trained
 from stages.measuring.seed_statistics import track_measured, trained_seeds
@@ -39,7 +41,10 @@ class SampleParams(Section):
 
 
 def sample(call: StageCall) -> None:
-    """Write ``images.npy`` (uint8) and ``labels.npy`` of one seed."""
+    """Write ``images.npy`` (uint8) and ``labels.npy`` of one seed, for case study 3 also ``unconditional.npy``.
+
+    The images of the latter are drawn with the same noise, for classes that are decoded from latents of the prior.
+    """
     trained = read_trained(call.trained_folder)
     require_decoder(call, trained)
     data_name = trained.run.data
@@ -55,13 +60,27 @@ def sample(call: StageCall) -> None:
         shape=shape,
         device=call.device,
     )
-    folder = call.outputs.seed_folder("sample", call.item, call.run_seed)
+    file = call.outputs.images(call.item, call.run_seed)
+    samplings = {file: sampling}
+    if isinstance(trained.run, JointRun):
+        unconditional = call.outputs.images(call.item, call.run_seed, unconditional=True)
+        samplings[unconditional] = replace(sampling, decodes_classes=True)
     name, key = f"sample-{call.item}-{call.seed}", _key(trained, params, call)
     with exclusive_work(call.outputs.lock(name, key), f"sample {call.item}, seed {call.seed}"):
-        images = ResumableImages.open(call.outputs.checkpoints(name, key), (len(labels), *shape))
-        _sample_batches(sampling, labels, params, images, call)
-        images.move_to(folder)
-    write_array(folder / "labels.npy", labels.numpy())
+        arrays = {
+            target: ResumableImages.open(
+                call.outputs.checkpoints(f"{name}-{target.stem}", key), (len(labels), *shape)
+            )
+            for target in samplings
+        }
+        for target, images in arrays.items():
+            _sample_batches(samplings[target], labels, params, images, call)
+        for (
+            target,
+            images,
+        ) in arrays.items():  # after all are finished: a killed stage does not draw them again
+            images.move_to(target)
+    write_array(file.with_name("labels.npy"), labels.numpy())
 
 
 def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
@@ -74,6 +93,9 @@ def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     with_classes = trained.model.decoder.num_classes > 0
     grid = call.outputs.plot("sample", f"{call.item}/grid.png")
     save_grid(images, labels if with_classes else None, grid)
+    unconditional = call.outputs.images(call.item, seeds[0], unconditional=True)
+    if unconditional.exists():
+        save_grid(np.load(unconditional, mmap_mode="r"), None, grid.with_name("unconditional.png"))
     if with_classes:
         save_columns(images, labels, grid.with_name("classes.png"))
         names = trained.configuration.class_names

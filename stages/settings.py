@@ -1,6 +1,7 @@
 """Measure the accuracy of a run of case study 3 for several batch sizes and alphas (Figure 25)."""
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from lzn.studies import LatentsInBatch
 from stages.measuring.classification import ClassifiedImages
 from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, flatten_quantities
+from stages.measuring.resumable_numbers import resumable_numbers
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.families import require_study
 from stages.runtime.stage_main import StageCall
@@ -39,11 +41,20 @@ def measure_settings(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     encoder = trained.model.to(call.device).encoder
     test, solver = ClassifiedImages.of(call, trained), run.latent.solver.build()
     accuracies: dict[str, dict[str, float]] = {str(size): {} for size in params.batch_sizes}
-    with call.progress(total=len(params.batch_sizes) * len(params.alphas), unit="setting") as bar:
-        for size, alpha in product(params.batch_sizes, params.alphas):
-            generator = generator_for(params.seed, "settings", run.seed, size, device=call.device)
-            latents_of = LatentsInBatch(encoder, solver, alpha, generator)
-            accuracies[str(size)][f"{alpha:g}"] = test.accuracy(latents_of, batch_size=size)
+
+    def measure(size: int, alpha: float) -> float:
+        generator = generator_for(params.seed, "settings", run.seed, size, device=call.device)
+        latents_of = LatentsInBatch(encoder, solver, alpha, generator)
+        return test.accuracy(latents_of, batch_size=size)
+
+    settings = list(product(params.batch_sizes, params.alphas))
+    with (
+        call.progress(total=len(settings), unit="setting") as bar,
+        resumable_numbers(call, "settings", params, trained) as finished,
+    ):
+        for size, alpha in settings:
+            name = f"{size}-{alpha:g}"
+            accuracies[str(size)][f"{alpha:g}"] = finished.number(name, partial(measure, size, alpha))
             bar.update(1)
     return {"accuracy": accuracies}
 

@@ -1,6 +1,7 @@
 """Measure the distance to real images against the number of Euler steps of the sampler (Figures 17, 24)."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,18 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
+from lzn.base.nested import flatten
 from lzn.base.sections import Section
 from lzn.data import quantise
-from lzn.data.prepared import read_split
+from lzn.data.prepared import read_description, read_split
 from lzn.rectified_flow.ode import EulerSampler
 from lzn.runs.trained import read_trained
 from stages.feature_extraction.read import read_comparison
 from stages.measuring.plot_rows import mean_and_std, write_plot_rows
 from stages.measuring.quantity import NestedQuantities, Quantity, flatten_quantities
 from stages.measuring.real_images import random_real_images
+from stages.measuring.recipes import write_recipes
+from stages.measuring.resumable_numbers import resumable_numbers
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.outputs import feature_cache
 from stages.runtime.stage_main import StageCall
@@ -42,7 +46,8 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     require_decoder(call, trained)
     data_name = trained.run.data
     params: StepsParams = call.params.section(f"steps.{data_name}", StepsParams)
-    train = read_split(call.outputs.folder("prepare", data_name), "train")
+    prepared = call.outputs.folder("prepare", data_name)
+    train = read_split(prepared, "train")
     real = random_real_images(train.images, params.num_images, seed=params.seed)
     sampling = Sampling(
         trained,
@@ -54,11 +59,29 @@ def measure_steps(call: StageCall) -> dict[str, dict[str, dict[str, float]]]:
     labels = random_labels(torch.from_numpy(train.labels), params.num_images, seed=params.seed)
     network = call.outputs.folder("features", data_name)
     comparison = read_comparison(network, device=call.device, cache=feature_cache())
+    made_by = comparison.made_by(data_name=data_name)
+    networks = [one.weights_sha256 for one in made_by.values()]
+    write_recipes(
+        call,
+        "steps",
+        made_by,
+        read_description(prepared),
+        num_images=len(real),
+        subset_seed=params.seed,
+    )
+
+    def measure(num_steps: int) -> dict[str, float]:
+        images = _sample_images(sampling, labels, num_steps=num_steps)
+        return comparison.distance(real, images, data_name=data_name)
+
     distances: dict[str, dict[str, float]] = {}
-    with call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar:
+    with (
+        call.progress(total=sum(params.num_steps) * params.num_images, unit="evaluation") as bar,
+        resumable_numbers(call, "steps", params, trained, depends_on=networks) as finished,
+    ):
         for num_steps in params.num_steps:
-            images = _sample_images(sampling, labels, num_steps=num_steps)
-            for name, distance in comparison.distance(real, images, data_name=data_name).items():
+            found = finished.numbers(str(num_steps), partial(measure, num_steps))
+            for name, distance in flatten(found).items():
                 distances.setdefault(name, {})[str(num_steps)] = distance
             bar.update(num_steps * params.num_images)
     return {"distance": distances}

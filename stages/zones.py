@@ -1,6 +1,5 @@
 """Measure the share of latents that stay in their zones, and test accuracy: in minibatches and in an anchor bank."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from lzn.studies import (
 )
 from stages.measuring.classification import ClassifiedImages
 from stages.measuring.quantity import Nested
+from stages.measuring.resumable_numbers import resumable_numbers
 from stages.measuring.seed_statistics import run_measuring_stage
 from stages.runtime.families import wrong_family
 from stages.runtime.stage_main import StageCall
@@ -78,30 +78,32 @@ def measure_zones(call: StageCall) -> Nested:
     encoder = trained.model.to(call.device).encoder
     anchors = encode_images(encoder, images, batch_size=params.encoding_batch_size, device=call.device)
     bank = AnchorBank(anchors)
-    batch_size = trained.run.training.batch_size
-    measured: dict[str, Mapping[str, float]] = {
-        "num_anchors": {"batch": batch_size, "bank": bank.num_anchors}
-    }
-    try:
-        measured |= _stability(
-            params.stability, anchors, bank, batch_size=batch_size, run_seed=trained.run.seed
-        )
-    except ValueError as error:  # more samples, or a larger batch, than there are images
-        raise ParamsError(f"{call.params.path}: zones.{data_name}.stability: {error}") from error
-    if isinstance(trained.run, JointRun) and params.classification is not None:
-        test, solver = ClassifiedImages.of(call, trained), trained.run.latent.solver.build()
-        batch_size = params.classification.batch_size
-        measured["accuracy"] = {
-            "batch": test.accuracy(CentresInBatch(encoder, solver), batch_size=batch_size),
-            "bank": test.accuracy(CentresInBank(encoder, bank, solver), batch_size=batch_size),
-        }
+    batch_size, seed = trained.run.training.batch_size, trained.run.seed
+    measured: dict[str, float | Nested] = {"num_anchors": {"batch": batch_size, "bank": bank.num_anchors}}
+    stability = params.stability
+    with resumable_numbers(call, "zones", params, trained) as finished:
+        try:
+            measured |= finished.numbers(
+                "batches", lambda: _in_batches(stability, anchors, batch_size=batch_size, run_seed=seed)
+            )
+            measured["bank"] = finished.numbers(
+                "bank", lambda: _in_bank(stability, bank, anchors, run_seed=seed)
+            )
+        except ValueError as error:  # more samples, or a larger batch, than there are images
+            raise ParamsError(f"{call.params.path}: zones.{data_name}.stability: {error}") from error
+        if isinstance(trained.run, JointRun) and params.classification is not None:
+            test, solver = ClassifiedImages.of(call, trained), trained.run.latent.solver.build()
+            in_batch, in_bank = CentresInBatch(encoder, solver), CentresInBank(encoder, bank, solver)
+            size = params.classification.batch_size
+            measured["accuracy"] = {
+                "batch": finished.number("accuracy_batch", lambda: test.accuracy(in_batch, batch_size=size)),
+                "bank": finished.number("accuracy_bank", lambda: test.accuracy(in_bank, batch_size=size)),
+            }
     return measured
 
 
-def _stability(
-    params: StabilityParams, anchors: Tensor, bank: AnchorBank, *, batch_size: int, run_seed: int
-) -> dict[str, Mapping[str, float]]:
-    """Measure the shares of latents that stay when the batch is redrawn, in the same batch, and in the bank."""
+def _in_batches(params: StabilityParams, anchors: Tensor, *, batch_size: int, run_seed: int) -> Nested:
+    """Measure the shares of latents that stay when the batch is redrawn, and in the same batch."""
     batches = batch_zone_stability(
         anchors,
         params.protocol,
@@ -110,6 +112,11 @@ def _stability(
         samples_per_pair=params.samples_per_pair,
         generator=generator_for(params.seed, "zones of batches", run_seed, device=anchors.device),
     )
+    return {"redrawn_batch": asdict(batches.redrawn), "same_batch": asdict(batches.same)}
+
+
+def _in_bank(params: StabilityParams, bank: AnchorBank, anchors: Tensor, *, run_seed: int) -> Nested:
+    """Measure the share of latents that stay in the bank."""
     chosen = random_subset(len(anchors), params.bank_samples, seed=params.seed).to(anchors.device)
     of_bank = bank_zone_stability(
         bank,
@@ -117,11 +124,7 @@ def _stability(
         params.protocol,
         generator=generator_for(params.seed, "zones of the bank", run_seed, device=anchors.device),
     )
-    return {
-        "redrawn_batch": asdict(batches.redrawn),
-        "same_batch": asdict(batches.same),
-        "bank": asdict(of_bank),
-    }
+    return asdict(of_bank)
 
 
 if __name__ == "__main__":

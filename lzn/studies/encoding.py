@@ -14,6 +14,8 @@ ImageEncoder = Callable[[Tensor], Tensor]
 REFERENCE_SEED = 0
 """Seed of the choice of reference images, the same for all runs of a data set."""
 _REFERENCE_BATCH_SIZE = 64
+ENCODED_TOGETHER = 1000
+"""Images of a batch that are encoded together: the paper's encoder keeps 4 MB of feature maps for a 32x32 image."""
 
 
 @torch.no_grad()
@@ -43,6 +45,15 @@ def compute_reference_anchors(
     count = max(1, min(training_batch_size - 1, len(images)))
     chosen = ImageSubset(images, random_subset(len(images), count, seed=REFERENCE_SEED).numpy())
     return encode_images(encoder, chosen, batch_size=_REFERENCE_BATCH_SIZE, device=device)
+
+
+def encode_batch(encoder: ImageEncoder, images: Tensor) -> Tensor:
+    """Compute the anchors (n, q) of one batch of images (n, c, h, w), `ENCODED_TOGETHER` images at a time.
+
+    Zones depend on all anchors of a batch, and an anchor only on its image: only the encoder's memory is split. It must
+    be in evaluation mode.
+    """
+    return torch.cat([encoder(part) for part in torch.split(images, ENCODED_TOGETHER)])
 
 
 class FullBatch(NamedTuple):

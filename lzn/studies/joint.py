@@ -18,7 +18,7 @@ from lzn.flow import (
     decode_labels,
 )
 from lzn.networks import LatentEncoder, VelocityUNet
-from lzn.studies.encoding import full_batches
+from lzn.studies.encoding import encode_batch, full_batches
 from lzn.studies.generation import (
     PathSamples,
     Velocity,
@@ -131,7 +131,7 @@ class CentresInBatch:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute latents (b, q) of one batch of images (b, c, h, w)."""
-        anchors = self.encoder(images)
+        anchors = encode_batch(self.encoder, images)
         return compute_latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=self.solver)
 
 
@@ -147,7 +147,7 @@ class LatentsInBatch:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute latents (b, q) of one batch of images (b, c, h, w)."""
-        anchors = self.encoder(images)
+        anchors = encode_batch(self.encoder, images)
         noise = torch.randn(anchors.shape, generator=self.generator, device=anchors.device)
         return compute_latents(anchors, noise, alpha=self.alpha, solver=self.solver)
 
@@ -162,7 +162,7 @@ class CentresInBank:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute latents (b, q) of images (b, c, h, w), each independently."""
-        anchors = self.encoder(images)
+        anchors = encode_batch(self.encoder, images)
         return self.bank.latents(anchors, torch.zeros_like(anchors), alpha=0.0, solver=self.solver)
 
 

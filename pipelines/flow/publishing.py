@@ -11,7 +11,7 @@ from prefect.exceptions import PrefectException
 
 from lzn.base.sections import ParamsFile
 from pipelines.processes.commands import Log
-from stages.runtime.outputs import OutputPaths
+from stages.runtime.outputs import PARTIAL_REPORT, OutputPaths
 
 if TYPE_CHECKING:
     from stages.reporting.page.about import SeedOfRun
@@ -41,14 +41,16 @@ def publish_markdown(text: str, key: str, description: str, log: Log) -> None:
 def publish_results(params_file: Path, log: Log) -> None:
     """Publish claims, tables and runs of the current size as artifacts of the running flow.
 
-    Tables that do not exist are left out. If MLflow is unavailable, the links are missing.
+    The tables are those of the stage ``tables`` or of the partial report, whichever are newer. If MLflow is
+    unavailable, the links are missing.
     """
     from stages.reporting.page.about import about  # noqa: PLC0415 - imports plotting libraries
     from stages.reporting.results import Results  # noqa: PLC0415
 
     params = ParamsFile.read(params_file)
     outputs = OutputPaths(params.section("size", str))
-    tables = outputs.folder("tables")
+    folders = [outputs.folder("tables"), outputs.folder(PARTIAL_REPORT)]
+    tables = max(folders, key=_written_at)
     if (claims := tables / "claims.md").exists():
         page = claims.read_text(encoding="utf-8")
         verdicts = page.split("\n\n")[1]
@@ -57,10 +59,15 @@ def publish_results(params_file: Path, log: Log) -> None:
         page = numbers.read_text(encoding="utf-8")
         publish_markdown(page, artifact_key("tables", outputs.size), "Our results in the paper's tables", log)
     families: dict[str, dict[str, str]] = params.section("families", dict[str, dict[str, str]])
-    if runs := about(Results(outputs), families).runs:
+    if runs := about(Results(outputs, families), families).runs:
         description = "Trained runs, with their pages in MLflow"
         publish_markdown(runs_table(runs), artifact_key("runs", outputs.size), description, log)
         publish_link_to_mlflow(outputs.size, [run.link for run in runs], log)
+
+
+def _written_at(folder: Path) -> float:
+    file = folder / "claims.md"
+    return file.stat().st_mtime if file.exists() else 0.0
 
 
 def runs_table(runs: "Sequence[SeedOfRun]") -> str:

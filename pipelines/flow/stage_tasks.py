@@ -1,6 +1,6 @@
 """The stages of a DAG as tasks of the running flow: one task per stage, independent stages in parallel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from prefect import get_run_logger, task
@@ -36,9 +36,16 @@ def run_stage(stage: StageNode, runner: Runner) -> StageResult | State[Any]:
 
 
 def run_stages(
-    stages: Sequence[StageNode], runner: Runner, *, max_parallel: int | None = None, stop: StopEvents
+    stages: Sequence[StageNode],
+    runner: Runner,
+    *,
+    max_parallel: int | None = None,
+    stop: StopEvents,
+    after_stage: Callable[[StageResult], None] = lambda result: None,
 ) -> tuple[StageResult, ...]:
     """Run each stage after its dependencies, at most `max_parallel` at a time. Return all results.
+
+    `after_stage` is called with the result of each stage that ran.
 
     A stage's task waits for the tasks of its direct dependencies: these are the edges in the graph of the flow run.
     Edges that follow from others are left out, because Prefect's UI draws no arrows in a graph with more than 500.
@@ -57,7 +64,9 @@ def run_stages(
         if not running:
             return schedule.results()
         future = next(as_completed(list(running)))
-        schedule.finish(stage_result(running.pop(future), future))
+        result = stage_result(running.pop(future), future)
+        schedule.finish(result)
+        after_stage(result)
 
 
 def stage_result(stage: StageNode, future: PrefectFuture[Any]) -> StageResult:

@@ -13,6 +13,7 @@ from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
 from pipelines.flow.preview import Preview
 from pipelines.flow.publishing import publish_results
 from pipelines.flow.stage_tasks import run_stages
+from pipelines.local.partial_reports import PartialReports
 from pipelines.processes.commands import Limits
 from pipelines.processes.dvc_lock import dvc_lock_in_plan_order
 from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
@@ -55,9 +56,15 @@ def reproduce_locally(
             preview.publish(LOCAL, log.warning)
             if dry_run:
                 return Completed(message=f"dry run: {preview.summary}")
-            with orphan_guard(process_tag(""), grace=grace_seconds), dvc_lock_in_plan_order(stages):
+            with (
+                orphan_guard(process_tag(""), grace=grace_seconds),
+                dvc_lock_in_plan_order(stages),
+                PartialReports(log.warning) as reports,
+            ):
                 runner = StageRunner(limits=limits, stop=stop)
-                results = run_stages(stages, runner, max_parallel=max_parallel, stop=stop)
+                results = run_stages(
+                    stages, runner, max_parallel=max_parallel, stop=stop, after_stage=reports.after_stage
+                )
             log.info("Stages:\n%s", summary_table(results))
             if not stop.requested.is_set() and PARAMS_FILE.exists():
                 publish_results(PARAMS_FILE, log.warning)

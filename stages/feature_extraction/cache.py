@@ -2,7 +2,8 @@
 
 The hash covers the pixels of the images, the weights of the network, the preprocessing, the code, and what determines
 rounding. So all runs, seeds and stages share the features of the real images. A file holds float32 rows and is read
-memory-mapped; a JSON file beside it has its size and checksum.
+memory-mapped; a JSON file beside it has its size and checksum. Files that end in ``.npz`` have the mean and covariance
+of features of real images, for the Frechet distance.
 
 ``python -m stages.feature_extraction.cache --max-gb 20`` deletes the least recently used files until the others fit;
 ``make clean`` deletes all of them.
@@ -23,8 +24,9 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from lzn.base.files import write_json
+from lzn.base.files import atomic_write, write_json
 from lzn.data import ImageArray
+from lzn.metrics import Gaussian, fit_gaussian
 from stages.feature_extraction.extraction import Workers, extract_features, read_ahead
 from stages.feature_extraction.extractors import FeatureExtractor
 from stages.feature_extraction.resumable_features import ResumableFeatures
@@ -33,6 +35,7 @@ from stages.runtime.provenance import code_fingerprint
 
 HASHED_ROWS = 256
 SUFFIX = ".f32"
+GAUSSIAN_SUFFIX = ".npz"
 
 ExtractedFeatures = Mapping[str, NDArray[np.float32]]
 """Arrays (n, d) by name, memory-mapped."""
@@ -73,6 +76,26 @@ class ImageFeatures:
         os.utime(file)  # `trim` deletes the oldest
         return _columns(np.memmap(file, np.float32, mode="r", shape=shape), extractor.columns)
 
+    def gaussian(self, extractor: FeatureExtractor, name: str) -> Gaussian:
+        """Return mean and covariance of the features ``name``, from a file that all runs and stages share.
+
+        Raises:
+            ValueError: there are fewer than two images, or features are not finite.
+        """
+        stem = _key(self.sha256, extractor, self.cache.workers)
+        file = self.cache.folder / f"{stem}-{name}{GAUSSIAN_SUFFIX}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(file.with_suffix(".lock"), mode=0o666):
+            if not _is_whole(file):
+                found = fit_gaussian(self.by(extractor)[name])
+                with atomic_write(file) as partial:
+                    np.savez(partial, mean=found.mean, covariance=found.covariance, count=found.count)
+                recipe = {"images_sha256": self.sha256, "count": found.count, "features": name}
+                write_json(_description(file), {"made_by": extractor.identity, **recipe, **_state(file)})
+        os.utime(file)
+        with np.load(file) as content:
+            return Gaussian(content["mean"], content["covariance"], int(content["count"]))
+
     def _make(self, extractor: FeatureExtractor, file: Path, shape: tuple[int, int]) -> None:
         resumable = ResumableFeatures(file.with_suffix(".partial"), *shape, batch_size=extractor.batch_size)
         resumable.open()
@@ -99,7 +122,8 @@ def trim(folder: Path, *, max_bytes: int) -> list[Path]:
 
     Unfinished features are not deleted.
     """
-    files = sorted(folder.glob(f"[!.]*{SUFFIX}"), key=lambda file: file.stat().st_mtime)
+    files = [file for suffix in (SUFFIX, GAUSSIAN_SUFFIX) for file in folder.glob(f"[!.]*{suffix}")]
+    files.sort(key=lambda file: file.stat().st_mtime)
     total = sum(file.stat().st_size for file in files)
     removed = []
     for file in files:

@@ -1,7 +1,7 @@
 """From real and generated images to numbers: the interface, and Frechet distances of features."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +11,9 @@ import torch
 from lzn.data import ImageArray
 from lzn.metrics import Gaussian, fit_gaussian, frechet_distance, precision_recall
 from lzn.metrics.feature_arrays import Features
-from stages.feature_extraction.cache import FeatureCache
+from stages.feature_extraction.cache import FeatureCache, ImageFeatures
 from stages.feature_extraction.extractors import FeatureExtractor
+from stages.feature_extraction.made_by import MadeBy
 
 Numbers = dict[str, float | str]
 """Numbers by name; a number that cannot be computed is replaced by the reason."""
@@ -53,6 +54,10 @@ class Comparison(ABC):
         The statistics of the real images are kept for the next call with the same array object, which must not change.
         """
 
+    @abstractmethod
+    def made_by(self, *, data_name: str) -> Mapping[str, MadeBy]:
+        """Return the network and preprocessing of each distance by its name; see `stages.measuring.recipes`."""
+
 
 class NoComparison(Comparison):
     """For data sets without a feature network."""
@@ -65,6 +70,10 @@ class NoComparison(Comparison):
 
     def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
         """Return no number."""
+        return {}
+
+    def made_by(self, *, data_name: str) -> Mapping[str, MadeBy]:
+        """Return nothing: there is no distance."""
         return {}
 
 
@@ -84,7 +93,7 @@ class RealMoments:
     ) -> float:
         """Compute the distance in the features ``name`` of ``extractor``."""
         if self._moments is None or self._real is not real:
-            self._moments = fit_gaussian(self.features.of(real).by(extractor)[name])
+            self._moments = self.features.of(real).gaussian(extractor, name)
             self._real = real
         # These images are drawn for one number. Inception's features of 50 000 images take 1 GB, so they are deleted.
         with TemporaryDirectory(dir=self.features.folder) as folder:
@@ -93,6 +102,8 @@ class RealMoments:
         return frechet_distance(self._moments, ours)
 
 
-def distance_between(features: Features, others: Features) -> float:
-    """Compute the Frechet distance between two sets of features (n, d)."""
-    return frechet_distance(fit_gaussian(features), fit_gaussian(others))
+def distance_to_real(
+    real: ImageFeatures, generated: ImageFeatures, extractor: FeatureExtractor, name: str
+) -> float:
+    """Compute the Frechet distance in the features ``name``; mean and covariance of the real images are stored."""
+    return frechet_distance(real.gaussian(extractor, name), fit_gaussian(generated.by(extractor)[name]))

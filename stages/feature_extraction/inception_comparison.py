@@ -1,5 +1,6 @@
 """The paper's image metrics in the features of Inception and CLIP."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,18 @@ from stages.feature_extraction.comparison import (
     Comparison,
     Numbers,
     RealMoments,
-    distance_between,
+    distance_to_real,
     precision_and_recall,
 )
+from stages.feature_extraction.made_by import MadeBy
 from stages.feature_extraction.pretrained import ClipExtractor, InceptionExtractor
+
+PREPROCESSING: Mapping[Preprocessing, str] = {
+    "cm": "bilinear resize as TensorFlow 1, (x - 128) / 128",
+    "rf": "bilinear resize as TensorFlow 1, (x - 127.5) / 127.5",
+    "clean": "bicubic resize with antialiasing as PIL",
+}
+"""The preparation of images in the three implementations of FID, for people."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +61,10 @@ class InceptionComparison(Comparison):
         all_ours, all_theirs = ours.by(everything), theirs.by(everything)
         device = self.features.workers.device
         measured: Numbers = {
-            self._named("fid"): distance_between(all_theirs["pool"], all_ours["pool"]),
+            self._named("fid"): distance_to_real(theirs, ours, everything, "pool"),
             self._named("fid_rf"): self._pool_distance(theirs, ours, "rf"),
             self._named("fid_clean"): self._pool_distance(theirs, ours, "clean"),
-            self._named("sfid"): distance_between(all_theirs["spatial"], all_ours["spatial"]),
+            self._named("sfid"): distance_to_real(theirs, ours, everything, "spatial"),
             **precision_and_recall(
                 all_theirs["pool"], all_ours["pool"], num_neighbours=num_neighbours, device=device
             ),
@@ -69,6 +78,22 @@ class InceptionComparison(Comparison):
         everything = InceptionExtractor(self.network, "cm")
         return {self._named("fid"): self._moments.distance(real, generated, everything, "pool")}
 
+    def made_by(self, *, data_name: str) -> Mapping[str, MadeBy]:
+        """Return Inception with the preprocessing of each distance, and CLIP."""
+        kinds: Mapping[str, Preprocessing] = {"fid": "cm", "fid_rf": "rf", "fid_clean": "clean", "sfid": "cm"}
+        inception = {
+            self._named(name): MadeBy("Inception", self.network.weights_sha256, PREPROCESSING[kind])
+            for name, kind in kinds.items()
+        }
+        if self.clip is None:
+            return inception
+        text = "PIL bicubic to the size of the network, centre crop"
+        return inception | {self._cmmd_name: MadeBy("CLIP", self.clip.network.identity, text)}
+
+    @property
+    def _cmmd_name(self) -> str:
+        return "cmmd" if self.clip is not None and self.clip.network.is_released else "mmd_clip"
+
     @cached_property
     def _moments(self) -> RealMoments:
         return RealMoments(self.features)
@@ -79,12 +104,10 @@ class InceptionComparison(Comparison):
     def _pool_distance(
         self, real: ImageFeatures, generated: ImageFeatures, preprocessing: Preprocessing
     ) -> float:
-        extractor = InceptionExtractor(self.network, preprocessing)
-        return distance_between(real.by(extractor)["pool"], generated.by(extractor)["pool"])
+        return distance_to_real(real, generated, InceptionExtractor(self.network, preprocessing), "pool")
 
     def _cmmd(self, real: ImageFeatures, generated: ImageFeatures) -> dict[str, float]:
         if self.clip is None:
             return {}
         embeddings = [images.by(self.clip)["embeddings"] for images in (real, generated)]
-        name = "cmmd" if self.clip.network.is_released else "mmd_clip"
-        return {name: cmmd(*embeddings, device=self.features.workers.device)}
+        return {self._cmmd_name: cmmd(*embeddings, device=self.features.workers.device)}

@@ -17,6 +17,7 @@ from stages.measuring.quantity import (
 )
 from stages.measuring.seed_files import read_quantities
 from stages.measuring.tracked_names import OF_SNAPSHOTS, SPLITS, TABLE, TrackedNumbers, tracked_numbers
+from stages.runtime.memory import peak_memory_gb
 from stages.runtime.stage_main import StageCall, run_stage_of_seeds
 from stages.tracking import DatasetInput, RunIdentity, Tracker, import_mlflow
 from stages.tracking.data import dataset_input
@@ -93,7 +94,8 @@ def track_measured(
             if own:
                 tracker.log_datasets([dataset])
                 track_seed(tracker, configuration, numbers, dataset)
-            tracker.log_summary({f"seconds/{stage}": seconds / len(seeds)})
+            memory = peak_memory_gb(call.device)
+            tracker.log_summary({f"seconds/{stage}": seconds / len(seeds), f"memory/{stage}": memory})
             for artifact, file in pictures.items():
                 tracker.log_file(file, artifact)
             if numbers.table:

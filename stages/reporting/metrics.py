@@ -40,6 +40,7 @@ NO_FEATURES = "not measured: the section features names no network for these dat
 NO_LABELS = "this method does not classify"
 NO_TOP5 = "top-5 accuracy is always 100 % with five classes or fewer"
 NOT_MEASURED = "not measured"
+NOT_RUN_YET = "not run yet"
 OTHER_DATA = "measured in the features of another data set's classifier"
 
 METRICS: Mapping[str, Metric] = {

@@ -2,28 +2,41 @@
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lzn.runs.curves import read_curve
 from stages.measuring.quantity import NestedQuantities, Quantity, combine_seeds, flatten_quantities
+from stages.measuring.recipes import Recipe, common_recipes
 from stages.measuring.seed_files import read_quantities, read_reasons
 from stages.reporting.metrics import METRICS
 from stages.runtime.outputs import OutputPaths
 
+FAMILY_OF_STAGE = {
+    **dict.fromkeys(("measure", "steps"), "generative"),
+    **dict.fromkeys(("classify", "settings"), "classifying"),
+    **dict.fromkeys(("probe", "tsne"), "representing"),
+    "zones": "encoding",
+}
+"""The stages that measure runs, and the family of the runs that each measures."""
 CURVE_TAIL = 0.1
 """The losses shown are means over this last share of the training curve, because single points are noisy."""
 
 
 class Results:
-    """The numbers of the runs of one size. Each file is read once, at the first call that needs it.
+    """The numbers of the runs of one size, as far as they exist. Each file is read once, when it is needed.
 
     Attributes:
         outputs: the paths of the size.
+        families: the section ``families`` of params.yaml: which runs go through which stages, with their data sets.
     """
 
-    def __init__(self, outputs: OutputPaths) -> None:
+    def __init__(
+        self, outputs: OutputPaths, families: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    ) -> None:
         self.outputs = outputs
+        self.families = families
         self._read_quantities = functools.cache(self._quantities)
         self._read_configurations = functools.cache(self._configurations)
         self._read_curves = functools.cache(self._curves)
@@ -31,6 +44,10 @@ class Results:
     def has(self, stage: str, run: str) -> bool:
         """Return whether the stage has measured the run."""
         return bool(self.outputs.measured_seeds(stage, run))
+
+    def waits_for(self, stage: str, run: str) -> bool:
+        """Return whether the run goes through the stage, which has not measured it yet."""
+        return run in self.families.get(FAMILY_OF_STAGE[stage], {}) and not self.has(stage, run)
 
     def nested(self, stage: str, run: str) -> NestedQuantities:
         """Return the numbers of a run by the names of the stage that measured them; empty if it did not."""
@@ -44,6 +61,14 @@ class Results:
         """Return why numbers of a run are not measured, by the name of the number."""
         reasons = read_reasons(self.outputs, stage, run)
         return {name: f"not measured: {reason}" for name, reason in reasons.items()}
+
+    def recipes(self, stage: str, runs: Iterable[str]) -> Mapping[str, Recipe]:
+        """Return how the distances of runs whose numbers are compared were measured, by the name of the distance.
+
+        Raises:
+            ParamsError: two of them were measured with different real images, networks or preprocessings.
+        """
+        return common_recipes(self.outputs, stage, runs)
 
     def accuracy(self, run: str) -> Quantity:
         """Return the test accuracy in percent."""
@@ -61,8 +86,10 @@ class Results:
 
     def data_of(self, run: str) -> str:
         """Return the name of the run's data set."""
-        first: str = next(iter(self.configurations(run).values()))["run"]["data"]
-        return first
+        for content in self.configurations(run).values():
+            data: str = content["run"]["data"]
+            return data
+        return next(family[run] for family in self.families.values() if run in family)
 
     def class_name(self, run: str, label: int | str) -> str:
         """Return the name of a class of the run's data set; the label without names."""
@@ -71,10 +98,10 @@ class Results:
 
     def is_trained(self, run: str) -> bool:
         """Return whether the run was trained here; an imported run has no training curve."""
-        return self.outputs.plot("train", f"{run}.csv").exists()
+        return bool(self.curves(run))
 
     def curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
-        """Return the training curve of each seed: rows with a ``step`` and the values at this step."""
+        """Return the training curve of each trained seed: rows with a ``step`` and the values at this step."""
         return self._read_curves(run)
 
     def end_of_training(self, run: str) -> Mapping[str, Quantity]:
@@ -89,11 +116,11 @@ class Results:
 
     def _configurations(self, run: str) -> Mapping[int, Mapping[str, Any]]:
         files = {seed: self.outputs.configuration(run, seed) for seed in self.outputs.trained_seeds(run)}
-        return {seed: json.loads(file.read_text()) for seed, file in files.items()}
+        return {seed: json.loads(file.read_text()) for seed, file in files.items() if file.exists()}
 
     def _curves(self, run: str) -> Mapping[int, list[dict[str, float]]]:
-        seeds = self.outputs.trained_seeds(run)
-        return {seed: read_curve(self.outputs.curve(run, seed)) for seed in seeds}
+        files = {seed: self.outputs.curve(run, seed) for seed in self.outputs.trained_seeds(run)}
+        return {seed: read_curve(file) for seed, file in files.items() if file.exists()}
 
 
 def _end_of(rows: list[dict[str, float]]) -> dict[str, float]:

@@ -1,10 +1,11 @@
 """The rule that decides whether numbers over seeds support a claim, contradict it, or leave it undecided."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 from stages.measuring.quantity import Quantity
-from stages.reporting.metrics import Better
+from stages.reporting.metrics import NOT_RUN_YET, Better
 
 RULE = (
     "Each claim is a statement about one number, usually the difference between two runs, computed seed by seed, which "
@@ -23,6 +24,7 @@ class Verdict(StrEnum):
     FAILS = "does not hold"
     UNDECIDED = "undecided"
     NOT_MEASURABLE = "not measurable at this size"
+    NOT_RUN_YET = NOT_RUN_YET
 
     @property
     def symbol(self) -> str:
@@ -44,6 +46,12 @@ def judge(quantity: Quantity, *, above: float = -math.inf, below: float = math.i
     if high < above or low > below:
         return Verdict.FAILS
     return Verdict.UNDECIDED
+
+
+def count_verdicts(verdicts: Sequence[str]) -> dict[str, int]:
+    """Return how many claims have each verdict; `Verdict.NOT_RUN_YET` is left out if no claim has it."""
+    counts = {verdict.value: verdicts.count(verdict.value) for verdict in Verdict}
+    return {name: count for name, count in counts.items() if count or name != Verdict.NOT_RUN_YET}
 
 
 def gain(ours: Quantity, baseline: Quantity, better: Better) -> Quantity | None:

@@ -10,5 +10,6 @@ Read in this order:
 - `process_pool`: runs the seeds of a run in parallel processes; `stage_main` calls it.
 - `progress_bars`: for a terminal or a flow.
 - `signals`: SIGTERM and Ctrl-C as a request to stop.
+- `memory`: the peak memory of a stage, for MLflow.
 - `provenance`: hashes of the code that a stage runs, the commit and the hardware.
 """

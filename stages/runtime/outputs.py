@@ -5,6 +5,9 @@ from pathlib import Path
 
 from stages.runtime.project_root import in_project
 
+PARTIAL_REPORT = "partial_report"
+"""Folder of the tables and the report of the results that exist so far; no stage writes or reads it."""
+
 
 def feature_cache() -> Path:
     """Return the cache of image features for all sizes, runs and stages; see `stages.feature_extraction.cache`."""
@@ -45,6 +48,14 @@ class OutputPaths:
     def live_curve(self, run: str, seed: int) -> Path:
         """Return the file of the training curve that grows during the training; it is no output of a stage."""
         return Path("live") / run / f"seed_{seed}.csv"
+
+    def images(self, run: str, seed: int, *, unconditional: bool = False) -> Path:
+        """Return the file with the sampled images of one seed.
+
+        Runs of case study 3 have a second file: their images are conditional, and others are ``unconditional``.
+        """
+        name = "unconditional.npy" if unconditional else "images.npy"
+        return self.seed_folder("sample", run, seed) / name
 
     def metrics_folder(self, stage: str) -> Path:
         """Return the folder with the numbers of all runs or data sets that a stage has measured."""

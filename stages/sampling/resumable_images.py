@@ -45,7 +45,7 @@ class ResumableImages:
         self.num_finished = stop
 
     def move_to(self, target: Path) -> None:
-        """Move the finished file to the folder ``target``, and delete the folder of unfinished work."""
+        """Move the finished file to ``target``, and delete the folder of unfinished work."""
         assert self.num_finished == len(self._images)
-        move_file(self._folder / IMAGES, target / IMAGES)
+        move_file(self._folder / IMAGES, target)
         shutil.rmtree(self._folder)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lzn.base.randomness import generator_for
-from lzn.flow import draw_label_latents
+from lzn.flow import decode_labels, draw_label_latents
 from lzn.rectified_flow.ode import Sampler
 from lzn.runs.configuration import JointRun, RepresentationRun
 from lzn.runs.trained import TrainedRun
@@ -26,6 +26,8 @@ class Sampling:
         batch_size: images per batch; noise and the steps of an adaptive sampler depend on it.
         shape: (channels, height, width).
         device: where the model is.
+        decodes_classes: for runs of case study 3: draw latents from the prior and decode the class from each, which is
+            unconditional generation, instead of drawing latents from the zones of given classes (section 5).
     """
 
     trained: TrainedRun
@@ -33,6 +35,7 @@ class Sampling:
     batch_size: int
     shape: tuple[int, int, int]
     device: torch.device
+    decodes_classes: bool = False
 
     @property
     def has_classes(self) -> bool:
@@ -40,8 +43,9 @@ class Sampling:
         return bool(self.trained.model.decoder.num_classes > 0)
 
     def batches(self, labels: Tensor, sampler: Sampler, *, first: int = 0) -> Iterator[Tensor]:
-        """Yield batches of images (b, c, h, w) in [-1, 1] for labels (n,), which runs without classes ignore.
+        """Yield batches of images (b, c, h, w) in [-1, 1] for labels (n,).
 
+        Runs without classes, and those with ``decodes_classes``, ignore the labels but for their number.
         ``first`` is the first image of the first batch: a multiple of ``batch_size``. Images do not depend on it.
         Noise and latents are the same for all samplers, and noise for all runs with the same seed.
         """
@@ -50,20 +54,26 @@ class Sampling:
             chosen = labels[start : start + self.batch_size].to(self.device)
             generator = generator_for(self.seed, "sample", self.trained.run.seed, start, device=self.device)
             noise = torch.randn(len(chosen), *self.shape, generator=generator, device=self.device)
-            latents = self._latents(chosen, generator)
-            velocity = velocity_of(model.decoder, latents, chosen if self.has_classes else None)
+            latents, classes = self._conditions(chosen, generator)
+            velocity = velocity_of(model.decoder, latents, classes)
             yield generate(velocity, noise, sampler=sampler)
 
-    def _latents(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
-        """Draw latents: from the zones of the labels if labels have zones, else from the prior; None for plain RF."""
+    def _conditions(self, labels: Tensor, generator: torch.Generator) -> tuple[Tensor | None, Tensor | None]:
+        """Return latents and classes: from the zones of the labels if labels have zones, else from the prior.
+
+        Latents are None for plain RF, classes for decoders without them.
+        """
+        classes = labels if self.has_classes else None
         latent_dim = self.trained.model.decoder.latent_dim
         if latent_dim == 0:
-            return None
+            return None, classes
         noise = torch.randn(len(labels), latent_dim, generator=generator, device=self.device)
-        if isinstance(self.trained.run, JointRun):
-            anchors = self.trained.model.label_anchors.points.detach()
-            return draw_label_latents(anchors, labels, noise)
-        return noise
+        if not isinstance(self.trained.run, JointRun):
+            return noise, classes
+        anchors = self.trained.model.label_anchors.points.detach()
+        if self.decodes_classes:
+            return noise, decode_labels(noise, anchors)
+        return draw_label_latents(anchors, labels, noise), classes
 
 
 def require_decoder(call: StageCall, trained: TrainedRun) -> None:

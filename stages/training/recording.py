@@ -17,6 +17,7 @@ from lzn.runs.configuration import count_parameters
 from lzn.runs.curves import write_curve
 from lzn.runs.trained import WEIGHTS, TrainedConfiguration, write_trained
 from lzn.training import CheckpointFolder, CurvePoint, TrainingInterruptedError, TrainingResult
+from stages.runtime.memory import peak_memory_gb
 from stages.runtime.page_tags import colour_of, describe_run, page_tags
 from stages.runtime.provenance import describe_hardware, git_commit
 from stages.runtime.stage_main import StageCall
@@ -145,6 +146,7 @@ class _FirstRecorder(Recorder):
         save_tensors(averages, self.kept_snapshots / f"step_{step:09d}.safetensors")
 
     def on_end(self, model: nn.Module, result: TrainingResult) -> None:
+        memory = peak_memory_gb(self.call.device)  # of the training, not of what is written after it
         self.bar.close()
         write_trained(self.folder, self.configuration, model.cpu())
         snapshots = self.folder / SNAPSHOTS
@@ -153,6 +155,7 @@ class _FirstRecorder(Recorder):
             copy_file(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
         log_models(self.tracker, self.configuration, self.folder, self.call.outputs)
+        self.tracker.log_summary({"memory/train": memory})
         self.tracker.finish()
         last = ", ".join(f"{name} {value:.4g}" for name, value in result.curve[-1].values.items())
         print(f"{identity_of(self.configuration).name}: step {result.curve[-1].step}: {last}")

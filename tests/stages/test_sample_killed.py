@@ -96,6 +96,6 @@ def test_an_array_is_continued_after_its_last_batch_and_moved_when_it_is_complet
     second.append(images[3:6])
     third = ResumableImages.open(tmp_path / "work", images.shape)
     third.append(images[6:])
-    third.move_to(tmp_path / "out")
+    third.move_to(tmp_path / "out/images.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "out/images.npy"), images)
     assert not (tmp_path / "work").exists()

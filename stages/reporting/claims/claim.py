@@ -8,7 +8,8 @@ from typing import Any
 
 from lzn.base.number_format import signed
 from stages.measuring.quantity import Quantity, seed_by_seed
-from stages.reporting.metrics import Better
+from stages.reporting.metrics import NOT_RUN_YET, Better
+from stages.reporting.results import Results
 from stages.reporting.verdict import Verdict, gain, judge
 
 NO_RUNS = "the section tables of params.yaml names no runs for this claim"
@@ -39,6 +40,7 @@ class Claim:
         above: the claim says that the number is above this,
         below: and below this.
         note: what the judged number is, or why there is none.
+        missing: the stages that have not run yet and without which there is no number, such as ``measure@rf``.
     """
 
     study: Study
@@ -50,10 +52,13 @@ class Claim:
     above: float = -math.inf
     below: float = math.inf
     note: str = ""
+    missing: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
         """The verdict by `stages.reporting.verdict.RULE`."""
+        if self.missing:
+            return Verdict.NOT_RUN_YET
         if self.quantity is None:
             return Verdict.NOT_MEASURABLE
         return judge(self.quantity, above=self.above, below=self.below)
@@ -112,6 +117,21 @@ class Statement:
     def not_measurable(self, reason: str) -> Claim:
         """Return a claim without a number, and the reason."""
         return Claim(self.study, self.text, self.source, self.paper, note=reason)
+
+    def waiting(self, results: Results, stage: str, *runs: str | None) -> Claim | None:
+        """Return a claim without a number if the stage has not measured one of the runs yet, else None.
+
+        It is None too if params.yaml names no run for one of them.
+        """
+        if None in runs:
+            return None
+        missing = tuple(f"{stage}@{run}" for run in runs if run is not None and not results.has(stage, run))
+        return self.not_run_yet(missing) if missing else None
+
+    def not_run_yet(self, missing: tuple[str, ...]) -> Claim:
+        """Return a claim without a number, and the stages that have not run yet."""
+        note = f"{NOT_RUN_YET}: {', '.join(missing)}"
+        return Claim(self.study, self.text, self.source, self.paper, note=note, missing=missing)
 
     def judged(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stages.measuring.quantity import Quantity, mean_of
-from stages.reporting.claims.claim import Claim, Statement, Study, arrow
+from stages.reporting.claims.claim import NO_RUNS, Claim, Statement, Study, arrow
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_by_setting
 from stages.reporting.tables.paper_numbers import paper_numbers
@@ -25,7 +25,7 @@ def setting_claims(params: TablesParams, results: Results) -> Iterator[Claim]:
     run = params.classification.get("rf_lzn")
     if run is None or not results.has("settings", run):
         for statement in (batches, alphas, best):
-            yield statement.not_measurable("the stage settings does not run at this size")
+            yield statement.waiting(results, "settings", run) or statement.not_measurable(NO_RUNS)
         return
     grid = accuracies_by_setting(run, results)
     sizes, values = list(grid), list(next(iter(grid.values())))

@@ -5,7 +5,7 @@ from typing import Any
 
 from stages.reporting.claims.claim import Claim
 from stages.reporting.tables.formats import aligned
-from stages.reporting.verdict import RULE, Verdict
+from stages.reporting.verdict import RULE, count_verdicts
 
 
 def claims_to_json(claims: Sequence[Claim]) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def claims_to_markdown(claims: Sequence[Claim], *, size: str) -> str:
         lines.append([str(number), verdict, claim.statement, claim.paper, claim.ours or "–", claim.source])
         evidence = f" {claim.evidence}." if claim.evidence else ""
         notes.append(f"{number}. {claim.note[:1].upper()}{claim.note[1:].removesuffix('.')}.{evidence}")
-    verdicts = [claim.verdict for claim in claims]
-    counts = ", ".join(f"{verdict} {verdicts.count(verdict)}" for verdict in Verdict)
+    counted = count_verdicts([claim.verdict.value for claim in claims])
+    counts = ", ".join(f"{verdict} {count}" for verdict, count in counted.items())
     paragraphs = [
         f"# The paper's claims at size {size}",
         f"Number of claims by verdict: {counts}.",

@@ -1,19 +1,18 @@
 """Claims of section 3 and appendix C.4: unconditional generation."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from stages.reporting.claims.claim import Claim, Statement, Study
 from stages.reporting.claims.gap import gap_claims
 from stages.reporting.claims.image_claims import (
     BETTER_IN,
+    count_better,
     image_claim,
     implementations_claim,
-    most_claim,
+    most_metrics_claim,
     paper_pair,
     steps_claim,
 )
-from stages.reporting.claims.metrics_of_runs import gains_in_metrics
-from stages.reporting.metrics import METRICS
 from stages.reporting.results import Results
 from stages.reporting.tables.names import DATA_SETS
 from stages.reporting.tables.paper_numbers import paper_table
@@ -50,26 +49,14 @@ def _of_data_set(data: str, rf: str, rf_lzn: str, results: Results) -> Iterator[
             results=results,
         )
     text = f"RF+LZN is better in most metrics{where}"
-    yield most_claim(
-        Statement(Study.UNCONDITIONAL, text, source, _count_better(numbers[like], columns)),
-        list(gains_in_metrics(results, rf, rf_lzn).values()),
-        "Percentage of the measured metrics in which RF+LZN is better; ties in the paper count as not better.",
-    )
+    statement = Statement(Study.UNCONDITIONAL, text, source, count_better(numbers[like], columns))
+    yield most_metrics_claim(statement, rf, rf_lzn, results)
     text = f"Three implementations of FID rank RF and RF+LZN in the same order{where}"
     yield implementations_claim(
         Statement(Study.UNCONDITIONAL, text, "§ C.4, Table 5", "same order"), rf, rf_lzn, results
     )
     text = f"RF+LZN is better at most numbers of Euler steps{where}"
     yield steps_claim(Statement(Study.UNCONDITIONAL, text, "§ C.4, Figure 17", "most"), rf, rf_lzn, results)
-
-
-def _count_better(table: Mapping[str, list[float]], columns: list[str]) -> str:
-    """Return in how many metrics RF+LZN is better in the paper, such as ``5 of 7``."""
-    better = 0
-    for metric in columns:
-        rf, rf_lzn = paper_pair(table, columns, metric)
-        better += rf_lzn < rf if METRICS[metric].better == "lower" else rf_lzn > rf
-    return f"{better} of {len(columns)}"
 
 
 def _of_missing_data(missing: list[str]) -> Claim:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from stages.measuring.quantity import Quantity, seed_by_seed
 from stages.reporting.claims.claim import Claim, Statement, Study, share_of_gains
-from stages.reporting.claims.metrics_of_runs import find, gains_along_steps, unit
+from stages.reporting.claims.metrics_of_runs import find, gains_along_steps, gains_in_metrics, unit
 from stages.reporting.metrics import FID_IMPLEMENTATIONS, METRICS, NEEDS_INCEPTION, Better
 from stages.reporting.results import Results
 from stages.reporting.verdict import gain
@@ -53,7 +53,8 @@ def image_claim(
     else:
         comparison, direction = BETTER_IN[metric].replace("better", "worse"), opposite
     text = f"{kind.capitalize()}RF+LZN {comparison} than {kind}RF{where}"
-    return Statement(study, text, source, f"{rf:g} → {rf_lzn:g}").compared(
+    statement = Statement(study, text, source, f"{rf:g} → {rf_lzn:g}")
+    return statement.waiting(results, "measure", *runs) or statement.compared(
         find(results, runs[0], metric),
         find(results, runs[1], metric),
         direction,
@@ -64,6 +65,8 @@ def image_claim(
 
 def implementations_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) -> Claim:
     """Return the claim that three implementations of FID rank RF and RF+LZN in the same order."""
+    if waiting := statement.waiting(results, "measure", rf, rf_lzn):
+        return waiting
     before, after = results.flat("measure", rf), results.flat("measure", rf_lzn)
     if not all(name in before and name in after for name in FID_IMPLEMENTATIONS):
         return statement.not_measurable(NEEDS_INCEPTION)
@@ -83,11 +86,36 @@ def implementations_claim(statement: Statement, rf: str, rf_lzn: str, results: R
 
 def steps_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) -> Claim:
     """Return the claim that RF+LZN has the lower distance at most numbers of Euler steps."""
-    if not (results.has("steps", rf) and results.has("steps", rf_lzn)):
-        return statement.not_measurable("the stage steps does not run at this size")
+    if waiting := statement.waiting(results, "steps", rf, rf_lzn):
+        return waiting
     gains = gains_along_steps(results, rf, rf_lzn)
     note = f"Percentage of the numbers of steps ({', '.join(map(str, gains))}) at which RF+LZN has the lower distance."
     return most_claim(statement, list(gains.values()), note)
+
+
+def most_metrics_claim(statement: Statement, rf: str, rf_lzn: str, results: Results) -> Claim:
+    """Return the claim that RF+LZN is better in more than half of the metrics."""
+    if waiting := statement.waiting(results, "measure", rf, rf_lzn):
+        return waiting
+    note = (
+        "Percentage of the measured metrics in which RF+LZN is better; ties in the paper count as not better."
+    )
+    return most_claim(statement, list(gains_in_metrics(results, rf, rf_lzn).values()), note)
+
+
+def count_better(
+    table: Mapping[str, Sequence[float | None]], columns: Sequence[str], method: str = "rf_lzn"
+) -> str:
+    """Return in how many of its metrics of images a method is better than RF in the paper, such as ``5 of 7``."""
+    pairs = {
+        name: (rf, ours)
+        for name, rf, ours in zip(columns, table["rf"], table[method], strict=True)
+        if rf is not None and ours is not None
+    }
+    better = sum(
+        ours < rf if METRICS[name].better == "lower" else ours > rf for name, (rf, ours) in pairs.items()
+    )
+    return f"{better} of {len(pairs)}"
 
 
 def most_claim(statement: Statement, gains: Sequence[Quantity], note: str) -> Claim:

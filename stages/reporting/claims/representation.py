@@ -43,6 +43,8 @@ def _against_other_methods(params: TablesParams, results: Results) -> Iterator[C
             yield statement.not_measurable(
                 "the other methods are not trained here; the paper's numbers are for ImageNet"
             )
+        elif waiting := statement.waiting(results, "probe", run):
+            yield waiting
         else:
             found = _top1(results, run)["without_head"]
             note = "Top-1 accuracy compared with the published number, percent."
@@ -67,7 +69,7 @@ def _of_figure_19(params: TablesParams, results: Results) -> Iterator[Claim]:
             Study.REPRESENTATIONS, text, "§ D.4, Figure 19", "better" if better else "worst"
         )
         if not top1:
-            yield statement.not_measurable(NO_RUNS)
+            yield statement.waiting(results, "probe", run) or statement.not_measurable(NO_RUNS)
             continue
         others = [top1[name] for name in ([better] if better else top1.keys() - {worse})]
         smallest = seed_by_seed(min, others)
@@ -82,7 +84,8 @@ def _still_improving(params: TablesParams, results: Results) -> Claim:
     run = params.linear_probe
     curve = [] if run is None else list(accuracies_along_training(run, results).items())
     if len(curve) < 2:
-        return statement.not_measurable("the run has no snapshots of its training")
+        reason = "the run has no snapshots of its training"
+        return statement.waiting(results, "probe", run) or statement.not_measurable(reason)
     (earlier, before), (last, after) = curve[-2:]
     note = f"Difference in top-1 accuracy between steps {earlier} and {last}, percentage points."
     return statement.compared(before, after, "higher", note=note, missing=NO_RUNS, unit=" %")
@@ -98,7 +101,7 @@ def _clusters(params: TablesParams, results: Results) -> Claim:
     statement = Statement(Study.REPRESENTATIONS, text, "§ D.4, Figure 18, reviews", f"{100 * of_paper:.0f} %")
     run = params.linear_probe
     if run is None or not results.has("tsne", run):
-        return statement.not_measurable("the stage tsne does not run at this size")
+        return statement.waiting(results, "tsne", run) or statement.not_measurable(NO_RUNS)
     relative = results.flat("tsne", run).get("relative_std")
     if relative is None:
         return statement.not_measurable("all points of the t-SNE plane are equal")

@@ -15,11 +15,12 @@ ABOUT_HALF = (25.0, 75.0)
 def zone_stability_claim(runs: Iterable[str], results: Results) -> Claim:
     """Return the claim that about half of the latents stay in their zone when the rest of the batch is redrawn."""
     share = 100 * paper_numbers()["claims"]["latents_that_stay_in_their_zone_when_the_batch_is_redrawn"]
+    runs = list(runs)
     text = "About half of the latents stay in their zone when the rest of the batch is redrawn"
     statement = Statement(Study.ZONES, text, "reviews", f"{share:g} %")
-    measured = [
-        results.flat("zones", run)["redrawn_batch.share"] for run in runs if results.has("zones", run)
-    ]
+    if waiting := statement.waiting(results, "zones", *runs):
+        return waiting
+    measured = [results.flat("zones", run)["redrawn_batch.share"] for run in runs]
     percentage = seed_by_seed(lambda values: 100 * math.fsum(values) / len(values), measured)
     if percentage is None:
         return statement.not_measurable("no run of this size went through the stage zones")

@@ -9,12 +9,13 @@ from importlib.metadata import version
 from typing import Any
 
 from lzn.base.number_format import duration
+from stages.reporting.metrics import NOT_RUN_YET
+from stages.reporting.page.costs import STAGE_TIME, UNKNOWN, cost_table, training_seconds
 from stages.reporting.results import Results
+from stages.reporting.tables.table import Table
 from stages.tracking import Lookup, TrackedRun, look_up
 
 PACKAGES = ("torch", "numpy", "scikit-learn", "dvc", "mlflow")
-UNKNOWN = "unknown: not in MLflow"
-STAGE_TIME = "seconds/"
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ class SeedOfRun:
 
 @dataclass(frozen=True)
 class About:
-    """Facts by name, the trainings, and a note on the links to MLflow."""
+    """Facts by name, the trainings, a note on the links to MLflow, and the table of costs."""
 
     facts: Mapping[str, str]
     runs: Sequence[SeedOfRun]
     note: str
+    costs: Table
 
 
 def about(results: Results, families: Mapping[str, Mapping[str, str]]) -> About:
@@ -62,14 +64,22 @@ def about(results: Results, families: Mapping[str, Mapping[str, str]]) -> About:
     seeds = sorted({seed for _, seed in configurations})
     facts = {
         "Size": results.outputs.size,
-        "Data": ", ".join(dict.fromkeys(run.data for run in runs)),
-        "Runs": f"{len(names)}, with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}",
+        "Data": ", ".join(dict.fromkeys(data for family in families.values() for data in family.values())),
+        "Runs": _runs(names, sorted({name for name, _ in configurations}), seeds),
         **_facts_of(list(tracked.values())),
         "Versions": ", ".join(
             [f"Python {sys.version.split()[0]}", *(f"{name} {version(name)}" for name in PACKAGES)]
         ),
     }
-    return About(facts, runs, _note(lookup, missing=len(keys) - len(tracked)))
+    note = _note(lookup, missing=len(keys) - len(tracked))
+    return About(facts, runs, note, cost_table(names, configurations, tracked))
+
+
+def _runs(names: Sequence[str], trained: Sequence[str], seeds: Sequence[int]) -> str:
+    if not trained:
+        return f"{len(names)}, {NOT_RUN_YET}"
+    counted = str(len(names)) if len(trained) == len(names) else f"{len(trained)} of {len(names)}"
+    return f"{counted}, with {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
 def _seed_of_run(
@@ -84,7 +94,7 @@ def _seed_of_run(
         num_steps=training.get("num_steps"),
         batch_size=training.get("batch_size"),
         started="–" if tracked is None else _time(tracked.started_at),
-        seconds=None if tracked is None else _training_seconds(tracked),
+        seconds=None if tracked is None else training_seconds(tracked),
         link="" if tracked is None else lookup.page_of(tracked),
     )
 
@@ -92,7 +102,7 @@ def _seed_of_run(
 def _facts_of(tracked: Sequence[TrackedRun]) -> dict[str, str]:
     if not tracked:
         return dict.fromkeys(("Commit", "Hardware", "When", "Training time", "Time of stages"), UNKNOWN)
-    seconds = [found for run in tracked if (found := _training_seconds(run)) is not None]
+    seconds = [found for run in tracked if (found := training_seconds(run)) is not None]
     stages: dict[str, float] = {}
     for run in tracked:
         for name, value in run.metrics.items():
@@ -111,14 +121,6 @@ def _facts_of(tracked: Sequence[TrackedRun]) -> dict[str, str]:
         else UNKNOWN,
         "Time of stages": f"{times} (wall time, all runs)" if times else UNKNOWN,
     }
-
-
-def _training_seconds(run: TrackedRun) -> float | None:
-    """Return the time that the stage logged, or else the time from the start to the end of the MLflow run."""
-    noted = run.metrics.get(f"{STAGE_TIME}train")
-    if noted is not None:
-        return noted
-    return None if run.ended_at is None else run.ended_at - run.started_at
 
 
 def _tags(tracked: Sequence[TrackedRun], name: str) -> str:

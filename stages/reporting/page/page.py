@@ -10,9 +10,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from stages.reporting.figures import ReportFigure
 from stages.reporting.page.about import About
 from stages.reporting.page.sample_images import SampleGrid, data_url
-from stages.reporting.tables.formats import LEGEND
+from stages.reporting.tables.formats import LEGEND, tables_to_json
 from stages.reporting.tables.table import Relation
-from stages.reporting.verdict import Verdict
+from stages.reporting.verdict import Verdict, count_verdicts
 
 TEMPLATES = Path(__file__).with_name("templates")
 VERDICT_SYMBOLS = {verdict.value: verdict.symbol for verdict in Verdict}
@@ -42,13 +42,13 @@ class Page:
     @property
     def counts(self) -> dict[str, int]:
         """Number of claims by verdict."""
-        verdicts = [claim["verdict"] for claim in self.claims["claims"]]
-        return {verdict.value: verdicts.count(verdict.value) for verdict in Verdict}
+        return count_verdicts([claim["verdict"] for claim in self.claims["claims"]])
 
     @property
     def tables_in_order(self) -> list[dict[str, Any]]:
-        """The tables in the order of ``tables.json``, with numbers for the reasons of empty cells."""
+        """The tables in the order of ``tables.json`` and that of costs, with numbers for the reasons of empty cells."""
         ordered = sorted(self.tables.items(), key=lambda item: item[1]["position"])
+        ordered += tables_to_json([self.about.costs]).items()
         return [{"name": name, **_numbered(table)} for name, table in ordered]
 
 

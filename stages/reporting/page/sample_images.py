@@ -48,6 +48,11 @@ class SampleGrid:
     classes: tuple[str, ...] = ()
 
     @property
+    def title(self) -> str:
+        """The heading: the run, and the kind of generation where a run has both."""
+        return f"{self.run}, unconditional" if self.file.stem == "unconditional" else self.run
+
+    @property
     def caption(self) -> str:
         """The text below the grid."""
         what = "conditional, five rows for each class" if self.conditional else "unconditional"
@@ -82,6 +87,8 @@ def sample_grids(
             paper = PAPER_CONDITIONAL_GRIDS.get(method, "")
             names = _classes_in_grid(file)
             yield SampleGrid(run, data, METHODS.get(method, ""), paper, True, file, names)
+        if (file := file.with_name("unconditional.png")).exists():
+            yield SampleGrid(run, data, METHODS.get(conditional.get(run, ""), ""), "", False, file)
 
 
 def _classes_in_grid(grid: Path) -> tuple[str, ...]:

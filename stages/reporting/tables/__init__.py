@@ -5,7 +5,7 @@
 - `paper_numbers`: the numbers of the paper, from ``paper_numbers.yaml``.
 - `names`: names of methods and data sets, and other texts that several tables share.
 - `image_metrics` (tables 1, 4, 5, 7, 8), `classification` (3), `probes` (2, 6, t-SNE), `gap`, `figure_numbers`
-  (Figures 17, 20, 24, 25), `zone_stability`, `training`: one module for each kind of table.
+  (Figures 17, 19, 20, 24, 25), `zone_stability`, `training`: one module for each kind of table.
 - `all_tables`: calls all of them in the paper's order. `formats`: tables as Markdown, JSON and columns.
 - `paper_of_runs`: the paper's numbers by run; `tracked_results` puts them, tables and claims into MLflow.
 """

@@ -1,26 +1,29 @@
-"""The numbers of Figures 17, 20, 24 and 25 as tables; the paper prints no numbers in these figures."""
+"""The numbers of Figures 17, 19, 20, 24 and 25 as tables; the paper prints no numbers in these figures."""
 
 from collections.abc import Iterator, Mapping
 
-from stages.reporting.metrics import NOT_MEASURED, distance_metric
+from stages.reporting.metrics import NOT_MEASURED, NOT_RUN_YET, distance_metric
 from stages.reporting.results import Results
 from stages.reporting.sweeps import accuracies_along_training, accuracies_by_setting, distances_by_steps
-from stages.reporting.tables.names import METHODS, data_title, our_rows_remark
+from stages.reporting.tables.names import METHODS, data_title, our_rows_remark, recipe_remarks
+from stages.reporting.tables.probes import figure19_table
 from stages.reporting.tables.table import Cell, Column, Row, Table
 from stages.reporting.tables.tables_params import TablesParams
 
 
 def figure_tables(params: TablesParams, results: Results) -> Iterator[Table]:
-    """Yield the tables whose stages have run."""
+    """Yield the tables of which a run is measured."""
     unconditional = {run: method for runs in params.unconditional.values() for method, run in runs.items()}
     conditional = {run: method for method, run in params.conditional.items()}
     for name, kind, methods in (
         ("figure17", "unconditional", unconditional),
         ("figure24", "conditional", conditional),
     ):
-        measured = {run: method for run, method in methods.items() if results.has("steps", run)}
-        if measured:
-            yield _steps_table(name, kind, measured, results)
+        if any(results.has("steps", run) for run in methods):
+            yield _steps_table(name, kind, methods, results)
+    run = params.representations
+    if run is not None and results.has("probe", run):
+        yield figure19_table(run, results)
     run = params.linear_probe
     if run is not None and "along_training" in results.nested("probe", run):
         yield _along_training_table(run, results)
@@ -33,22 +36,26 @@ def _steps_table(name: str, kind: str, methods: Mapping[str, str], results: Resu
     """Return the table of distances by number of Euler steps; ``methods`` are by run."""
     found = {run: distances_by_steps(run, results) for run in methods}
     steps = sorted(
-        {num for distances in found.values() for by_steps in distances.values() for num in by_steps}
+        {num for by_distance in found.values() for by_steps in by_distance.values() for num in by_steps}
     )
+    distances = dict.fromkeys(name for by_distance in found.values() for name in by_distance)
     rows = []
     for run, method in methods.items():
         data = data_title(results, run)
-        for distance, by_steps in found[run].items():
+        missing = NOT_MEASURED if results.has("steps", run) else NOT_RUN_YET
+        names = found[run] if results.has("steps", run) else distances
+        for distance in names:
+            by_steps = found[run].get(distance, {})
             suffix = f"{distance_metric(distance).heading}, {data}"
             compared_to = f"{METHODS['rf']}, {suffix}" if method != "rf" else None
             cells = {
-                str(num): Cell.of(by_steps[num]) if num in by_steps else Cell(None, NOT_MEASURED)
-                for num in steps
+                str(num): Cell.of(by_steps[num]) if num in by_steps else Cell(None, missing) for num in steps
             }
             rows.append(Row(f"{METHODS[method]}, {suffix}", "ours", cells, suffix, compared_to))
     columns = {str(num): Column(f"{num} steps", "lower") for num in steps}
     title = f"{name.replace('figure', 'Figure ')}. Distance against Euler steps, {kind}"
-    return Table(name, title, columns, rows, [our_rows_remark(results, methods)])
+    remarks = [our_rows_remark(results, methods), *recipe_remarks(results, "steps", methods, distances)]
+    return Table(name, title, columns, rows, remarks)
 
 
 def _along_training_table(run: str, results: Results) -> Table:

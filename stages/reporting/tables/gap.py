@@ -1,15 +1,22 @@
 """The share of the gap between unconditional and conditional generation that latents close without labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stages.measuring.quantity import Quantity, seed_by_seed
-from stages.reporting.metrics import distance_metric, own_distances
+from stages.reporting.metrics import NOT_RUN_YET, distance_metric, own_distances
 from stages.reporting.results import Results
-from stages.reporting.tables.names import DATA_SETS
+from stages.reporting.tables.names import DATA_SETS, recipe_remarks
 from stages.reporting.tables.paper_numbers import paper_numbers
 from stages.reporting.tables.table import Cell, Column, Row, Source, Table
 from stages.reporting.tables.tables_params import TablesParams
 
+COLUMNS = {
+    "unconditional": Column("RF, unconditional"),
+    "with_latents": Column("RF+LZN, unconditional"),
+    "conditional": Column("RF, conditional"),
+    "closed": Column("Gap closed %", "higher"),
+}
 NO_GAP = "conditional RF is not better than unconditional RF, so there is no gap to close"
 
 
@@ -49,33 +56,51 @@ def paper_gap() -> Gap:
     return Gap("FID", *(Quantity({0: number}) for number in numbers))
 
 
-def our_gaps(params: TablesParams, results: Results) -> dict[str, Gap]:
-    """Return the gap of each data set that has unconditional and conditional runs."""
-    gaps = {}
-    for data, *runs in params.gaps():
-        measured = [results.flat("measure", run) for run in runs]
-        distance = next((name for name in ("fid", *own_distances(measured[0])) if name in measured[0]), None)
-        same_data = {results.data_of(run) for run in runs} == {data}
-        if same_data and distance is not None and all(distance in found for found in measured):
-            gaps[data] = Gap(distance_metric(distance).heading, *(found[distance] for found in measured))
-    return gaps
+def runs_with_gap(params: TablesParams, results: Results) -> dict[str, tuple[str, ...]]:
+    """Return the runs of `Gap` for each data set that has unconditional and conditional runs."""
+    named = {data: tuple(runs) for data, *runs in params.gaps()}
+    return {data: runs for data, runs in named.items() if {results.data_of(run) for run in runs} == {data}}
+
+
+def gap_of(runs: Sequence[str], results: Results) -> Gap | None:
+    """Return the gap of three runs; None if they have no distance in common."""
+    distance = _distance(runs, results)
+    measured = [results.flat("measure", run) for run in runs]
+    if distance is None or not all(distance in found for found in measured):
+        return None
+    return Gap(distance_metric(distance).heading, *(found[distance] for found in measured))
+
+
+def _distance(runs: Sequence[str], results: Results) -> str | None:
+    """Return the first distance that one of the runs has."""
+    names = [name for run in runs for name in ("fid", *own_distances(results.flat("measure", run)))]
+    return next((name for name in names if any(name in results.flat("measure", run) for run in runs)), None)
 
 
 def gap_table(params: TablesParams, results: Results) -> Table:
     """Return the table with the paper's gap and ours."""
-    columns = {
-        "unconditional": Column("RF, unconditional"),
-        "with_latents": Column("RF+LZN, unconditional"),
-        "conditional": Column("RF, conditional"),
-        "closed": Column("Gap closed %", "higher"),
-    }
     rows = [_row(f"{paper_gap().distance}, CIFAR10", "paper", paper_gap())]
-    rows += [
-        _row(f"{gap.distance}, {DATA_SETS.get(data, data)}", "ours", gap)
-        for data, gap in our_gaps(params, results).items()
-    ]
+    for data, runs in runs_with_gap(params, results).items():
+        name, gap = DATA_SETS.get(data, data), gap_of(runs, results)
+        if gap is not None:
+            rows.append(_row(f"{gap.distance}, {name}", "ours", gap))
+        elif not all(results.has("measure", run) for run in runs):
+            rows.append(_unfinished_row(name, runs, results))
+    compared = dict.fromkeys(run for runs in runs_with_gap(params, results).values() for run in runs)
+    distances = ("fid", *own_distances(name for run in compared for name in results.flat("measure", run)))
     remarks = ["Gap closed: (RF − RF+LZN) / (RF − conditional RF), computed seed by seed."]
-    return Table("gap", "The gap between unconditional and conditional generation", columns, rows, remarks)
+    remarks += recipe_remarks(results, "measure", compared, dict.fromkeys(distances))
+    return Table("gap", "The gap between unconditional and conditional generation", COLUMNS, rows, remarks)
+
+
+def _unfinished_row(data: str, runs: Sequence[str], results: Results) -> Row:
+    """Return the row of runs of which some are not measured yet."""
+    distance = _distance(runs, results)
+    measured = [results.flat("measure", run).get(distance or "") for run in runs]
+    cells = [Cell(None, NOT_RUN_YET) if found is None else Cell.of(found) for found in measured]
+    heading = "FID" if distance is None else distance_metric(distance).heading
+    row = dict(zip(COLUMNS, [*cells, Cell(None, NOT_RUN_YET)], strict=True))
+    return Row(f"{heading}, {data}", "ours", row)
 
 
 def _row(label: str, source: Source, gap: Gap) -> Row:

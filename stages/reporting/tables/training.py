@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from stages.reporting.results import Results
+from stages.reporting.tables.names import not_run_yet
 from stages.reporting.tables.table import Cell, Column, Row, Table
 
 COLUMNS = {
@@ -15,7 +16,7 @@ COLUMNS = {
 
 
 def training_table(runs: Sequence[str], results: Results) -> Table:
-    """Return the table of those ``runs`` that were trained here."""
+    """Return the table of ``runs``; imported ones are left out."""
     remarks = [
         "Losses are means over the last tenth of training. Runs with equal seeds and batch sizes see the same batches, "
         "noise and times.",
@@ -27,7 +28,11 @@ def training_table(runs: Sequence[str], results: Results) -> Table:
             for data, measured in results.classifiers().items()
         ),
     ]
-    rows = [_row(run, results) for run in runs if results.is_trained(run)]
+    rows = [
+        _row(run, results) if results.is_trained(run) else Row(run, "ours", not_run_yet(COLUMNS))
+        for run in runs
+        if results.is_trained(run) or not results.configurations(run)
+    ]
     return Table("training", "Training (not in the paper)", COLUMNS, rows, remarks)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from stages.measuring.quantity import Quantity
 from stages.reporting.metrics import NO_LABELS
 from stages.reporting.results import Results
-from stages.reporting.tables.names import NOT_REPORTED
+from stages.reporting.tables.names import NOT_REPORTED, not_run_yet
 from stages.reporting.tables.paper_numbers import paper_numbers
 from stages.reporting.tables.table import Cell, Column, Row, Table
 
@@ -44,7 +44,9 @@ def zone_stability_table(runs: Sequence[str], results: Results) -> Table:
 
 
 def _cells(measured: Mapping[str, Quantity]) -> dict[str, Cell]:
-    """Return the cells of a run; ``measured`` are the numbers of the stage ``zones`` by dotted names."""
+    """Return the cells of a run; ``measured`` are the numbers of the stage ``zones`` by dotted names, or nothing."""
+    if not measured:
+        return not_run_yet(COLUMNS)
     return {
         "batch": Cell.setting(measured["num_anchors.batch"]),
         "redrawn_batch": Cell.of(measured["redrawn_batch.share"].times(100)),

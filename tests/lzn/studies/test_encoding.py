@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 from lzn_testing.models.tiny_models import LATENT_DIM, tiny_joint
+from torch import Tensor
 
 from lzn.data import dequantise
 from lzn.studies import encode_images
-from lzn.studies.encoding import full_batches
+from lzn.studies.encoding import ENCODED_TOGETHER, encode_batch, full_batches
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(10, 1, 8, 8), dtype=np.uint8)
 
@@ -32,3 +33,18 @@ def test_full_batches_cover_all_rows_once_and_none_is_smaller_than_it_can_be(
         assert len(rows[batch.rows]) == min(batch_size, num_rows)
         covered += rows[batch.rows][batch.new]
     assert covered == rows
+
+
+def test_a_large_batch_is_encoded_in_parts_and_its_zones_are_those_of_all_its_images() -> None:
+    """A linear encoder, so that parts change the last bits at most: sums of 4 products in float32."""
+    sizes = []
+    weights = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+
+    def encoder(images: Tensor) -> Tensor:
+        sizes.append(len(images))
+        return images.flatten(1) @ weights
+
+    images = torch.randn(2 * ENCODED_TOGETHER + 7, 1, 2, 2, generator=torch.Generator().manual_seed(1))
+    anchors = encode_batch(encoder, images)
+    assert sizes == [ENCODED_TOGETHER, ENCODED_TOGETHER, 7]
+    torch.testing.assert_close(anchors, images.flatten(1) @ weights, rtol=0, atol=1e-6)

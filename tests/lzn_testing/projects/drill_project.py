@@ -106,7 +106,7 @@ def runs_of(client: MlflowClient) -> list[Run]:
 
 def tracked(client: MlflowClient, run: Run) -> Tracked:
     """Return the records of a run, without times."""
-    names = [name for name in run.data.metrics if not name.startswith(("seconds/", "system/"))]
+    names = [name for name in run.data.metrics if not name.startswith(("seconds/", "memory/", "system/"))]
     points = {
         name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
         for name in names

@@ -98,9 +98,11 @@ class MadeUpOutputs:
         features = {"accuracy": 0.98, "fd_of_test_images": 2.1}
         self.path(self.paths.metrics("features", DATA)).write_text(json.dumps(features))
         for run, distance in DISTANCES.items():
-            self.write_measured(
-                "measure", run, {seed: _images(distance, SCATTER[seed]) for seed in self.seeds}
-            )
+            measured = {seed: _images(distance, SCATTER[seed]) for seed in self.seeds}
+            if run.startswith("joint"):
+                for seed, numbers in measured.items():
+                    numbers["unconditional"] = _images(3 * distance, SCATTER[seed])
+            self.write_measured("measure", run, measured)
             by_steps = {seed: _by_steps(distance, SCATTER[seed]) for seed in self.seeds}
             self.write_measured("steps", run, by_steps)
         for run, accuracy in ACCURACIES.items():
@@ -151,7 +153,7 @@ def _curve(run: str, scatter: float) -> list[dict[str, float]]:
     return rows
 
 
-def _images(distance: float, scatter: float) -> dict[str, float]:
+def _images(distance: float, scatter: float) -> dict[str, object]:
     return {
         "fd_digits": distance * (1 + scatter),
         "mmd_digits": distance * (1 - scatter) / 5000,

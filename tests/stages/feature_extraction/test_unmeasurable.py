@@ -11,6 +11,7 @@ import torch
 from lzn_testing.projects.made_up_outputs import TABLES, MadeUpOutputs
 
 from lzn.base.files import write_json
+from lzn.metrics import fit_gaussian
 from stages.feature_extraction.classifier_comparison import ClassifierComparison
 from stages.measuring.seed_files import read_reasons
 from stages.reporting.results import Results
@@ -27,7 +28,9 @@ class Pixels:
     def of(self, images: Any) -> Any:
         """Return the features of images."""
         features = {"features": images[:].reshape(len(images), -1).astype(np.float32)}
-        return SimpleNamespace(by=lambda extractor: features)
+        return SimpleNamespace(
+            by=lambda extractor: features, gaussian=lambda extractor, name: fit_gaussian(features[name])
+        )
 
 
 def compare(real: np.ndarray, generated: np.ndarray, *, num_neighbours: int = 3) -> dict[str, float | str]:

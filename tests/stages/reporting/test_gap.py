@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from lzn_testing.projects.made_up_outputs import DATA, TABLES, MadeUpOutputs
+from lzn_testing.projects.made_up_outputs import TABLES, MadeUpOutputs
 
 from stages.measuring.quantity import Quantity
 from stages.reporting.results import Results
 from stages.reporting.tables import TablesParams, paper_numbers
-from stages.reporting.tables.gap import NO_GAP, Gap, gap_table, our_gaps, paper_gap
+from stages.reporting.tables.gap import NO_GAP, Gap, gap_of, gap_table, paper_gap
 
 PARAMS = TablesParams.model_validate(TABLES)
 
@@ -30,7 +30,9 @@ def test_the_share_of_the_gap_is_computed_seed_by_seed(folder: Path) -> None:
         "rf_conditional": (2.0, 6.0),
     }.items():
         outputs.write_measured("measure", run, {0: {"fd_digits": first}, 1: {"fd_digits": second}})
-    closed = our_gaps(PARAMS, Results(outputs.paths))[DATA].closed
+    gap = gap_of(("rf", "rf_lzn", "rf_conditional"), Results(outputs.paths))
+    assert gap is not None
+    closed = gap.closed
     assert closed is not None
     assert closed.by_seed == pytest.approx({0: 40.0, 1: 25.0})  # the means give another share: 100 * 2.5 / 7
 
