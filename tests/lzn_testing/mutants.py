@@ -1,11 +1,13 @@
 """Mutation tests (`make mutants`): mutmut changes modules in small ways; changes that no test notices are printed.
 
-The work is done in a copy of the checkout, ``.mutants``. A later call continues there: mutants of functions that have
-not changed keep their results. Only the tests in the mirrored folders run, each mutant with those that reach it.
+The work is done in a copy of the checkout, ``.mutants``. A later call for the same modules continues there: mutants of
+functions that have not changed keep their results. Only the tests in the mirrored folders run, each mutant with those
+that reach it.
 """
 
 import argparse
 import configparser
+import io
 import json
 import os
 import shutil
@@ -75,6 +77,16 @@ def copy_checkout(work: Path) -> None:
                 target.unlink()
 
 
+def write_settings(work: Path, content: configparser.ConfigParser) -> None:
+    """Write ``setup.cfg``; other settings than before forget all results, because mutmut mixes up copied modules."""
+    text = io.StringIO()
+    content.write(text)
+    file = work / "setup.cfg"
+    if not file.exists() or file.read_text() != text.getvalue():
+        shutil.rmtree(work / "mutants", ignore_errors=True)
+        file.write_text(text.getvalue())
+
+
 def report(work: Path, patterns: Sequence[str]) -> int:
     """Print the survivors of each module with their changes, then the share of killed mutants; return their number."""
     survivors = 0
@@ -111,8 +123,7 @@ def main() -> None:
             f"no module differs from {arguments.base}: name modules, as in make mutants MODULES=lzn/metrics"
         )
     copy_checkout(WORK)
-    with (WORK / "setup.cfg").open("w") as stream:
-        settings(patterns_of(modules), arguments.tests or map(mirrored_folder, modules)).write(stream)
+    write_settings(WORK, settings(patterns_of(modules), arguments.tests or map(mirrored_folder, modules)))
     _mutmut(WORK, "run")
     print(f"{report(WORK, patterns_of(modules))} mutants survived")
 
