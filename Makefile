@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all lint docs validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all mutants lint docs validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,7 @@ UI_PORT ?= 5000
 RUN ?= joint
 SERVE_PORT ?= 5001
 WORKERS ?= 1
+MODULES ?=
 PROCESSES ?= 3
 PYTEST = pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder tests
 
@@ -78,6 +79,9 @@ test-all: $(VENV)/services  ## run all of these tests at once but those that nee
 	$(PYTEST) -m "not gpu"
 	@cat .faults/*.md
 
+mutants: $(VENV)/mutants  ## change modules in small ways, and list the changes that no test notices: MODULES="lzn/flow stages/tables.py"
+	PYTHONPATH=tests python -m lzn_testing.mutants $(MODULES)
+
 lint: $(VENV)/installed  ## style, types and import contracts
 	ruff check .
 	ruff format --check .
@@ -114,7 +118,7 @@ stack-down: $(VENV)/services  ## end them; their state stays in .stack
 	@python -m infra.stack down
 
 clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs live/* .checkpoints .features .faults .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf outputs live/* .checkpoints .features .faults .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
@@ -126,6 +130,10 @@ $(VENV)/installed: constraints.txt pyproject.toml
 
 $(VENV)/services: $(VENV)/installed
 	$(PIP) --constraint constraints.txt --group services
+	@touch $@
+
+$(VENV)/mutants: $(VENV)/installed
+	$(PIP) --constraint constraints.txt --group mutants
 	@touch $@
 
 $(VENV)/docs: $(VENV)/installed

@@ -31,7 +31,6 @@ def linear_probe(
     test_labels: Labels,
     *,
     max_iterations: int = 1000,
-    inverse_penalty: float = 1.0,
 ) -> ProbeResult:
     """Fit a logistic regression to fixed training features, and measure its test accuracy.
 
@@ -45,7 +44,6 @@ def linear_probe(
         test_features: (m, d).
         test_labels: (m,) integers; samples of a class without training samples count as errors.
         max_iterations: largest number of L-BFGS iterations.
-        inverse_penalty: scikit-learn's C, the weight of the data against half the weights' squared norm.
 
     Raises:
         ValueError: features or labels have a wrong dtype or shape, or there is only one class.
@@ -61,7 +59,7 @@ def linear_probe(
     if len(np.unique(train_labels)) < 2:
         raise ValueError("train_labels must contain at least two classes")
     scaler = StandardScaler().fit(train_features.astype(np.float64))
-    model = LogisticRegression(C=inverse_penalty, max_iter=max_iterations)
+    model = LogisticRegression(max_iter=max_iterations)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", category=ConvergenceWarning)  # the result reports it as `converged`
         model.fit(scaler.transform(train_features.astype(np.float64)), train_labels)

@@ -55,13 +55,16 @@ def _best(statement: Statement, grid: Grid, *, default_size: int) -> Claim:
             f"the setting of training (batches of {default_size}, alpha = 1) was not measured"
         )
     settings = {(size, alpha): found for size, by_alpha in grid.items() for alpha, found in by_alpha.items()}
+    del settings[default_size, 1.0]  # equal to itself, so the claim could not fail
+    if not settings:
+        return statement.not_measurable("no other setting than that of training was measured")
     size, alpha = max(settings, key=lambda setting: settings[setting].mean)
     found = settings[size, alpha].minus(default)
     if found is None:
         return statement.not_measurable("the settings have no seed in common")
     note = (
-        f"Percentage points. The best of {len(settings)} settings is batches of {size}, alpha = {alpha:g}. It is "
-        "selected by these same numbers, which favours the claim."
+        f"Percentage points. The best of the {len(settings)} other settings is batches of {size}, alpha = {alpha:g}. "
+        "It is selected by these same numbers, which favours the claim."
     )
     return statement.judged(found, ours=f"{arrow(default, settings[size, alpha])} %", above=0, note=note)
 

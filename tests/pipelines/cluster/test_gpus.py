@@ -107,21 +107,6 @@ def test_requests_for_more_than_half_of_the_gpus_do_not_deadlock(tmp_path: Path)
     assert len(done) == 3 * len(orders)
 
 
-def test_later_requests_for_few_gpus_do_not_overtake_one_for_all(tmp_path: Path):
-    first = Holder(1, tmp_path)
-    first.gpus()
-    many = Holder(4, tmp_path)
-    time.sleep(2.0)  # for that process to start and to wait in the queue
-    late = Holder(1, tmp_path)
-    time.sleep(2.0)
-    first.kill()
-
-    assert many.gpus() == set(FOUR)
-    many.kill()
-    assert len(late.gpus()) == 1
-    late.kill()
-
-
 def test_a_stage_without_gpus_does_not_wait_and_sees_none(tmp_path: Path):
     holder = Holder(4, tmp_path)
     holder.gpus()
