@@ -16,16 +16,13 @@ from prefect.states import Cancelled, Completed, Failed
 from lzn.base.sections import ParamsError, read_yaml
 from pipelines.cluster.collector import collect
 from pipelines.cluster.launching import LaunchOptions, StageLauncher
+from pipelines.cluster.names import NotANameError, require_names
 from pipelines.cluster.remote.files import DamagedOutputsError, retry_remote
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
 from pipelines.cluster.stage_runs import StageRuns
-from pipelines.cluster.worker.checkouts import (
-    CommitError,
-    persistent_checkout,
-    resolve_commit,
-    size_checkout,
-)
+from pipelines.cluster.worker.checkouts import persistent_checkout, size_checkout
+from pipelines.cluster.worker.commits import CommitError, resolve_commit
 from pipelines.cluster.worker.gpu_limit import cluster_gpu_slots
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
 from pipelines.cluster.worker.remote_stage import (
@@ -63,6 +60,7 @@ EXPECTED_ERRORS = (
     OSError,
     ParamsError,
     MissingInputsError,
+    NotANameError,
     RemoteError,
     SettingsError,
     UnknownSizeError,
@@ -85,7 +83,7 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
 
     Args:
         stage: DVC's name, such as `train@rf`.
-        commit: the full hash of the commit.
+        commit: the full hash of the commit, which a branch of LZN_BRANCHES contains.
         size: the size whose parameters are used.
         gpus: how many GPUs the stage has exclusively.
         timeout_seconds: time limit of the stage.
@@ -93,9 +91,9 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     """
     log = get_run_logger()
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
-    wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
     with stop_on_signals() as stop:
         try:
+            wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
             use_s3_block()
             settings = ClusterSettings.from_environment()
             with cluster_gpu_slots(gpus), shown_progress(stage, log.info) as show:
@@ -123,7 +121,7 @@ def reproduce(
     Args:
         size: the size whose parameters are used.
         targets: as for `dvc repro` (`train@rf`; `measure` for all of `measure@...`); by default, all stages.
-        commit: a commit, branch or tag of LZN_REPOSITORY.
+        commit: a commit, branch or tag of LZN_REPOSITORY, which a branch of LZN_BRANCHES contains.
         max_relaunches: how often a stage is started again after a crash.
         dry_run: list the stages to run and those already there, and start none.
     """
@@ -144,6 +142,7 @@ def _reproduce(
     log = get_run_logger()
     with stop_on_signals() as stop:
         try:
+            require_names(size, targets)
             use_s3_block()
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)

@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
+from pipelines.cluster.names import require_names
 from pipelines.cluster.remote.files import (
     DamagedOutputsError,
     delete_damaged,
@@ -58,12 +59,18 @@ class RemoteStage:
         size: the size whose parameters are used, whatever size params.yaml of the commit has.
         name: DVC's address of the stage.
         gpus: how many GPUs it has exclusively.
+
+    Raises:
+        NotANameError: a name has other characters than a name of dvc.yaml.
     """
 
     commit: str
     size: str
     name: str
     gpus: int = 0
+
+    def __post_init__(self) -> None:
+        require_names(self.size, (self.name,))
 
 
 def run_remote_stage(
