@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from infra.make_env import DVC_BUCKET
+from infra.make_env import DVC_BUCKET, MLFLOW_USER
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
+from pipelines.cluster.worker.settings import DEFAULT_BRANCH
 
 REGION: Final = "us-east-1"
-MLFLOW_USER: Final = "lzn"
 PREFECT_USER: Final = "lzn"
 _COMMON: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
@@ -34,6 +34,7 @@ def client_environment(
     return {
         **_COMMON,
         "LZN_REPOSITORY": repository,
+        "LZN_BRANCHES": os.environ.get("LZN_BRANCHES") or DEFAULT_BRANCH,
         "LZN_WORK": str(layout.work),
         "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
         "LZN_GPUS": str(gpus),

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from infra.make_env import MLFLOW_USER
 from infra.processes import is_alive
 from infra.stack import process_tags
 from infra.stack.credentials import HOST, load_credentials, load_ports
-from infra.stack.environment import MLFLOW_USER, client_environment, read_env_file, write_env_file
+from infra.stack.environment import client_environment, read_env_file, write_env_file
 from infra.stack.errors import StackError
 from infra.stack.layout import DEFAULT_FOLDER, PROJECT, Layout, open_private
 from infra.stack.lock import ALREADY_RUNS, acquire_lock
