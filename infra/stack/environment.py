@@ -9,7 +9,6 @@ from infra.make_env import DVC_BUCKET, MLFLOW_USER
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
-from pipelines.cluster.worker.settings import DEFAULT_BRANCH
 
 REGION: Final = "us-east-1"
 PREFECT_USER: Final = "lzn"
@@ -25,16 +24,16 @@ _REMOVED_PREFIXES: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_"
 
 
 def client_environment(
-    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str
+    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str, branches: str
 ) -> dict[str, str]:
     """Return the variables of workers, flows and users of the stack.
 
-    gpus: number of the cluster's GPUs. repository: where workers fetch commits.
+    gpus: number of the cluster's GPUs. repository: where workers fetch commits. branches: those whose commits they run.
     """
     return {
         **_COMMON,
         "LZN_REPOSITORY": repository,
-        "LZN_BRANCHES": os.environ.get("LZN_BRANCHES") or DEFAULT_BRANCH,
+        "LZN_BRANCHES": branches,
         "LZN_WORK": str(layout.work),
         "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
         "LZN_GPUS": str(gpus),

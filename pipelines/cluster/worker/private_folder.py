@@ -8,6 +8,8 @@ from typing import Final
 from pipelines.cluster.worker.settings import SettingsError
 
 _MODE: Final = 0o700
+_UID_MAP: Final = Path("/proc/self/uid_map")
+_OVERFLOW_UID: Final = Path("/proc/sys/kernel/overflowuid")
 
 
 def make_private(folder: Path) -> None:
@@ -32,9 +34,10 @@ def make_private(folder: Path) -> None:
         )
     if _others_write(status):
         raise SettingsError(f"LZN_WORK {folder} can be changed by other users: chmod 700 {folder}")
+    trusted = _trusted_owners()
     for parent in real.parents:
         status = parent.stat()
-        if status.st_uid not in (0, os.geteuid()):
+        if status.st_uid not in trusted:
             raise SettingsError(
                 f"LZN_WORK {folder} is below {parent}, which belongs to user {status.st_uid}: name another folder"
             )
@@ -43,6 +46,15 @@ def make_private(folder: Path) -> None:
                 f"LZN_WORK {folder} is below {parent}, in which other users can replace it: name another folder, or "
                 f"chmod go-w {parent}"
             )
+
+
+def _trusted_owners() -> set[int]:
+    """Return root and this user. In a user namespace, all users outside, root too, have one number, which is added."""
+    trusted = {0, os.geteuid()}
+    identity = ["0", "0", "4294967295"]
+    if _UID_MAP.exists() and _UID_MAP.read_text().split() != identity:
+        trusted.add(int(_OVERFLOW_UID.read_text()))
+    return trusted
 
 
 def _others_write(status: os.stat_result) -> bool:
