@@ -7,6 +7,7 @@ In the order of reading:
 - `launching`, `stage_runs`: one stage of `reproduce`, and its requests to Prefect's server
 - `worker`: what `run-stage` does on a machine
 - `remote`: the DVC remote, by which both know which stages have outputs
+- `changed_sources`: data sets whose files have changed are prepared again
 - `collector`: outputs in one folder with its dvc.lock
 - `deploy`, `server_setup`: work pools, limits, automations and deployments on a Prefect server
 """

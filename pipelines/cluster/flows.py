@@ -14,6 +14,7 @@ from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed, Failed
 
 from lzn.base.sections import ParamsError, read_yaml
+from pipelines.cluster.changed_sources import forget_changed_sources
 from pipelines.cluster.collector import collect
 from pipelines.cluster.launching import LaunchOptions, StageLauncher
 from pipelines.cluster.names import NotANameError, require_names
@@ -34,6 +35,7 @@ from pipelines.cluster.worker.remote_stage import (
 from pipelines.cluster.worker.s3_block import use_s3_block
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
 from pipelines.dag import DEFAULT_TARGETS, StageNode, cached_dependencies_in
+from pipelines.flow.messages import as_utf8
 from pipelines.flow.preview import Preview
 from pipelines.flow.progress import shown_progress
 from pipelines.flow.publishing import publish_results
@@ -101,8 +103,7 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
         except EXPECTED_ERRORS as error:
-            log.error("%s", error)
-            return Failed(message=str(error))
+            return _failed(error, log.error)
         return _state_of(result)
 
 
@@ -147,6 +148,7 @@ def _reproduce(
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
             with size_checkout(full_hash, size, settings):
+                forget_changed_sources(dry_run=dry_run, stop=stop, log=log.info)
                 for rounds_left in reversed(range(MAX_ROUNDS)):
                     with _opened(targets or DEFAULT_TARGETS) as (resolution, dependencies):
                         preview = _preview(resolution, dependencies, stop=stop, log=log.info)
@@ -166,8 +168,7 @@ def _reproduce(
                             raise
                         log.warning("%s; their stages run again", error)
         except EXPECTED_ERRORS as error:
-            log.error("%s", error)
-            return Failed(message=str(error))
+            return _failed(error, log.error)
         log.info("Stages of %s at %s:\n%s", size, full_hash, summary_table(results))
         return _state_of_all(results)
 
@@ -243,6 +244,12 @@ def launch_options(size: str, commit: str, max_relaunches: int, stages: Iterable
         resources={name: resources_of(params, name) for name in stages},
         max_relaunches=max_relaunches,
     )
+
+
+def _failed(error: Exception, log_error: Log) -> State[Any]:
+    message = as_utf8(str(error))  # Prefect's server refuses names of files that are not UTF-8
+    log_error(message)
+    return Failed(message=message)
 
 
 def _state_of(result: StageResult) -> State[Any]:

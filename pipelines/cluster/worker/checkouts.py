@@ -21,6 +21,7 @@ REMOTE_NAME = "cluster"
 STATE_FOLDERS = (".checkpoints", ".downloads", ".features", ".mlflow-outbox", ".prepare", "data")
 """State that stages keep outside of their outputs, and raw data of the machine. They outlive a checkout."""
 
+
 @contextmanager
 def temporary_checkout(commit: str, settings: ClusterSettings) -> Iterator[Path]:
     """Check out a commit into a new folder, and remove the folder after the block.

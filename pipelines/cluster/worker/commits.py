@@ -38,7 +38,9 @@ def resolve_commit(revision: str, settings: ClusterSettings) -> str:
     mirror = _updated_mirror(settings)
     for candidate in (f"refs/heads/{revision}", revision):
         try:
-            commit = git(mirror, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{candidate}^{{commit}}")
+            commit = git(
+                mirror, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{candidate}^{{commit}}"
+            )
         except subprocess.CalledProcessError:
             continue
         if not _is_reachable(mirror, commit, settings):

@@ -82,7 +82,8 @@ def test_sizes_that_are_no_names_are_refused(size: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", ["..", "train@..", "train@a/b", "../dvc.yaml:train", "--force", "train@rf@x", "@rf", "train@", ""]
+    "stage",
+    ["..", "train@..", "train@a/b", "../dvc.yaml:train", "--force", "train@rf@x", "@rf", "train@", ""],
 )
 def test_stages_that_are_no_names_are_refused(stage: str) -> None:
     with pytest.raises(NotANameError, match="is not a name: use NAME or NAME@INSTANCE"):
