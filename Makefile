@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all mutants lint docs validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all mutants lint docs lock pins validate-infra bench ui serve stack stack-down clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -91,7 +91,14 @@ lint: $(VENV)/installed  ## style, types and import contracts
 docs: $(VENV)/docs  ## build the documentation into site/; open site/index.html
 	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
-validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas
+lock: $(VENV)/lock  ## write the hashes of the image's packages, after a change of constraints.txt (infra/image)
+	python -m infra.image.lock
+	$(if $(filter command line,$(origin TORCH_INDEX)),python -m infra.image.lock --torch-index $(TORCH_INDEX))
+
+pins: $(VENV)/installed  ## list the versions of container images; IMAGE=postgres:15.15-bookworm changes one in all files
+	python -m infra.image.pins $(IMAGE)
+
+validate-infra: $(VENV)/installed  ## check compose.yaml with Compose, the Kubernetes manifests with its schemas, and the rules of least privilege
 	python -m infra.validate
 
 bench: $(VENV)/installed  ## measure performance as ratios in one run, into benchmarks/
@@ -134,6 +141,10 @@ $(VENV)/services: $(VENV)/installed
 
 $(VENV)/mutants: $(VENV)/installed
 	$(PIP) --constraint constraints.txt --group mutants
+	@touch $@
+
+$(VENV)/lock: $(VENV)/installed
+	$(PIP) --constraint constraints.txt --group lock
 	@touch $@
 
 $(VENV)/docs: $(VENV)/installed

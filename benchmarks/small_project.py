@@ -23,7 +23,7 @@ def copy_project(destination: Path) -> Path:
         if (ROOT / name).exists():
             (destination / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, destination / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=destination, check=True)
+    subprocess.run(["git", "init", "--quiet", "--initial-branch", "main"], cwd=destination, check=True)
     return destination
 
 

@@ -19,6 +19,9 @@ from pathlib import Path
 
 DVC_BUCKET = "lzn-dvc"
 MLFLOW_BUCKET = "lzn-mlflow"
+MLFLOW_ADMIN = "admin"
+MLFLOW_USER = "lzn"
+"""MLflow's user for workers and people, who is no administrator."""
 _HERE = Path(__file__).resolve().parent
 _SECRET_FILE, _SECRET_FOLDER = 0o600, 0o700
 
@@ -68,6 +71,7 @@ class Passwords:
     postgres_mlflow: str = field(default_factory=_new_secret, repr=False)
     postgres_prefect: str = field(default_factory=_new_secret, repr=False)
     mlflow_admin: str = field(default_factory=_new_secret, repr=False)
+    mlflow_user: str = field(default_factory=_new_secret, repr=False)
     mlflow_sessions: str = field(default_factory=_new_secret, repr=False)
     prefect: str = field(default_factory=lambda: f"lzn:{_new_secret()}", repr=False)
     s3_admin: S3Key = field(default_factory=lambda: S3Key("admin", None))
@@ -92,8 +96,9 @@ class Passwords:
             "S3_DVC_SECRET_ACCESS_KEY": self.s3_dvc.secret_key,
             "S3_MLFLOW_ACCESS_KEY_ID": self.s3_mlflow.access_key,
             "S3_MLFLOW_SECRET_ACCESS_KEY": self.s3_mlflow.secret_key,
-            "MLFLOW_TRACKING_USERNAME": "lzn",
-            "MLFLOW_TRACKING_PASSWORD": self.mlflow_admin,
+            "MLFLOW_ADMIN_PASSWORD": self.mlflow_admin,
+            "MLFLOW_TRACKING_USERNAME": MLFLOW_USER,
+            "MLFLOW_TRACKING_PASSWORD": self.mlflow_user,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": self.mlflow_sessions,
             "PREFECT_API_AUTH_STRING": self.prefect,
         }
@@ -102,6 +107,11 @@ class Passwords:
         """Return the namespace's Secret objects: name to keys and values."""
         mlflow_database = f"postgresql+psycopg2://mlflow:{self.postgres_mlflow}@postgres:5432/mlflow"
         prefect_database = f"postgresql+asyncpg://prefect:{self.postgres_prefect}@postgres:5432/prefect"
+        administrator = {
+            "MLFLOW_AUTH_ADMIN_USERNAME": MLFLOW_ADMIN,
+            "MLFLOW_AUTH_ADMIN_PASSWORD": self.mlflow_admin,
+        }
+        user = {"MLFLOW_TRACKING_USERNAME": MLFLOW_USER, "MLFLOW_TRACKING_PASSWORD": self.mlflow_user}
         return {
             "lzn-postgres": {"password": self.postgres},
             "lzn-s3": {"s3.json": self.s3_json},
@@ -113,18 +123,17 @@ class Passwords:
             },
             "lzn-mlflow": {
                 "MLFLOW_BACKEND_STORE_URI": mlflow_database,
-                "MLFLOW_AUTH_ADMIN_USERNAME": "lzn",
-                "MLFLOW_AUTH_ADMIN_PASSWORD": self.mlflow_admin,
+                **administrator,
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": self.mlflow_sessions,
                 **self.s3_mlflow.environment,
             },
+            "lzn-mlflow-user": {**administrator, **user},
             "lzn-prefect": {
                 "PREFECT_SERVER_DATABASE_CONNECTION_URL": prefect_database,
                 "PREFECT_SERVER_API_AUTH_STRING": self.prefect,
             },
             "lzn-client": {
-                "MLFLOW_TRACKING_USERNAME": "lzn",
-                "MLFLOW_TRACKING_PASSWORD": self.mlflow_admin,
+                **user,
                 "PREFECT_API_AUTH_STRING": self.prefect,
                 **self.s3_dvc.environment,
             },

@@ -1,7 +1,8 @@
-"""Check compose.yaml and the Kubernetes manifests without a container engine or cluster: `make validate-infra`.
+"""Check compose.yaml, the manifests and the image without a container engine or cluster: `make validate-infra`.
 
 Compose itself (`docker compose`, or Compose 1.29 as `docker-compose`) reads compose.yaml. The manifests are checked
-against the schemas of one Kubernetes version, and also as kustomize builds them if `kubectl` is installed.
+against the schemas of one Kubernetes version, and also as kustomize builds them if `kubectl` is installed. The rules of
+`infra.least_privilege` are checked in all of them.
 """
 
 import os
@@ -16,6 +17,8 @@ from typing import Any, Final
 import kubernetes_validate
 import yaml
 
+from infra import least_privilege
+from infra.image.pins import named_images
 from infra.make_env import Passwords, write
 
 INFRA: Final = Path(__file__).resolve().parent
@@ -89,9 +92,23 @@ def kustomized(folder: Path) -> list[dict[str, Any]] | None:
     return [item for item in yaml.safe_load_all(built.stdout) if item]
 
 
+def check_privileges() -> None:
+    """Check the rules of `infra.least_privilege` in all files. Raises PrivilegeError."""
+    least_privilege.check_context((INFRA.parent / ".dockerignore").read_text())
+    least_privilege.check_compose(yaml.safe_load((INFRA / "compose.yaml").read_text()))
+    manifests = [item for folder in KUSTOMIZATIONS for item in read_manifests(folder)]
+    least_privilege.check_kubernetes(manifests, Passwords().kubernetes_secrets())
+    least_privilege.check_images(named_images())
+    least_privilege.check_installations((INFRA / "Dockerfile").read_text())
+    for file in sorted((INFRA / "image").glob("requirements*.txt")):
+        least_privilege.check_requirements(file.read_text(), where=file.name)
+
+
 def main() -> int:
     """Check all files and print what was checked. Return 1 at the first error."""
     try:
+        check_privileges()
+        print("Users, mounts, networks, images and packages follow the rules of least privilege")
         _check_compose()
         for folder in KUSTOMIZATIONS:
             manifests = read_manifests(folder)
@@ -103,7 +120,7 @@ def main() -> int:
             else:
                 check_manifests(built, f"{folder.name}, built")
                 print(f"{folder.name}: {len(built)} objects after kustomize are valid")
-    except InvalidError as error:
+    except (InvalidError, least_privilege.PrivilegeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lzn.base.sections import ParamsError
+from lzn.base.streams import escape_other_characters
 from pipelines.sizes import PARAMS_FILE
 
 LINKED = ("lzn", "stages", "outputs", "data")
@@ -68,6 +69,7 @@ def list_commands(params_file: Path) -> None:
 
 def main() -> None:
     """List the commands of the sizes named on the command line."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.dry", description=__doc__.partition("\n")[0])
     parser.add_argument("files", type=Path, nargs="+", help="parameter files")
     try:

@@ -16,6 +16,7 @@ import torch
 from dvc.exceptions import DvcException
 
 from lzn.base.sections import ParamsError
+from lzn.base.streams import escape_other_characters
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
 from pipelines.check import Params, read_params
 from pipelines.dag import read_dependencies
@@ -138,6 +139,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def main() -> None:
     """Print the plans of the sizes named on the command line."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.plan", description=__doc__.partition("\n")[0])
     parser.add_argument("files", type=Path, nargs="*", default=[PARAMS_FILE], help="parameter files")
     try:

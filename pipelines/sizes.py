@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lzn.base.files import atomic_write
 from lzn.base.sections import Key, ParamsError, ParamsFile
+from lzn.base.streams import escape_other_characters
 
 PARAMS_FILE = Path("params.yaml")
 SIZES_FOLDER = Path("sizes")
@@ -131,6 +132,7 @@ def _size_in_bytes(content: bytes) -> str:
 
 def main() -> None:
     """Switch to the size named on the command line."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(
         prog="python -m pipelines.sizes",
         description=__doc__,

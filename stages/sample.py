@@ -92,15 +92,18 @@ def write_grids(call: StageCall, seeds: Sequence[int], *, start: float) -> None:
     trained = read_trained(call.outputs.seed_folder("train", call.item, seeds[0]))
     with_classes = trained.model.decoder.num_classes > 0
     grid = call.outputs.plot("sample", f"{call.item}/grid.png")
-    save_grid(images, labels if with_classes else None, grid)
+    names = trained.configuration.class_names
+    present = classes_in_grid(labels) if with_classes and names else []
+    shown = [names[label] for label in present]
+    if shown == [str(label) for label in present]:
+        shown = []  # pictures of classes without names have no text
+    save_grid(images, labels if with_classes else None, grid, shown)
     unconditional = call.outputs.images(call.item, seeds[0], unconditional=True)
     if unconditional.exists():
         save_grid(np.load(unconditional, mmap_mode="r"), None, grid.with_name("unconditional.png"))
     if with_classes:
-        save_columns(images, labels, grid.with_name("classes.png"))
-        names = trained.configuration.class_names
-        shown = [names[label] if names else str(label) for label in classes_in_grid(labels)]
-        if shown != [str(label) for label in classes_in_grid(labels)]:
+        save_columns(images, labels, grid.with_name("classes.png"), shown)
+        if shown:
             write_json(grid.with_name("classes.json"), shown)  # the report names the rows of the grid
     seconds = time.monotonic() - start
     track_measured(call, "sample", {}, seeds, seconds=seconds, pictures={"samples/grid.png": grid})

@@ -27,7 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_command(stack: Stack, options: argparse.Namespace) -> int:
     match options.command:
         case "up":
-            stack.up(workers=options.workers, gpus=options.gpus, repository=options.repository)
+            stack.up(
+                workers=options.workers,
+                gpus=options.gpus,
+                repository=options.repository,
+                branches=options.branches,
+            )
             print(stack.addresses())
         case "down":
             stack.down()
@@ -87,6 +92,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     up.add_argument(
         "--repository", help="git URL or folder whose commits the workers run (default: this project)"
+    )
+    up.add_argument(
+        "--branches",
+        help="branches, with spaces, whose commits the workers run (default: LZN_BRANCHES or main)",
     )
     up.add_argument(
         "--gpus", type=_count, default=None, help="GPUs of the whole cluster (default: LZN_GPUS or 0)"

@@ -5,13 +5,12 @@ import shlex
 from collections.abc import Mapping
 from typing import Final
 
-from infra.make_env import DVC_BUCKET
+from infra.make_env import DVC_BUCKET, MLFLOW_USER
 from infra.stack.credentials import HOST, Credentials, Ports
 from infra.stack.errors import StackError
 from infra.stack.layout import Layout, write_private
 
 REGION: Final = "us-east-1"
-MLFLOW_USER: Final = "lzn"
 PREFECT_USER: Final = "lzn"
 _COMMON: Final[Mapping[str, str]] = {
     "DO_NOT_TRACK": "1",
@@ -25,15 +24,16 @@ _REMOVED_PREFIXES: Final = ("PREFECT_", "MLFLOW_", "AWS_", "LZN_", "PG", "WEED_"
 
 
 def client_environment(
-    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str
+    layout: Layout, credentials: Credentials, ports: Ports, *, gpus: int, repository: str, branches: str
 ) -> dict[str, str]:
     """Return the variables of workers, flows and users of the stack.
 
-    gpus: number of the cluster's GPUs. repository: where workers fetch commits.
+    gpus: number of the cluster's GPUs. repository: where workers fetch commits. branches: those whose commits they run.
     """
     return {
         **_COMMON,
         "LZN_REPOSITORY": repository,
+        "LZN_BRANCHES": branches,
         "LZN_WORK": str(layout.work),
         "LZN_DVC_REMOTE": f"s3://{DVC_BUCKET}/cache",
         "LZN_GPUS": str(gpus),

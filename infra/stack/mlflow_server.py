@@ -3,15 +3,15 @@
 import sys
 from typing import Final
 
-from infra.make_env import MLFLOW_BUCKET
+from infra.make_env import MLFLOW_ADMIN, MLFLOW_BUCKET, MLFLOW_USER
+from infra.mlflow_user import MlflowUserError, make_user
 from infra.stack.credentials import HOST, Credentials, Ports
-from infra.stack.environment import MLFLOW_USER, base_environment, s3_environment
+from infra.stack.environment import base_environment, s3_environment
 from infra.stack.http_checks import request_json
 from infra.stack.layout import Layout, write_private
 from infra.stack.postgres import databases
 from infra.stack.service import Service
 
-ADMIN: Final = "admin"
 _DRIVER: Final = "psycopg2"  # SQLAlchemy 2.1 reads a plain `postgresql://` as psycopg 3
 
 
@@ -49,7 +49,7 @@ def _write_configuration(layout: Layout, credentials: Credentials, ports: Ports)
     lines = {
         "default_permission": "READ",  # every user reads all runs; only the owner of a run changes it
         "database_uri": databases(credentials)["mlflow_auth"].url(ports, driver=_DRIVER),
-        "admin_username": ADMIN,
+        "admin_username": MLFLOW_ADMIN,
         "admin_password": credentials.mlflow_admin,
         "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
         "auth_cache_ttl_seconds": "60",  # hashing a password takes 60 ms, and each request sends one
@@ -60,13 +60,15 @@ def _write_configuration(layout: Layout, credentials: Credentials, ports: Ports)
 
 def _make_user(credentials: Credentials, ports: Ports) -> bool:
     """Make the user of workers and people, who is no administrator. Return whether it exists now."""
-    login = f"{ADMIN}:{credentials.mlflow_admin}"
-    body = {"username": MLFLOW_USER, "password": credentials.mlflow_user}
-    path = "/api/2.0/mlflow/users/create"
-    status, response = request_json(ports.mlflow, path, login=login, method="POST", body=body)
-    return status == 200 or (
-        isinstance(response, dict) and response.get("error_code") == "RESOURCE_ALREADY_EXISTS"
-    )
+    try:
+        make_user(
+            f"http://{HOST}:{ports.mlflow}",
+            admin=(MLFLOW_ADMIN, credentials.mlflow_admin),
+            user=(MLFLOW_USER, credentials.mlflow_user),
+        )
+    except MlflowUserError:
+        return False
+    return True
 
 
 def _is_healthy(credentials: Credentials, ports: Ports) -> bool:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from infra.make_env import MLFLOW_USER
 from infra.processes import is_alive
 from infra.stack import process_tags
 from infra.stack.credentials import HOST, load_credentials, load_ports
-from infra.stack.environment import MLFLOW_USER, client_environment, read_env_file, write_env_file
+from infra.stack.environment import client_environment, read_env_file, write_env_file
 from infra.stack.errors import StackError
 from infra.stack.layout import DEFAULT_FOLDER, PROJECT, Layout, open_private
 from infra.stack.lock import ALREADY_RUNS, acquire_lock
@@ -23,6 +24,7 @@ from infra.stack.s3 import remove_sockets
 from infra.stack.service import Service, tail
 from infra.stack.services import stack_services
 from infra.stack.status_file import ServiceStatus, read_statuses
+from pipelines.cluster.worker.settings import DEFAULT_BRANCH
 
 Report = Callable[[str], None]
 
@@ -53,12 +55,14 @@ class Stack:
         workers: int = 1,
         gpus: int | None = None,
         repository: str | None = None,
+        branches: str | None = None,
         report: Report = print,
     ) -> None:
         """Start all services in the background, and return when each is ready.
 
         workers: number of CPU stages at a time on this machine, 0 for no workers. gpus: number of the cluster's GPUs,
         LZN_GPUS or 0 by default. repository: git URL or folder whose commits are run, this project by default.
+        branches: names, with spaces, of those whose commits workers run, LZN_BRANCHES or main by default.
         Raises StackError, and leaves nothing running, if the stack already runs, a program is missing, or a service
         does not start.
         """
@@ -66,7 +70,10 @@ class Stack:
         gpus = int(os.environ.get("LZN_GPUS", "0")) if gpus is None else gpus
         self._make_folder()
         self._stop_leftovers(report)
-        services = self._prepare(workers=workers, gpus=gpus, repository=repository or str(PROJECT))
+        branches = branches or os.environ.get("LZN_BRANCHES") or DEFAULT_BRANCH
+        services = self._prepare(
+            workers=workers, gpus=gpus, repository=repository or str(PROJECT), branches=branches
+        )
         supervisor = self._start_supervisor(workers=workers, gpus=gpus)
         try:
             self._wait_until_ready(supervisor, services, report)
@@ -210,10 +217,12 @@ class Stack:
             process_tags.terminate(self.layout, grace=_GRACE_SECONDS)
         self.layout.status.unlink(missing_ok=True)
 
-    def _prepare(self, *, workers: int, gpus: int, repository: str) -> list[Service]:
+    def _prepare(self, *, workers: int, gpus: int, repository: str, branches: str) -> list[Service]:
         """Make passwords, ports and the env file, so that errors are reported before anything starts."""
         credentials, ports = load_credentials(self.layout), load_ports(self.layout)
-        variables = client_environment(self.layout, credentials, ports, gpus=gpus, repository=repository)
+        variables = client_environment(
+            self.layout, credentials, ports, gpus=gpus, repository=repository, branches=branches
+        )
         write_env_file(self.layout, variables)
         services = stack_services(self.layout, workers=workers, gpus=gpus)
         for service in services:

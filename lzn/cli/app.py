@@ -67,6 +67,7 @@ def sample(
     ] = None,
     steps: options.Steps = 50,
     rk45: options.Tolerance = None,
+    max_seconds: options.MaxSeconds = 3600,
     seed: options.Seed = 0,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
@@ -92,8 +93,7 @@ def sample(
             num_images=num,
             classes=tuple(classes or ()),
             seed=seed,
-            steps=steps,
-            tolerance=rk45,
+            ode=options.Ode(steps, rk45, max_seconds),
         )
     print_result(result.text, result.payload, as_json=as_json)
 
@@ -191,6 +191,7 @@ def reconstruct(
     first_frame: options.FirstFrame = False,
     steps: options.Steps = 50,
     rk45: options.Tolerance = None,
+    max_seconds: options.MaxSeconds = 3600,
     seed: options.Seed = 0,
     size: options.Size = options.DEFAULT_SIZE,
     project: options.Project = None,
@@ -216,7 +217,6 @@ def reconstruct(
             conversion=Conversion(fit, bit_depth, first_frame),
             label=label,
             seed=seed,
-            steps=steps,
-            tolerance=rk45,
+            ode=options.Ode(steps, rk45, max_seconds),
         )
     print_result(result.text, result.payload, as_json=as_json)

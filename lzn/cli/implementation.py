@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lzn.cli.catalogue import ChosenRun
-from lzn.cli.options import Conversion
+from lzn.cli.options import Conversion, Ode
 from lzn.cli.output_files import OutputFile, choose_images_output, write_images
 from lzn.cli.terminal import progress_bar
 from lzn.data.decoding import DecodingRules
@@ -41,25 +41,25 @@ def sample(
     num_images: int,
     classes: tuple[str, ...],
     seed: int,
-    steps: int,
-    tolerance: float | None,
+    ode: Ode,
 ) -> CommandResult:
     """Sample images and write them (``lzn sample``)."""
     output = choose_images_output(out, force=force)
     run = _open(chosen)
-    ode = OdeSettings(num_steps=steps, tolerance=tolerance)
-    ode.require_work(num_images, max_evaluations=MAX_EVALUATIONS)
+    settings = _settings(ode)
+    settings.require_work(num_images, max_evaluations=MAX_EVALUATIONS)
     chosen_classes = choose_classes(run, classes)
-    request = SampleRequest(num_images=num_images, classes=chosen_classes, seed=seed, ode=ode)
+    request = SampleRequest(num_images=num_images, classes=chosen_classes, seed=seed, ode=settings)
     with progress_bar(run.facts.name, num_images) as on_progress:
         samples = draw_samples(run, request, on_progress=on_progress)
     labels = None if samples.labels is None else samples.labels.tolist()
-    write_images(output, samples.images, _names_of_files(run, labels, num_images))
+    named = _names_of(run, labels)
+    write_images(output, samples.images, _names_of_files(run, labels, num_images), named)
     payload = {
         **_name_and_seed(run),
         "num_images": num_images,
         "labels": labels,
-        "classes": _names_of(run, labels),
+        "classes": named,
         "out": str(out),
     }
     which = f", of the classes {', '.join(map(run.facts.class_name, chosen_classes))}" if classes else ""
@@ -124,19 +124,18 @@ def reconstruct(
     conversion: Conversion,
     label: str | None,
     seed: int,
-    steps: int,
-    tolerance: float | None,
+    ode: Ode,
 ) -> CommandResult:
     """Reconstruct image files and optionally write the result (``lzn reconstruct``)."""
     output = None if out is None else OutputFile(out, force, (".png", ".npy"))
     run = _open(chosen)
     (index,) = choose_classes(run, (label,)) if label is not None else (None,)
-    ode = OdeSettings(num_steps=steps, tolerance=tolerance)
-    ode.require_work(2 * len(files), max_evaluations=MAX_EVALUATIONS)  # to noise and back
+    settings = _settings(ode)
+    settings.require_work(2 * len(files), max_evaluations=MAX_EVALUATIONS)  # to noise and back
     images = _read(files, run, conversion)
     with progress_bar(run.facts.name, len(images)) as on_progress:
         found = reconstruction.reconstruct(
-            run, images, label=index, seed=seed, ode=ode, on_progress=on_progress
+            run, images, label=index, seed=seed, ode=settings, on_progress=on_progress
         )
     if output is not None and output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, found.images))
@@ -160,6 +159,15 @@ def reconstruct(
 def _open(chosen: ChosenRun) -> LoadedRun:
     return open_seed(
         chosen.folder, prepared_folder=chosen.prepared_folder, device=choose_device(chosen.device)
+    )
+
+
+def _settings(ode: Ode) -> OdeSettings:
+    return OdeSettings(
+        num_steps=ode.steps,
+        tolerance=ode.tolerance,
+        max_seconds=ode.max_seconds,
+        advice="ask for fewer images or steps, or raise --max-seconds",
     )
 
 

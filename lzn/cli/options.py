@@ -18,6 +18,14 @@ class Conversion(NamedTuple):
     first_frame: bool = False
 
 
+class Ode(NamedTuple):
+    """How the image ODE is solved: the options --steps, --rk45 and --max-seconds."""
+
+    steps: int
+    tolerance: float | None
+    max_seconds: float
+
+
 RunName = Annotated[
     str,
     typer.Argument(
@@ -74,6 +82,14 @@ Tolerance = Annotated[
         metavar="TOLERANCE",
         help="Solve the image ODE by adaptive RK45 with this tolerance instead (1e-5 in the paper).",
         show_default=False,
+    ),
+]
+MaxSeconds = Annotated[
+    float,
+    typer.Option(
+        "--max-seconds",
+        min=0.0,
+        help="Longest time of the image ODE. Work that clearly needs longer is refused within seconds.",
     ),
 ]
 BitDepth = Annotated[

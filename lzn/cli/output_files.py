@@ -77,11 +77,19 @@ def choose_images_output(path: Path, *, force: bool) -> OutputFile | OutputFolde
     return OutputFile(path, force, (".png", ".npy"))
 
 
-def write_images(output: OutputFile | OutputFolder, images: Images, names: Sequence[str]) -> None:
-    """Write images in the format that `choose_images_output` chose."""
+def write_images(
+    output: OutputFile | OutputFolder,
+    images: Images,
+    names: Sequence[str],
+    classes: Sequence[str] | None,
+) -> None:
+    """Write images in the format that `choose_images_output` chose.
+
+    ``names`` are those of the files in a folder, ``classes`` the text below each image of a grid; None: no text.
+    """
     if isinstance(output, OutputFolder):
         output.write_images(images, names)
     elif output.path.suffix.lower() == ".npy":
         output.write(lambda file: np.save(file, images))
     else:
-        output.write(lambda file: to_pil_image(make_grid(images)).save(file))
+        output.write(lambda file: to_pil_image(make_grid(images, names=classes)).save(file))

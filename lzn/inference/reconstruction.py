@@ -1,5 +1,6 @@
 """Reconstruction of images: the image ODE from an image to noise and back (appendix C.3)."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +69,7 @@ def reconstruct(
     labels = _labels(run, images, label)
     latents = torch.from_numpy(embed(run, images, seed=seed)["latent"]) if run.facts.has_encoder else None
     parts = []
-    sampler = ode.build()
+    sampler = ode.build(num_solutions=2 * math.ceil(len(images) / _BATCH_SIZE))  # to noise and back
     for start in range(0, len(images), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         velocity = velocity_of(

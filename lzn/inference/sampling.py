@@ -1,5 +1,6 @@
 """Sampling of images from a trained run (sections 3 and 5)."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ class OdeSettings:
         num_steps: Euler steps.
         tolerance: if given, RK45 with this relative and absolute tolerance replaces Euler (1e-5 in the paper). All
             images of a batch share its step size.
-        max_seconds: longest time from the first use of the sampler; None: no limit.
+        max_seconds: longest time from the first use of the sampler; None: no limit. Work that clearly needs longer is
+            refused within seconds.
+        advice: what the message about the limit says to do.
 
     Raises:
         UserError: a value is out of range.
@@ -42,6 +45,7 @@ class OdeSettings:
     num_steps: int = DEFAULT_STEPS
     tolerance: float | None = None
     max_seconds: float | None = None
+    advice: str = "ask for fewer images or steps"
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_steps <= 10_000:
@@ -50,16 +54,16 @@ class OdeSettings:
         if self.tolerance is not None and not 2e-6 <= self.tolerance <= 1:
             raise UserError(f"the tolerance of RK45 must be between 2e-6 and 1, got {self.tolerance:g}")
 
-    def build(self) -> Sampler:
-        """Return the sampler."""
+    def build(self, *, num_solutions: int = 1) -> Sampler:
+        """Return the sampler for this number of solutions."""
         sampler: Sampler = (
             EulerSampler(num_steps=self.num_steps)
             if self.tolerance is None
             else RK45Sampler(rtol=self.tolerance, atol=self.tolerance)
         )
-        return (
-            sampler if self.max_seconds is None else cast("Sampler", TimedSampler(sampler, self.max_seconds))
-        )
+        if self.max_seconds is None:
+            return sampler
+        return cast("Sampler", TimedSampler(sampler, self.max_seconds, num_solutions, self.advice))
 
     def require_work(self, num_images: int, *, max_evaluations: int) -> None:
         """Check that Euler needs at most this number of evaluations of the decoder.
@@ -117,7 +121,7 @@ def draw_samples(
     if request.seed < 0:
         raise UserError(f"the seed must not be negative, got {request.seed}")
     images, labels = [], []
-    sampler = request.ode.build()
+    sampler = request.ode.build(num_solutions=math.ceil(request.num_images / _BATCH_SIZE))
     for indices in _chunks(request.num_images, _BATCH_SIZE):
         latents, chosen = _conditions(run, request, indices)
         noise = _noise(request.seed, "image", indices, run.image_shape).to(run.device)

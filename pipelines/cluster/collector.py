@@ -20,11 +20,13 @@ from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 
 from lzn.base.sections import ParamsError
+from lzn.base.streams import escape_other_characters
 from pipelines.cluster.remote.files import DamagedOutputsError, delete_damaged, fetch_outputs
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
 from pipelines.dag import DEFAULT_TARGETS, cached_dependencies_in
 from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project
+from pipelines.sizes import NO_GIT, lacks_git
 
 
 def collect(repo: Repo, resolution: Resolution) -> None:
@@ -73,9 +75,13 @@ def collect_here(targets: Sequence[str]) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Collect from the command line. Return the exit code."""
+    escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.cluster.collector", description=__doc__)
     parser.add_argument("--targets", nargs="+", default=[], help="stages or families (default: all)")
     options = parser.parse_args(arguments)
+    if lacks_git():
+        print(f"error: {NO_GIT}", file=sys.stderr)
+        return 1
     try:
         missing = collect_here(options.targets)
     except NoRemoteError:

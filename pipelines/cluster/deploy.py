@@ -24,6 +24,7 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import get_current_settings
 from ruamel.yaml import YAML
 
+from lzn.base.streams import escape_other_characters
 from pipelines.cluster.server_setup import (
     FAILURES,
     GPU_LIMIT,
@@ -56,6 +57,7 @@ UNSTARTED_SECONDS: Final = 300.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Set up the server from the command line. Return the exit code."""
+    escape_other_characters()
     options = parse_arguments(arguments)
     url = get_current_settings().api.url
     if not url:

@@ -14,18 +14,16 @@ from prefect.client.schemas import State
 from prefect.states import Cancelled, Completed, Failed
 
 from lzn.base.sections import ParamsError, read_yaml
+from pipelines.cluster.changed_sources import forget_changed_sources
 from pipelines.cluster.collector import collect
 from pipelines.cluster.launching import LaunchOptions, StageLauncher
+from pipelines.cluster.names import NotANameError, require_names
 from pipelines.cluster.remote.files import DamagedOutputsError, retry_remote
 from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.remote.run_cache import DiskError, RemoteError
 from pipelines.cluster.stage_runs import StageRuns
-from pipelines.cluster.worker.checkouts import (
-    CommitError,
-    persistent_checkout,
-    resolve_commit,
-    size_checkout,
-)
+from pipelines.cluster.worker.checkouts import persistent_checkout, size_checkout
+from pipelines.cluster.worker.commits import CommitError, resolve_commit
 from pipelines.cluster.worker.gpu_limit import cluster_gpu_slots
 from pipelines.cluster.worker.gpus import GpuError, GpuWaitStoppedError
 from pipelines.cluster.worker.remote_stage import (
@@ -37,6 +35,7 @@ from pipelines.cluster.worker.remote_stage import (
 from pipelines.cluster.worker.s3_block import use_s3_block
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError
 from pipelines.dag import DEFAULT_TARGETS, StageNode, cached_dependencies_in
+from pipelines.flow.messages import as_utf8
 from pipelines.flow.preview import Preview
 from pipelines.flow.progress import shown_progress
 from pipelines.flow.publishing import publish_results
@@ -63,6 +62,7 @@ EXPECTED_ERRORS = (
     OSError,
     ParamsError,
     MissingInputsError,
+    NotANameError,
     RemoteError,
     SettingsError,
     UnknownSizeError,
@@ -85,7 +85,7 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
 
     Args:
         stage: DVC's name, such as `train@rf`.
-        commit: the full hash of the commit.
+        commit: the full hash of the commit, which a branch of LZN_BRANCHES contains.
         size: the size whose parameters are used.
         gpus: how many GPUs the stage has exclusively.
         timeout_seconds: time limit of the stage.
@@ -93,9 +93,9 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
     """
     log = get_run_logger()
     limits = Limits(timeout=timeout_seconds, grace=grace_seconds)
-    wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
     with stop_on_signals() as stop:
         try:
+            wanted = RemoteStage(commit=commit, size=size, name=stage, gpus=gpus)
             use_s3_block()
             settings = ClusterSettings.from_environment()
             with cluster_gpu_slots(gpus), shown_progress(stage, log.info) as show:
@@ -103,8 +103,7 @@ def run_stage(  # noqa: PLR0917 - Prefect passes parameters by name
         except (GpuWaitStoppedError, StoppedError) as error:
             return Cancelled(message=str(error))
         except EXPECTED_ERRORS as error:
-            log.error("%s", error)
-            return Failed(message=str(error))
+            return _failed(error, log.error)
         return _state_of(result)
 
 
@@ -123,7 +122,7 @@ def reproduce(
     Args:
         size: the size whose parameters are used.
         targets: as for `dvc repro` (`train@rf`; `measure` for all of `measure@...`); by default, all stages.
-        commit: a commit, branch or tag of LZN_REPOSITORY.
+        commit: a commit, branch or tag of LZN_REPOSITORY, which a branch of LZN_BRANCHES contains.
         max_relaunches: how often a stage is started again after a crash.
         dry_run: list the stages to run and those already there, and start none.
     """
@@ -144,10 +143,12 @@ def _reproduce(
     log = get_run_logger()
     with stop_on_signals() as stop:
         try:
+            require_names(size, targets)
             use_s3_block()
             settings = ClusterSettings.from_environment()
             full_hash = resolve_commit(commit, settings)
             with size_checkout(full_hash, size, settings):
+                forget_changed_sources(dry_run=dry_run, stop=stop, log=log.info)
                 for rounds_left in reversed(range(MAX_ROUNDS)):
                     with _opened(targets or DEFAULT_TARGETS) as (resolution, dependencies):
                         preview = _preview(resolution, dependencies, stop=stop, log=log.info)
@@ -167,8 +168,7 @@ def _reproduce(
                             raise
                         log.warning("%s; their stages run again", error)
         except EXPECTED_ERRORS as error:
-            log.error("%s", error)
-            return Failed(message=str(error))
+            return _failed(error, log.error)
         log.info("Stages of %s at %s:\n%s", size, full_hash, summary_table(results))
         return _state_of_all(results)
 
@@ -244,6 +244,12 @@ def launch_options(size: str, commit: str, max_relaunches: int, stages: Iterable
         resources={name: resources_of(params, name) for name in stages},
         max_relaunches=max_relaunches,
     )
+
+
+def _failed(error: Exception, log_error: Log) -> State[Any]:
+    message = as_utf8(str(error))  # Prefect's server refuses names of files that are not UTF-8
+    log_error(message)
+    return Failed(message=message)
 
 
 def _state_of(result: StageResult) -> State[Any]:

@@ -6,4 +6,5 @@ In the order of reading:
 - `preview`: the list of stages that a flow is about to run
 - `progress`: progress artifacts from the output of long stages
 - `publishing`: claims, tables and links to MLflow as artifacts; a missing server never fails a flow
+- `messages`: texts that Prefect's server accepts
 """

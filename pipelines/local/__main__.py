@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from dvc.exceptions import DvcException
 
+from lzn.base.streams import escape_other_characters
 from pipelines.dag import DEFAULT_TARGETS, read_dag
 from pipelines.local import prefect_server
 from pipelines.processes.exclusive_project import ProjectBusyError, exclusive_project, process_tag
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     If DVC reports no change, Prefect's server, which takes seconds to start, is not started.
     """
+    escape_other_characters()
     options = parse_arguments(arguments)
     exit_cleanly_on_signals()
     if lacks_git():

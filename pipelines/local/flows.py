@@ -10,6 +10,7 @@ from prefect.states import Completed, Failed
 
 from lzn.base.sections import ParamsError
 from pipelines.dag import DEFAULT_TARGETS, StageNode, read_dag
+from pipelines.flow.messages import as_utf8
 from pipelines.flow.preview import Preview
 from pipelines.flow.publishing import publish_results
 from pipelines.flow.stage_tasks import run_stages
@@ -69,7 +70,7 @@ def reproduce_locally(
             if not stop.requested.is_set() and PARAMS_FILE.exists():
                 publish_results(PARAMS_FILE, log.warning)
     except (DvcException, ParamsError, ProjectBusyError) as error:
-        failure = str(error)
+        failure = as_utf8(str(error))
     else:
         failure = failure_message(results)
     if failure:

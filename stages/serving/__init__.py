@@ -6,5 +6,6 @@
 - `packing`: writes and opens the folder of model files; `saved_model` writes it, `mlflow_model` opens it.
 - `mlflow_model`: the model's code, which MLflow runs in the server. It passes requests to `requests`.
 - `strict_requests`: refuses what MLflow would ignore.
+- `request_limits`: size, time and number of requests that a server handles.
 - `requests`: the parameters, checks and answers of requests, by `lzn.inference`.
 """

@@ -1,12 +1,14 @@
 """Requests that MLflow would answer although a part of them is unknown or too large are refused.
 
 MLflow drops unknown params, unknown columns and unknown keys of a request, and then answers with defaults. It has no
-setting against this, so `install` replaces the two functions of MLflow that read requests by ones that check first.
-They check only requests to models with the parameters of `stages.serving.requests`.
+setting against this, so `install` replaces the functions of MLflow that read requests by ones that check first. They
+check only requests to models with the parameters of `stages.serving.requests`. Servers that start after it have the
+limits of `stages.serving.request_limits`.
 """
 
+import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import mlflow.pyfunc
@@ -14,9 +16,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 
 from lzn.inference.errors import UserError
+from stages.serving.request_limits import RequestLimits
 from stages.serving.requests import RequestParams, check_names
 
-MAX_BODY_BYTES = 64 * 2**20
 COLUMNS = ("image",)
 _FORMATS = ("dataframe_records", "dataframe_split", "instances", "inputs")
 _KEYS = (*_FORMATS, "params")
@@ -38,13 +40,19 @@ def install() -> None:
         return enforce_params(params, schema)
 
     def checked_answer(data: Any, content_type: str, model: Any, input_schema: Any) -> Any:
-        if _is_ours(model.metadata.get_params_schema()):
-            if len(data) > MAX_BODY_BYTES:
-                return _too_large(len(data))
-            if content_type is None or content_type.strip().startswith("application/json"):
-                _check_body(data)
+        is_json = content_type is None or content_type.strip().startswith("application/json")
+        if is_json and _is_ours(model.metadata.get_params_schema()):
+            _check_body(data)
         return answer(data, content_type or "application/json", model, input_schema)
 
+    catch_errors: Callable[..., Any] = server._async_catch_mlflow_exception
+
+    @functools.wraps(catch_errors)
+    def catch_errors_and_limit(handler: Any) -> Any:
+        """Stand for the decorator with which MLflow's server makes its handler of requests."""
+        return RequestLimits().limited(catch_errors(handler))
+
+    server._async_catch_mlflow_exception = catch_errors_and_limit
     pyfunc._enforce_params_schema = checked_params
     server.invocations = checked_answer
     setattr(server, _INSTALLED, True)
@@ -59,12 +67,6 @@ def _refuse_user_errors(params: Mapping[str, Any]) -> None:
         check_names(map(str, params))
     except UserError as error:
         raise MlflowException.invalid_parameter_value(str(error)) from error
-
-
-def _too_large(num_bytes: int) -> Any:
-    message = f"the request has {num_bytes} bytes, more than {MAX_BODY_BYTES}: send fewer or smaller images at a time"
-    content = json.dumps({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": message})
-    return scoring_server.InvocationsResponse(response=content, status=413, mimetype="application/json")
 
 
 def _check_body(data: bytes | str) -> None:

@@ -1,8 +1,6 @@
 """The Dockerfile copies and installs what the project needs, and does not run as root."""
 
 import re
-import subprocess
-import sys
 import tomllib
 
 from lzn_testing.servers.infra_files import INFRA, PROJECT
@@ -19,8 +17,8 @@ def copied() -> list[str]:
 def test_copied_files_are_in_the_project_and_in_the_build_context() -> None:
     included = (PROJECT / ".dockerignore").read_text().splitlines()
 
-    assert not [source for source in copied() if not (PROJECT / source).exists()]
-    assert not [source for source in copied() if f"!{source}" not in included]
+    assert not [source for source in copied() if not list(PROJECT.glob(source))]
+    assert not [source for source in copied() if f"!{source.split('/')[0]}" not in included]
 
 
 def test_code_is_copied_after_all_installations() -> None:
@@ -36,21 +34,6 @@ def test_all_packages_of_the_project_are_copied() -> None:
         "find"
     ]
     assert {name.rstrip("*") for name in packages["include"]} | {"infra"} <= set(copied())
-
-
-def test_installed_dependency_groups_exist() -> None:
-    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
-    [installs] = [line for line in INSTRUCTIONS if "--requirement requirements.txt" in line]
-    assert set(re.findall(r"--group (\w+)", installs)) == {"services", "containers"} <= set(groups)
-
-
-def test_the_installed_requirements_are_those_of_the_project() -> None:
-    [program] = re.findall(r'python -c "(import tomllib.*?)"', DOCKERFILE)
-    printed = subprocess.run(
-        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
-    assert printed.stdout.splitlines() == project["dependencies"]
 
 
 def test_the_first_process_forwards_signals_and_the_user_is_not_root() -> None:

@@ -26,7 +26,7 @@ def test_two_installations_share_no_secret() -> None:
 
     of_first = {value for secret in first.kubernetes_secrets().values() for value in secret.values()}
     of_second = {value for secret in second.kubernetes_secrets().values() for value in secret.values()}
-    assert of_first & of_second == {"lzn"}  # the user's name
+    assert of_first & of_second == {"lzn", "admin"}  # names of users
 
 
 def test_existing_passwords_are_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

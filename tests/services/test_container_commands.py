@@ -134,6 +134,15 @@ def test_the_buckets_lifecycle_removes_unfinished_uploads(storage: Storage) -> N
     assert rules["Rules"][0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
 
 
+MAKE_A_USER = """
+import base64, os, urllib.request
+login = base64.b64encode(f"{os.environ['MLFLOW_TRACKING_USERNAME']}:{os.environ['MLFLOW_TRACKING_PASSWORD']}".encode())
+urllib.request.urlopen(urllib.request.Request(
+    os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/users/create", method="POST",
+    data=b'{"username": "x", "password": "a-long-password"}',
+    headers={"Authorization": f"Basic {login.decode()}", "Content-Type": "application/json"},
+))
+"""
 LOG_AN_ARTIFACT = """
 import mlflow
 with mlflow.start_run() as run:
@@ -154,10 +163,15 @@ def test_mlflow_needs_a_password_and_passes_artifacts_to_s3(storage: Storage, tm
         assert status(f"{address}/api/2.0/mlflow/experiments/get?experiment_id=0") == 401
         arguments = Path(f"/proc/{server.pid}/cmdline").read_text()
         assert storage.passwords.postgres_mlflow not in arguments
+        make_user = [sys.executable, *SERVICES["mlflow-user"]["command"][1:]]
+        settings = {**storage.environment("mlflow-user"), "MLFLOW_TRACKING_URI": address}
+        for _ in range(2):  # the second time, the user exists
+            made = run_here(make_user, settings)
+            assert (made.returncode, made.stdout) == (0, "MLflow has the user lzn.\n"), made.stderr
         client = {
             "MLFLOW_TRACKING_URI": address,
             "MLFLOW_TRACKING_USERNAME": "lzn",
-            "MLFLOW_TRACKING_PASSWORD": storage.passwords.mlflow_admin,
+            "MLFLOW_TRACKING_PASSWORD": storage.passwords.mlflow_user,
         }
         logged = run_here([sys.executable, "-c", LOG_AN_ARTIFACT], client)
         assert "through the server mlflow-artifacts:/" in logged.stdout, logged.stderr
@@ -166,6 +180,8 @@ def test_mlflow_needs_a_password_and_passes_artifacts_to_s3(storage: Storage, tm
         )
         assert refused.returncode != 0
         assert "401" in refused.stderr
+        worker = run_here([sys.executable, "-c", MAKE_A_USER], client)
+        assert "403" in worker.stdout + worker.stderr, "workers are no administrators"
 
     listed = storage.client(storage.passwords.s3_mlflow).list_objects_v2(
         Bucket=MLFLOW_BUCKET, Prefix="artifacts/"

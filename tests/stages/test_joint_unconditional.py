@@ -10,9 +10,10 @@ from lzn_testing.projects.small_runs import OUTPUTS, call, prepare_digits, write
 
 from lzn.base.randomness import generator_for
 from lzn.data import quantise
+from lzn.flow import decode_labels
 from lzn.rectified_flow.ode import EulerSampler
 from lzn.runs.trained import read_trained
-from lzn.studies import LABEL_SOLVER, decode_labels, generate_images
+from lzn.studies.generation import generate, velocity_of
 from stages.features import make_features
 from stages.measure import measure
 from stages.sample import sample, write_grids
@@ -55,10 +56,9 @@ def test_unconditional_images_are_those_of_latents_of_the_prior_and_of_their_dec
     generator = generator_for(3, "sample", 0, 0, device=torch.device("cpu"))
     noise = torch.randn(SIZE, 1, 8, 8, generator=generator)
     latents = torch.randn(SIZE, model.decoder.latent_dim, generator=generator)
-    classes = decode_labels(latents, model.label_anchors.points, solver=LABEL_SOLVER)
-    expected = generate_images(
-        model.decoder, latents=latents, labels=classes, noise=noise, sampler=EulerSampler(num_steps=2)
-    )
+    classes = decode_labels(latents, model.label_anchors.points)
+    velocity = velocity_of(model.decoder, latents, classes)
+    expected = generate(velocity, noise, sampler=EulerSampler(num_steps=2))
     written = np.load(OUTPUTS.images("joint", 0, unconditional=True))
     np.testing.assert_array_equal(written, quantise(expected))
     assert len(set(classes.tolist())) > 1

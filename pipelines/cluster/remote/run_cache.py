@@ -8,7 +8,9 @@ reads and writes single entries, so the time does not depend on their number.
 import contextlib
 import errno
 import posixpath
+import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -47,6 +49,7 @@ class RunCache:
     """
 
     def __init__(self, repo: Repo) -> None:
+        self._local = repo.cache.legacy.path
         self._odb = repo.cloud.get_remote_odb(hash_name="md5-dos2unix")
 
     def find(self, key: str) -> Entry | None:
@@ -69,6 +72,10 @@ class RunCache:
         with remote_errors():
             for path in self._files(key):
                 self._odb.fs.remove(path)
+
+    def delete_local(self, key: str) -> None:
+        """Delete all entries of a key on this machine, from which DVC would restore the outputs of a stage."""
+        shutil.rmtree(Path(self._local) / "runs" / key[:2] / key, ignore_errors=True)
 
     def _files(self, key: str) -> list[str]:
         folder = self._folder(key)

@@ -12,17 +12,14 @@ from pathlib import Path
 from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
-from pipelines.cluster.worker.settings import ClusterSettings, without_credentials
+from pipelines.cluster.worker.commits import CommitError, git, mirror_with, reason_of
+from pipelines.cluster.worker.private_folder import make_private
+from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.sizes import switch_size
 
 REMOTE_NAME = "cluster"
 STATE_FOLDERS = (".checkpoints", ".downloads", ".features", ".mlflow-outbox", ".prepare", "data")
 """State that stages keep outside of their outputs, and raw data of the machine. They outlive a checkout."""
-_FETCH_SECONDS = 600.0
-
-
-class CommitError(RuntimeError):
-    """A commit cannot be checked out. The message has the reason."""
 
 
 @contextmanager
@@ -34,6 +31,7 @@ def temporary_checkout(commit: str, settings: ClusterSettings) -> Iterator[Path]
     Raises:
         CommitError: the repository is not reachable or has no such commit.
     """
+    make_private(settings.work)
     parent = settings.work / "checkouts"
     parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(parent)
@@ -74,6 +72,7 @@ def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> It
     Raises:
         CommitError: as `temporary_checkout`.
     """
+    make_private(settings.work)
     folder = settings.work / "collected" / name
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
@@ -83,28 +82,12 @@ def persistent_checkout(commit: str, name: str, settings: ClusterSettings) -> It
         yield folder
 
 
-def resolve_commit(revision: str, settings: ClusterSettings) -> str:
-    """Return the full hash of a branch, tag or commit of the repository.
-
-    Raises:
-        CommitError: there is none.
-    """
-    mirror = _updated_mirror(settings)
-    for candidate in (f"refs/heads/{revision}", revision):
-        try:
-            return _git(mirror, "rev-parse", "--verify", "--quiet", f"{candidate}^{{commit}}")
-        except subprocess.CalledProcessError:
-            continue
-    where = without_credentials(settings.repository)
-    raise CommitError(f"{where} has no branch, tag or commit {revision}; was it pushed?")
-
-
 def exclude_dvc_lock(folder: Path) -> None:
     """Remove dvc.lock from a checkout with a sparse checkout, so that git reports no change.
 
     It is not needed to look up stages or to run one, and DVC takes seconds each time it writes it.
     """
-    _git(folder, "sparse-checkout", "set", "--no-cone", "/*", "!/dvc.lock")
+    git(folder, "sparse-checkout", "set", "--no-cone", "/*", "!/dvc.lock")
 
 
 def configure_dvc(folder: Path, settings: ClusterSettings) -> None:
@@ -143,48 +126,16 @@ def _s3_endpoint(settings: ClusterSettings) -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL") if settings.remote.startswith("s3://") else None
 
 
-def _updated_mirror(settings: ClusterSettings) -> Path:
-    mirror = settings.work / "repository.git"
-    mirror.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(mirror.with_suffix(".lock")):
-        if not (mirror / "HEAD").exists():
-            _git(mirror.parent, "init", "--quiet", "--bare", str(mirror))
-        try:
-            refs = ("+refs/heads/*:refs/heads/*", "+HEAD:refs/heads/HEAD")
-            _git(mirror, "fetch", "--quiet", "--tags", settings.repository, *refs)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            reason = _reason(error).replace(settings.repository, without_credentials(settings.repository))
-            message = f"cannot fetch from {without_credentials(settings.repository)}: {reason}"
-            raise CommitError(message) from None  # the cause has the URL with its password
-    return mirror
-
-
 def _check_out(commit: str, folder: Path, settings: ClusterSettings) -> None:
-    mirror = settings.work / "repository.git"
-    if not _has_commit(mirror, commit):
-        mirror = _updated_mirror(settings)
-    if not _has_commit(mirror, commit):
-        raise CommitError(
-            f"{without_credentials(settings.repository)} has no commit {commit}; was it pushed?"
-        )
+    mirror = mirror_with(commit, settings)
     try:
         if not (folder / ".git").exists():
-            _git(folder, "init", "--quiet")
+            git(folder, "init", "--quiet")
             alternates = folder / ".git" / "objects" / "info" / "alternates"
             alternates.write_text(f"{mirror / 'objects'}\n", encoding="utf-8")
-        _git(folder, "checkout", "--quiet", "--force", "--detach", commit)
+        git(folder, "checkout", "--quiet", "--force", "--detach", commit)
     except subprocess.CalledProcessError as error:
-        raise CommitError(f"cannot check out {commit} in {folder}: {_reason(error)}") from error
-
-
-def _has_commit(mirror: Path, commit: str) -> bool:
-    if not (mirror / "HEAD").exists():
-        return False
-    try:
-        _git(mirror, "cat-file", "-e", f"{commit}^{{commit}}")
-    except subprocess.CalledProcessError:
-        return False
-    return True
+        raise CommitError(f"cannot check out {commit} in {folder}: {reason_of(error)}") from error
 
 
 def _remove_abandoned(parent: Path) -> None:
@@ -197,23 +148,3 @@ def _remove_abandoned(parent: Path) -> None:
                 lock_file.unlink(missing_ok=True)
         except Timeout:
             continue
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    done = subprocess.run(
-        ["git", *arguments],
-        cwd=folder,
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=_FETCH_SECONDS,
-    )
-    return done.stdout.strip()
-
-
-def _reason(error: subprocess.SubprocessError) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        return str(error.stderr).strip() or f"git ended with exit code {error.returncode}"
-    return f"git did not end within {_FETCH_SECONDS:g} s"

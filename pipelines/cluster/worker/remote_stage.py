@@ -14,6 +14,8 @@ from dvc.repo import Repo
 from dvc.stage.loader import StageLoader
 from dvc.utils.serialize import load_yaml
 
+from pipelines.cluster import changed_sources
+from pipelines.cluster.names import require_names
 from pipelines.cluster.remote.files import (
     DamagedOutputsError,
     delete_damaged,
@@ -58,12 +60,18 @@ class RemoteStage:
         size: the size whose parameters are used, whatever size params.yaml of the commit has.
         name: DVC's address of the stage.
         gpus: how many GPUs it has exclusively.
+
+    Raises:
+        NotANameError: a name has other characters than a name of dvc.yaml.
     """
 
     commit: str
     size: str
     name: str
     gpus: int = 0
+
+    def __post_init__(self) -> None:
+        require_names(self.size, (self.name,))
 
 
 def run_remote_stage(
@@ -88,6 +96,8 @@ def run_remote_stage(
             if retry(lambda: resolution.find(wanted.name)):
                 return StageResult(wanted.name, Outcome.UP_TO_DATE)
             retry(lambda: _fetch_inputs(repo, resolution, wanted.name))
+            if wanted.name.partition("@")[0] == changed_sources.STAGE:
+                resolution.run_cache.delete_local(key)  # it may be of files that have changed since
             result = _execute(wanted, settings, limits=limits, stop=stop, log=log, lock=lock)
             has_succeeded = result.outcome is Outcome.DONE
             retry_seconds = MLFLOW_RETRY_SECONDS if has_succeeded else 0.0  # a failure is reported at once

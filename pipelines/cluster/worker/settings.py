@@ -5,7 +5,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
+
+DEFAULT_BRANCH: Final = "main"
 
 
 class SettingsError(ValueError):
@@ -18,6 +21,7 @@ class ClusterSettings:
 
     Attributes:
         repository: git URL or folder from which commits are fetched (LZN_REPOSITORY).
+        branches: branches of the repository whose commits may be run (LZN_BRANCHES, with spaces; default: main).
         remote: URL of the DVC remote that all machines share (LZN_DVC_REMOTE): `s3://bucket/prefix` or a folder.
         work: folder of this machine (LZN_WORK) with a mirror of the repository, checkouts and DVC's cache.
         shared_state: checkpoints, unfinished preparations, locks, and records for MLflow. Machines that share it
@@ -28,6 +32,7 @@ class ClusterSettings:
     remote: str
     work: Path
     shared_state: Path
+    branches: tuple[str, ...] = (DEFAULT_BRANCH,)
 
     @staticmethod
     def from_environment(environment: Mapping[str, str] = os.environ) -> "ClusterSettings":
@@ -44,7 +49,13 @@ class ClusterSettings:
         )
         work = _folder(environment, "LZN_WORK", Path(tempfile.gettempdir()) / f"lzn-{os.getuid()}")
         shared_state = _folder(environment, "LZN_SHARED_STATE", work / "state")
-        return ClusterSettings(repository=repository, remote=remote, work=work, shared_state=shared_state)
+        return ClusterSettings(
+            repository=repository,
+            remote=remote,
+            work=work,
+            shared_state=shared_state,
+            branches=tuple((environment.get("LZN_BRANCHES") or DEFAULT_BRANCH).split()),
+        )
 
 
 def without_credentials(url: str) -> str:

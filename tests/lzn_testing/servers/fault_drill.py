@@ -251,7 +251,7 @@ def started_drill(folder: Path) -> Iterator[Drill]:
     made = made_once("drill", make_project_and_reference)
     project = folder / "project"
     subprocess.run(["git", "clone", "--quiet", str(made / "project"), str(project)], check=True)
-    with started_stack(workers=2, repository=str(project)) as stack:
+    with started_stack(workers=2, repository=str(project), branches="main gpu") as stack:
         yield Drill(stack, Reference.read(made / "reference.json"), made / "prepared")
 
 

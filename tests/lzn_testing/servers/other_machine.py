@@ -65,7 +65,7 @@ def _worker(
     worker = [sys.executable, "-m", "infra.worker", "--grace-seconds", "30"]
     worker += ["--pool", pool, "--type", "process", "--name", folder.name, "--limit", "1"]
     if disk is not None:
-        mount = f'mount -t tmpfs -o size={DISK_MEGABYTES}m tmpfs {disk} && exec "$@"'
+        mount = f'mount -t tmpfs -o size={DISK_MEGABYTES}m,mode=0700 tmpfs {disk} && exec "$@"'
         worker = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, "sh", *worker]
     changes = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_WORKER_QUERY_SECONDS": "2", **variables}
     log = folder / "worker.log"

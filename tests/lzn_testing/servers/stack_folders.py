@@ -22,9 +22,11 @@ def stack_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def started_stack(*, workers: int, repository: str | None = None) -> Iterator[Stack]:
+def started_stack(
+    *, workers: int, repository: str | None = None, branches: str | None = None
+) -> Iterator[Stack]:
     """Start PostgreSQL, S3, MLflow, Prefect and the workers; it takes half a minute."""
     with stack_folder() as folder:
         stack = Stack(folder)
-        stack.up(workers=workers, repository=repository)
+        stack.up(workers=workers, repository=repository, branches=branches)
         yield stack

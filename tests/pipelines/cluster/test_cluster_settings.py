@@ -6,12 +6,8 @@ from pathlib import Path
 import pytest
 from lzn_testing.projects.toy_cluster import ToyCluster
 
-from pipelines.cluster.worker.checkouts import (
-    CommitError,
-    exclude_dvc_lock,
-    resolve_commit,
-    temporary_checkout,
-)
+from pipelines.cluster.worker.checkouts import exclude_dvc_lock, temporary_checkout
+from pipelines.cluster.worker.commits import CommitError, resolve_commit
 from pipelines.cluster.worker.settings import ClusterSettings, SettingsError, without_credentials
 
 

@@ -1,10 +1,13 @@
 """A dead Prefect server and a missing git repository are one sentence that says what to do."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from pipelines import sources
+from pipelines.cluster import collector
 from pipelines.local import prefect_server
 from pipelines.local.__main__ import main
 from pipelines.local.prefect_server import PrefectServerError
@@ -25,13 +28,18 @@ def test_a_prefect_server_that_does_not_answer_is_one_sentence_without_its_passw
     assert "secret" not in message
 
 
+@pytest.mark.parametrize("main", [main, sources.main, collector.main], ids=["flow", "sources", "collector"])
 def test_a_project_without_git_is_refused_with_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    main: Callable[..., int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\n    analytics = false\n")
-    assert main([]) == 1
+    monkeypatch.setattr("sys.argv", ["program"])
+    assert main() == 1
     error = capsys.readouterr().err
     assert error.startswith("error: this folder has no git repository, which DVC needs: run git init")
     assert len(error.splitlines()) == 1

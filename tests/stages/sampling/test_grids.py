@@ -40,3 +40,36 @@ def test_each_column_is_a_class(tmp_path: Path) -> None:
     labels = np.tile(np.arange(3), 6)
     save_columns(flat_images((10 * labels).astype(np.uint8)), labels, tmp_path / "columns.png")
     np.testing.assert_array_equal(levels_in(tmp_path / "columns.png"), np.tile([0, 10, 20], (5, 1)))
+
+
+def dark_pixels(file: Path, box: tuple[int, int, int, int]) -> int:
+    """Return the number of dark pixels in the box (left, top, right, bottom)."""
+    return int(np.count_nonzero(np.asarray(Image.open(file).convert("L").crop(box)) < 100))
+
+
+def test_names_are_left_of_the_first_row_of_each_class_and_change_no_image(tmp_path: Path) -> None:
+    labels = np.array([0] * 60 + [3] * 13)
+    images = flat_images((200 + 10 * labels).astype(np.uint8))
+    save_grid(images, labels, tmp_path / "plain.png")
+    save_grid(
+        images, labels, tmp_path / "named.png", ("cat", "a very long name of a class, longer than the space")
+    )
+    plain, named = (Image.open(tmp_path / f"{name}.png") for name in ("plain", "named"))
+    space = named.width - plain.width
+    np.testing.assert_array_equal(np.asarray(named)[:, space:], np.asarray(plain))
+    rows = [dark_pixels(tmp_path / "named.png", (0, row * SIDE, space, (row + 1) * SIDE)) for row in range(7)]
+    assert [row for row, count in enumerate(rows) if count] == [0, 5]
+
+
+def test_names_are_above_the_columns(tmp_path: Path) -> None:
+    labels = np.tile(np.arange(3), 6)
+    images = flat_images((200 + 10 * labels).astype(np.uint8))
+    save_columns(images, labels, tmp_path / "plain.png")
+    save_columns(images, labels, tmp_path / "named.png", ("cat", "dog", "Überraschung"))
+    plain, named = (Image.open(tmp_path / f"{name}.png") for name in ("plain", "named"))
+    space = named.height - plain.height
+    np.testing.assert_array_equal(np.asarray(named)[space:], np.asarray(plain))
+    assert all(
+        dark_pixels(tmp_path / "named.png", (column * SIDE, 0, (column + 1) * SIDE, space))
+        for column in range(3)
+    )

@@ -92,12 +92,6 @@ def test_unknown_keys_and_columns_are_refused(body: bytes, message: str, schema:
         scoring_server.invocations(body, "application/json", model, None)
 
 
-def test_a_large_body_gets_status_413(schema: ParamSchema, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(strict_requests, "MAX_BODY_BYTES", 10)
-    model = SimpleNamespace(metadata=SimpleNamespace(get_params_schema=lambda: schema))
-    assert scoring_server.invocations(bytes(11), "application/json", model, None).status == 413
-
-
 @pytest.mark.parametrize(
     "encoded",
     [

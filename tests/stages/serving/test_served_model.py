@@ -1,6 +1,7 @@
 """The registered model, served by ``mlflow models serve``, answers HTTP requests as the command ``lzn`` does."""
 
 import base64
+import http.client
 import io
 import json
 import os
@@ -55,6 +56,17 @@ class Service:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
+
+    def announce(self, num_bytes: int) -> tuple[int, str]:
+        """Announce a body and send none. Return status and error code."""
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=60)
+        connection.putrequest("POST", "/invocations")
+        connection.putheader("Content-Length", str(num_bytes))
+        connection.endheaders()
+        response = connection.getresponse()
+        content = json.load(response)
+        connection.close()
+        return response.status, content["error_code"]
 
     def lzn(self, *arguments: object) -> Any:
         """Return the JSON of a command, run in this process with one torch thread, as in the server."""
@@ -230,10 +242,7 @@ def test_bad_requests_get_status_400_and_the_server_continues(service: Service, 
         assert answer["error_code"] == "INVALID_PARAMETER_VALUE"
         assert message in answer["message"]
         assert "Traceback" not in json.dumps(answer)
-    status, answer = service.post(
-        b'{"dataframe_records": [], "params": {"task": "' + bytes(64 * 2**20) + b'"}}'
-    )
-    assert (status, answer["error_code"]) == (413, "REQUEST_LIMIT_EXCEEDED")
+    assert service.announce(65 * 2**20) == (413, "REQUEST_LIMIT_EXCEEDED")
     status, answer = service.post(b"{no json")
     assert (status, answer["error_code"]) == (400, "BAD_REQUEST")
     assert service.ask(rows(digits)) == before
