@@ -1,19 +1,25 @@
 """A git repository with a small DVC pipeline, a DVC remote in a folder, and settings of machines that use both."""
 
+import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml
 
+from lzn_testing.projects.made_once import made_once
 from pipelines.cluster.worker.remote_stage import RemoteStage, run_remote_stage
 from pipelines.cluster.worker.settings import ClusterSettings
 from pipelines.processes.commands import Limits
 from pipelines.processes.signals import StopEvents
-from pipelines.schedule import StageResult
+from pipelines.schedule import Outcome, StageResult
 
 SIZE = "toy"
+LOG_VARIABLE = "LZN_TEST_TOY_LOG"
+"""The environment variable with the log of a `ToyCluster.finished`, whose commands must not depend on its folder."""
 STAGES = {
     "prepare": ("mkdir inputs && cp source inputs/a && wc -c < source > inputs/b", ["source"], ["inputs"]),
     "left": ("cat inputs/a code > made/left", ["code", "inputs"], ["made/left"]),
@@ -49,15 +55,21 @@ class ToyCluster:
         return self.root / "executed"
 
     @staticmethod
-    def make(root: Path, **commands: str) -> "ToyCluster":
-        """Create the repository and the remote. `commands` replace the commands of stages."""
+    def finished(root: Path) -> "ToyCluster":
+        """Copy the repository and the remote of a cluster that has run all stages. `LOG_VARIABLE` must name its log."""
+        shutil.copytree(made_once("toy_cluster", _run_all), root, dirs_exist_ok=True)
+        return ToyCluster(root)
+
+    @staticmethod
+    def make(root: Path, *, log: str = "", **commands: str) -> "ToyCluster":
+        """Create the repository and the remote. `commands` replace the commands of stages; `log` is for the shell."""
         cluster = ToyCluster(root)
         cluster.remote.mkdir()
         cluster.log.touch()
         cluster.project.mkdir()
         definition = {
             name: {
-                "cmd": f"echo {name} >> {cluster.log} && mkdir -p made && {commands.get(name, command)}",
+                "cmd": f"echo {name} >> {log or cluster.log} && mkdir -p made && {commands.get(name, command)}",
                 "deps": deps,
                 "outs": outs,
             }
@@ -120,3 +132,12 @@ class ToyCluster:
             if file.is_file() and file.read_bytes() == content
         ]
         return found
+
+
+def _run_all(folder: Path) -> None:
+    cluster = ToyCluster.make(folder, log=f"${LOG_VARIABLE}")
+    with mock.patch.dict(os.environ, {LOG_VARIABLE: str(cluster.log)}):
+        for stage in STAGES:
+            assert cluster.run(stage).outcome is Outcome.DONE
+    for name in ("machine", "state"):
+        shutil.rmtree(folder / name)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 from dvc.utils.serialize import load_yaml
-from lzn_testing.projects.toy_cluster import STAGES, ToyCluster
+from lzn_testing.projects.toy_cluster import LOG_VARIABLE, STAGES, ToyCluster
 
 from pipelines.cluster.collector import collect, main
 from pipelines.cluster.remote.files import DamagedOutputsError
@@ -26,7 +26,15 @@ def cluster(tmp_path: Path) -> ToyCluster:
     return ToyCluster.make(tmp_path)
 
 
-def run_all(cluster: ToyCluster, machines: tuple[str, ...] = ("machine",)) -> None:
+@pytest.fixture
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyCluster:
+    """A cluster whose remote has the outputs of all stages."""
+    cluster = ToyCluster.finished(tmp_path)
+    monkeypatch.setenv(LOG_VARIABLE, str(cluster.log))
+    return cluster
+
+
+def run_all(cluster: ToyCluster, machines: tuple[str, ...]) -> None:
     for number, stage in enumerate(STAGES):
         assert cluster.run(stage, machines[number % len(machines)]).outcome is Outcome.DONE
 
@@ -74,22 +82,20 @@ def test_a_worker_restores_the_dependencies_of_a_stage_and_no_other_output(tmp_p
     assert cluster.object_file(b"made/left\nmade/right\n").exists()
 
 
-def test_collected_outputs_and_lock_are_those_of_dvc_repro(cluster: ToyCluster) -> None:
-    run_all(cluster, ("one", "two"))
-    collected = collect_into(cluster, "three")
-    dvc(cluster.project, "repro")
-    assert (collected / "dvc.lock").read_bytes() == (cluster.project / "dvc.lock").read_bytes()
-    assert (collected / "joined").read_text() == (cluster.project / "joined").read_text()
+def test_collected_outputs_and_lock_are_those_of_dvc_repro(finished: ToyCluster) -> None:
+    collected = collect_into(finished, "collector")
+    dvc(finished.project, "repro")
+    assert (collected / "dvc.lock").read_bytes() == (finished.project / "dvc.lock").read_bytes()
+    assert (collected / "joined").read_text() == (finished.project / "joined").read_text()
     assert dvc(collected, "status", "--json").strip() == "{}"
 
 
-def test_dvc_alone_restores_what_workers_pushed(cluster: ToyCluster) -> None:
+def test_dvc_alone_restores_what_workers_pushed(finished: ToyCluster) -> None:
     """The remote is usable without the flows of this project."""
-    run_all(cluster)
-    dvc(cluster.project, "remote", "add", "--local", "--default", "cluster", str(cluster.remote))
-    dvc(cluster.project, "fetch", "--run-cache")
-    dvc(cluster.project, "repro", "--pull")
-    assert cluster.executed == ["prepare", "left", "right", "join"]
+    dvc(finished.project, "remote", "add", "--local", "--default", "cluster", str(finished.remote))
+    dvc(finished.project, "fetch", "--run-cache")
+    dvc(finished.project, "repro", "--pull")
+    assert finished.executed == ["prepare", "left", "right", "join"]
 
 
 def test_workers_restore_what_dvc_pushed_with_the_run_cache(cluster: ToyCluster) -> None:
@@ -99,11 +105,10 @@ def test_workers_restore_what_dvc_pushed_with_the_run_cache(cluster: ToyCluster)
     assert {cluster.run(stage).outcome for stage in STAGES} == {Outcome.UP_TO_DATE}
 
 
-def test_after_a_change_only_the_stages_that_depend_on_it_run(cluster: ToyCluster) -> None:
-    run_all(cluster)
-    (cluster.project / "code").write_text("other code\n")
-    cluster.commit()
-    outcomes = {stage: cluster.run(stage).outcome for stage in STAGES}
+def test_after_a_change_only_the_stages_that_depend_on_it_run(finished: ToyCluster) -> None:
+    (finished.project / "code").write_text("other code\n")
+    finished.commit()
+    outcomes = {stage: finished.run(stage).outcome for stage in STAGES}
     assert outcomes == {
         "prepare": Outcome.UP_TO_DATE, "left": Outcome.DONE, "right": Outcome.UP_TO_DATE, "join": Outcome.DONE,
     }  # fmt: skip
@@ -165,15 +170,14 @@ def test_an_entry_without_the_content_of_its_hash_counts_as_missing(cluster: Toy
     assert cluster.run("prepare").outcome is Outcome.DONE
 
 
-def test_the_collector_finds_a_damaged_object_and_does_not_use_it(cluster: ToyCluster) -> None:
-    run_all(cluster)
-    damaged = cluster.object_file(b"7\n")  # inputs/b, and the copy that `right` writes
+def test_the_collector_finds_a_damaged_object_and_does_not_use_it(finished: ToyCluster) -> None:
+    damaged = finished.object_file(b"7\n")  # inputs/b, and the copy that `right` writes
     damaged.chmod(0o644)
     damaged.write_bytes(b"8\n")
     with pytest.raises(DamagedOutputsError) as caught:
-        collect_into(cluster, "other")
+        collect_into(finished, "other")
     assert caught.value.stages == ("prepare", "right")
-    assert not (cluster.root / "other" / "collected" / "toy" / "joined").exists()
+    assert not (finished.root / "other" / "collected" / "toy" / "joined").exists()
 
 
 def test_a_stage_that_two_workers_start_at_once_is_executed_once(tmp_path: Path) -> None:
