@@ -79,6 +79,7 @@ def test_a_stage_without_server_continues_and_a_later_stage_sends_its_records(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_and_restarted_during_a_run_has_each_record_once(
     server: MlflowServer,
     outbox: Path,
@@ -113,6 +114,7 @@ def test_a_server_that_is_killed_and_restarted_during_a_run_has_each_record_once
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_models_and_data_are_there_once_after_the_server_was_killed_and_records_were_sent_again(
     server: MlflowServer, outbox: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
