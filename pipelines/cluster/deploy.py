@@ -27,7 +27,6 @@ from ruamel.yaml import YAML
 from lzn.base.streams import escape_other_characters
 from pipelines.cluster.server_setup import (
     FAILURES,
-    GPU_LIMIT,
     PROCESS,
     Pool,
     SetupError,
@@ -40,6 +39,7 @@ from pipelines.cluster.server_setup import (
     unstarted_automation,
     zombie_automation,
 )
+from pipelines.cluster.worker.gpu_limit import GPU_LIMIT
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 DESCRIPTIONS: Final = {

@@ -15,7 +15,8 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
-GPU_LIMIT: Final = "gpus"
+from pipelines.cluster.worker.gpu_limit import GPU_LIMIT
+
 PROCESS: Final = "process"
 ZOMBIES: Final = "Mark zombie runs as crashed"
 UNSTARTED: Final = "Mark runs that were taken and not started as crashed"

@@ -15,7 +15,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Cancelling
 
-from pipelines.cluster.server_setup import GPU_LIMIT
+from pipelines.cluster.worker.gpu_limit import GPU_LIMIT
 from pipelines.processes.commands import Log
 from pipelines.processes.signals import StopEvents
 from pipelines.resources import Resources

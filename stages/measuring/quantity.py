@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from scipy.special import stdtrit
-
 from lzn.base.nested import flatten
 from lzn.base.number_format import with_deviation
 
@@ -48,6 +46,8 @@ class Quantity:
         """Return Student's confidence interval of the mean; None with one seed."""
         if self.std is None:
             return None
+        from scipy.special import stdtrit  # noqa: PLC0415 - takes 0.2 s; most stages compute no interval
+
         count = len(self.values)
         quantile = float(stdtrit(count - 1, (1 + confidence) / 2))  # of Student's distribution
         reach = quantile * self.std / math.sqrt(count)

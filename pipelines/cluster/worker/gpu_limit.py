@@ -6,8 +6,8 @@ from typing import Final
 
 from prefect.concurrency.sync import concurrency
 
-from pipelines.cluster.server_setup import GPU_LIMIT
-
+GPU_LIMIT: Final = "gpus"
+"""The name of the limit on Prefect's server."""
 LEASE_SECONDS: Final = 300.0
 """The slots of a killed holder are free after this time. A running holder renews its lease before."""
 
