@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lzn_testing.models.random_clip import random_clip, write_as_released
-from lzn_testing.models.random_inception import random_inception
 from numpy.typing import NDArray
 
 from lzn.base.sections import ParamsError
 from lzn.networks import ImageClassifier
+from rehearsal.random_clip import random_clip, write_as_released
+from rehearsal.random_inception import random_inception
 from stages.feature_extraction.comparison import Comparison
 from stages.feature_extraction.networks import (
     ClassifierShape,
