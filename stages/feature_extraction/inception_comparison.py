@@ -35,7 +35,8 @@ class InceptionComparison(Comparison):
 
     ``fid`` uses the preprocessing of the consistency-models evaluator, as the paper's main column does. With weights
     other than the released ones the distances are called ``fd_inception``, ``fd_inception_rf`` and so on, CMMD is
-    called ``mmd_clip``, and there is no Inception Score. Without ``clip`` there is no CMMD.
+    called ``mmd_clip``, there is no Inception Score, and the paper's names have a reason instead of a number. Without
+    ``clip`` there is no CMMD.
     """
 
     network: InceptionNetwork
@@ -71,7 +72,17 @@ class InceptionComparison(Comparison):
         }
         if self.network.has_released_weights:
             measured["is"] = inception_score(all_ours["logits"])
-        return {**measured, **self._cmmd(theirs, ours)}
+        return {**measured, **self._cmmd(theirs, ours), **self._reasons()}
+
+    def _reasons(self) -> dict[str, str]:
+        """Return why there are no numbers under the paper's names, if the weights are not the released ones."""
+        reasons: dict[str, str] = {}
+        if not self.network.has_released_weights:
+            names = ("fid", "fid_rf", "fid_clean", "sfid", "is")
+            reasons |= dict.fromkeys(names, "the weights are not those of Inception-2015-12-05")
+        if self.clip is not None and not self.clip.network.is_released:
+            reasons["cmmd"] = "the weights are not those of CLIP ViT-L/14@336"
+        return reasons
 
     def distance(self, real: ImageArray, generated: ImageArray, *, data_name: str) -> dict[str, float]:
         """Compute FID with the preprocessing of the consistency-models evaluator."""

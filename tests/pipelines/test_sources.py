@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from lzn_testing.data.data_layouts import write_images
 
 from benchmarks.small_project import copy_project, run_in
 from lzn.base.sections import ParamsFile
 from pipelines.sources import changed_sources
+from rehearsal.file_formats import write_images
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall

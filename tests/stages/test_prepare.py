@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 import sklearn.datasets
 import torch
-from lzn_testing.data.data_layouts import (
-    idx_of,
+from lzn_testing.data.data_layouts import idx_of
+from lzn_testing.data.image_files import encode, noise
+from sklearn.model_selection import train_test_split
+
+from lzn.base.sections import ParamsError, ParamsFile
+from lzn.data import open_image
+from lzn.data.prepared import DataDescription, read_description, read_split
+from rehearsal.file_formats import (
     imagenet_devkit,
     python2_cifar_pickle,
     random_pixels,
@@ -19,12 +25,6 @@ from lzn_testing.data.data_layouts import (
     write_images,
     write_lmdb,
 )
-from lzn_testing.data.image_files import encode, noise
-from sklearn.model_selection import train_test_split
-
-from lzn.base.sections import ParamsError, ParamsFile
-from lzn.data import open_image
-from lzn.data.prepared import DataDescription, read_description, read_split
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from lzn_testing.data.data_layouts import write_files, write_images
 
 from lzn.base.sections import ParamsError, ParamsFile
 from lzn.data.prepared import DataDescription, read_description
+from rehearsal.file_formats import write_files, write_images
 from stages.prepare import prepare
 from stages.runtime.outputs import OutputPaths
 from stages.runtime.stage_main import StageCall

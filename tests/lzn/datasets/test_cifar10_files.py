@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_testing.data.data_layouts import contents, python2_cifar_pickle, random_pixels, tar_of, write_files
+from lzn_testing.data.data_layouts import contents
 from numpy.typing import NDArray
 
 from lzn.datasets import MissingDataError, RawDataSet, open_cifar10
 from lzn.datasets.pickled_arrays import load_pickled_arrays
+from rehearsal.file_formats import python2_cifar_pickle, random_pixels, tar_of, write_files
 
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
 SIZE = 4  # images per batch; the real batches have 10 000

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_testing.data.data_layouts import write_images
 from torchvision.models import ResNet50_Weights
 
 from lzn.datasets import ArraySource, RawDataSet, open_folder
 from lzn.datasets.cifar10 import CLASS_NAMES as CIFAR10
 from lzn.datasets.class_names import imagenet_names, in_order
 from lzn.datasets.fashion_mnist import CLASS_NAMES as FASHION
+from rehearsal.file_formats import write_images
 
 
 def test_folders_with_numeric_names_are_sorted_as_numbers(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lzn_testing.data.data_layouts import contents, idx_of, random_pixels, write_files
+from lzn_testing.data.data_layouts import contents, idx_of
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
 from lzn.datasets import MissingDataError, open_fashion_mnist
 from lzn.datasets.idx_files import read_idx
+from rehearsal.file_formats import random_pixels, write_files
 
 IMAGES = {"train": random_pixels(0, (6, 28, 28)), "t10k": random_pixels(1, (3, 28, 28))}
 LABELS = {"train": np.array([9, 0, 0, 3, 1, 2], np.uint8), "t10k": np.array([4, 5, 6], np.uint8)}

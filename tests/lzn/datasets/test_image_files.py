@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import write_files, write_images
 
 from lzn.datasets import find_images
 from lzn.datasets.image_files import source_of_classes
+from rehearsal.file_formats import write_files, write_images
 
 
 def test_images_are_found_at_any_depth_and_sorted_by_path(tmp_path: Path) -> None:

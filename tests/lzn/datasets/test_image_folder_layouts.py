@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import contents, write_images
+from lzn_testing.data.data_layouts import contents
 from torchvision.datasets import ImageFolder
 
 from lzn.datasets import MissingDataError, open_afhq, open_celeba_hq, open_folder
+from rehearsal.file_formats import write_images
 
 AFHQ = [
     "train/cat/flickr_cat_000002.jpg",

@@ -5,10 +5,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import contents, encoded_image, imagenet_devkit, tar_of, write_files
+from lzn_testing.data.data_layouts import contents
 from torchvision.datasets import ImageFolder
 
 from lzn.datasets import MissingDataError, RawDataSet, open_imagenet
+from rehearsal.file_formats import encoded_image, imagenet_devkit, tar_of, write_files
 
 # The devkit's numbers are not in the order of the WordNet ids, as in the real devkit.
 WNID_OF_NUMBER = {1: "n02119789", 2: "n01440764", 3: "n03000134"}

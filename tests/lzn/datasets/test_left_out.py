@@ -5,12 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import encoded_image, write_files, write_images
 
 from lzn.datasets import MissingDataError, RawDataSet, open_folder
 from lzn.datasets.image_files import HIDDEN, UNFINISHED, scan_images
 from lzn.datasets.left_out import LeftOut, as_table
 from lzn.datasets.names import printable
+from rehearsal.file_formats import encoded_image, write_files, write_images
 
 JPEG_2000 = b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(50)
 

@@ -5,9 +5,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import contents, encoded_image, write_images, write_lmdb
+from lzn_testing.data.data_layouts import contents
 
 from lzn.datasets import LmdbSource, MissingDataError, open_lsun_bedroom
+from rehearsal.file_formats import encoded_image, write_images, write_lmdb
 
 # LSUN's keys are SHA-1 sums, and its values are WebP files.
 TRAIN = {f"{index:040x}": encoded_image(index, "WEBP") for index in (7, 3, 11)}

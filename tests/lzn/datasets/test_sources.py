@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lzn_testing.data.data_layouts import contents, random_pixels, write_images
+from lzn_testing.data.data_layouts import contents
 
 from lzn.datasets import ArraySource, FileSource, Subset, split_at_random, stratified_split
 from lzn.datasets.names import PackedNames
+from rehearsal.file_formats import random_pixels, write_images
 
 
 @given(st.lists(st.binary(max_size=5)))

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import contents, encoded_image, tar_of
+from lzn_testing.data.data_layouts import contents
 
 from lzn.datasets import TarSource
 from lzn.datasets.tar_archive import index_tar, read_gzipped_members, read_member
+from rehearsal.file_formats import encoded_image, tar_of
 
 LONG_NAME = "folder/" + "very_long_" * 20 + ".jpg"  # longer than the 100 bytes of a basic header
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from lzn_testing.emulated_tf32 import emulated_tf32
-from lzn_testing.models.random_clip import IMAGE_SIZE, WIDTH, random_clip, write_as_released
 from numpy.typing import NDArray
 from PIL import Image
 from torch.testing import assert_close
@@ -15,6 +14,7 @@ from transformers import CLIPImageProcessorPil, CLIPModel
 from lzn.metrics import cmmd
 from lzn.metrics.clip import ClipNetwork, clip_embeddings, load_clip, prepare_clip_images
 from lzn.metrics.clip_weights import MissingWeightsError
+from rehearsal.random_clip import IMAGE_SIZE, WIDTH, random_clip, write_as_released
 
 
 @pytest.fixture(scope="module")

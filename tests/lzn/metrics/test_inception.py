@@ -14,7 +14,6 @@ from cleanfid.fid import compare_folders
 from cleanfid.inception_pytorch import InceptionV3 as PytorchFidNetwork
 from cleanfid.inception_torchscript import InceptionV3W
 from lzn_testing.data.block_images import random_block_images
-from lzn_testing.models.random_inception import random_inception
 from PIL import Image
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -31,6 +30,7 @@ from lzn.metrics.inception import (
     inception_features,
     load_inception,
 )
+from rehearsal.random_inception import random_inception
 
 pytestmark = pytest.mark.slow  # two copies of Inception on the CPU
 

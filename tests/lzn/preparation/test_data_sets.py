@@ -91,6 +91,11 @@ def test_a_tilde_in_root_is_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp
             {"fit": "pad"},
             "data.x: storage: original does not change images; it needs fit: crop",
         ),
+        (
+            "imagenet",
+            {"resize": "bilinear"},
+            "data.x: storage: original does not change images, so resize has",
+        ),
     ],
 )
 def test_the_error_names_the_key_of_a_wrong_value(kind: str, settings: dict[str, Any], message: str) -> None:

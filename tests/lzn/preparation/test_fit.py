@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from lzn_testing.data.image_files import noise
 from PIL import Image
+from torchvision.transforms import Resize
 
 from lzn.data import CorruptImageError
 from lzn.preparation import Fit, FitKind
@@ -47,6 +48,12 @@ def test_crop_shrinks_with_antialiasing() -> None:
     assert (
         np.abs(inner.astype(int) - 127.5).max() < 10
     )  # the tolerance is for the finite window of the filter
+
+
+def test_bilinear_resizes_as_torchvision_does() -> None:
+    image = noise(40, 40)
+    fit = Fit(kind="crop", size=16, num_channels=3, resize="bilinear")
+    np.testing.assert_array_equal(np.asarray(fit(image)), np.asarray(Resize(16)(image)))
 
 
 def test_crop_enlarges_small_images() -> None:

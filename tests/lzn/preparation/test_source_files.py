@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lzn_testing.data.data_layouts import write_files
 
 from lzn.preparation.data_sets import CIFAR10Data, DigitsData, FashionMNISTData, FolderData
 from lzn.preparation.source_files import read_fingerprint, take_fingerprint, write_fingerprint
+from rehearsal.file_formats import write_files
 
 FILES = {"a/1.jpg": b"one", "a/2.jpg": b"two", "b/3.jpg": b"three", "4.jpg": b"four"}
 

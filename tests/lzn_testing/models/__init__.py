@@ -3,6 +3,6 @@
 - The method: `unet_settings` has the U-Nets of the paper and of small checkpoints; `tiny_models` has a small model per
   study; `released_files` writes checkpoints in the released format.
 - Training: `toy_training` takes milliseconds; `parallel_training` trains every study in several processes.
-- Feature networks: `random_inception`, `random_clip`, `counting_features`.
+- Feature networks: `counting_features`; `rehearsal` has Inception and CLIP with random weights.
 - Data: `sample_views` are views of images whose values show how they were made.
 """

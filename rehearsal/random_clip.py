@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import CLIPConfig, CLIPModel
@@ -25,7 +26,8 @@ def random_clip(*, image_size: int = IMAGE_SIZE) -> CLIPModel:
         projection_dim=WIDTH,
     )
     torch.manual_seed(0)
-    model = CLIPModel(configuration).eval()
+    model: CLIPModel = CLIPModel(configuration)
+    model.train(mode=False)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, 0.2)
     return model
@@ -37,7 +39,8 @@ def write_as_released(model: CLIPModel, folder: Path) -> Path:
     configuration = model.config.to_dict()
     configuration["vision_config"].update(OLD_KEYS)
     (folder / "config.json").write_text(json.dumps(configuration))
-    num_positions = model.config.vision_config.image_size**2 // 14**2 + 1
+    vision: Any = model.config.vision_config
+    num_positions = vision.image_size**2 // 14**2 + 1
     positions = {"vision_model.embeddings.position_ids": torch.arange(num_positions)[None]}
     torch.save({**model.state_dict(), **positions}, folder / "pytorch_model.bin")
     return folder
