@@ -118,7 +118,7 @@ $(VENV)/installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade "pip>=25.1"
 	@$(or $(TORCH_$(TORCH)),$(error TORCH is cpu or cuda, not $(TORCH)))
-	$(PIP) --constraint constraints.txt --group dev --editable .
+	$(PIP) --constraint constraints.txt --group dev --editable '.[cluster]'
 	@touch $@
 
 $(VENV)/services: $(VENV)/installed

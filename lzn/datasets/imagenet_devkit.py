@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
+from lzn.base.extras import from_extra
 from lzn.datasets.tar_archive import read_gzipped_members
 
 _FOLDER = "ILSVRC2012_devkit_t12/data"
 _SYNSETS = f"{_FOLDER}/meta.mat"
 _GROUND_TRUTH = f"{_FOLDER}/ILSVRC2012_validation_ground_truth.txt"
-# The errors of SciPy for damaged files and files of another format.
-_MAT_ERRORS = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -65,6 +63,11 @@ class _Synset:
 
 def _read_synsets(content: bytes, archive: Path) -> dict[int, _Synset]:
     """Return each class by its ILSVRC2012 number, without groups of classes (with children)."""
+    with from_extra("images"):
+        import scipy.io  # noqa: PLC0415 - only ImageNet needs it
+
+    # The errors of SciPy for damaged files and files of another format.
+    mat_errors = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
     try:
         synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return {
@@ -72,5 +75,5 @@ def _read_synsets(content: bytes, archive: Path) -> dict[int, _Synset]:
             for synset in synsets
             if synset["num_children"] == 0
         }
-    except (*_MAT_ERRORS, KeyError, IndexError) as error:
+    except (*mat_errors, KeyError, IndexError) as error:
         raise ValueError(f"{archive}: {_SYNSETS} cannot be read: {error}") from error
