@@ -64,8 +64,9 @@ test-browser: $(VENV)/installed  ## test the report page (apt-get install chromi
 test-compiler: $(VENV)/installed  ## test compiled trainings (apt-get install g++)
 	$(PYTEST) -m compiler
 
-test-gpu: $(VENV)/installed  ## run the tests that need a CUDA GPU
+test-gpu: $(VENV)/installed  ## run the tests that need a CUDA GPU, and measure latents and training steps on it
 	pytest -m gpu tests
+	@python -m benchmarks.gpu
 
 test-services: $(VENV)/services  ## test with real servers (apt-get install postgresql slurm-wlm munge)
 	$(PYTEST) -m services

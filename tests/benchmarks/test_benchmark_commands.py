@@ -12,6 +12,7 @@ from benchmarks.accuracy import draw, measure_errors, unit_anchors
 from benchmarks.accuracy import findings as accuracy_findings
 from benchmarks.alignment import cost_of_alignment, literal_in_part
 from benchmarks.comparison import Comparison
+from benchmarks.gpu import cost_of_step, finding_of, measure_latents
 from benchmarks.latents import EULER, cost_of_label_flow, cost_of_latents, literal, our_labels, ours
 from benchmarks.latents import findings as latents_findings
 from benchmarks.measuring import NUM_THREADS, Cost, cost_of, in_own_process
@@ -20,6 +21,7 @@ from benchmarks.sampling import DIRECTIONS, RK45, SAMPLERS, measure_one, scipy_r
 from benchmarks.sampling import ours as our_sampling
 from benchmarks.steps import CASES, our_speed, plain_seconds
 from benchmarks.table import table
+from lzn.training import Compute
 
 
 def test_measurements_have_a_process_and_threads_of_their_own():
@@ -56,6 +58,16 @@ def test_both_versions_of_a_step_are_measured(name: str):
     assert speed.seconds > 0
     assert 0 <= speed.share_waiting < 1
     assert plain_seconds(case) > 0
+
+
+def test_what_is_measured_on_gpus_is_also_measured_on_the_cpu():
+    case = replace(CASES["digits_joint_128"], batch_size=8, num_steps=3)
+    cost = cost_of_step(case, Compute(precision="bfloat16", checkpoint_activations=True), "cpu")
+    assert cost is not None
+    assert cost.seconds > 0
+    [row] = measure_latents([16], "cpu")
+    assert finding_of(row).measured.endswith("GiB")
+    assert finding_of({"what": "a step", "seconds": None, "peak_bytes": None}).measured == "out of memory"
 
 
 def test_every_case_is_a_run_of_its_size():

@@ -68,8 +68,8 @@ def process_result(
     model: nn.Module, result: TrainingResult, reports: list[str] | None = None
 ) -> ProcessResult:
     return ProcessResult(
-        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
-        gradients={name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+        weights={name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()},
+        gradients={name: p.grad.cpu() for name, p in model.named_parameters() if p.grad is not None},
         curve=[(point.step, point.values) for point in result.curve],
         num_skipped_steps=result.num_skipped_steps,
         reports=reports or [],
@@ -83,7 +83,13 @@ def images_8() -> ImageSet:
 
 
 def train_study(
-    processes: Processes, name: str, batch_size: int, num_steps: int, *, nan_anchors_at: int | None = None
+    processes: Processes,
+    name: str,
+    batch_size: int,
+    num_steps: int,
+    device: str = "cpu",
+    *,
+    nan_anchors_at: int | None = None,
 ) -> ProcessResult:
     """Train a study without gradient clipping. The result has the gradients of the last step."""
     build, step = STUDIES[name]
@@ -103,7 +109,8 @@ def train_study(
         random_flips=True,
         log_every=2,
     )
-    return process_result(model, train(model, step, images_8(), schedule, seed=0, processes=processes))
+    result = train(model, step, images_8(), schedule, seed=0, processes=processes, device=device)
+    return process_result(model, result)
 
 
 def train_studies(processes: Processes) -> dict[str, dict[str, ProcessResult]]:

@@ -16,7 +16,9 @@ _PRELOADED = ["torch._dynamo", "lzn_testing.processes.real_processes", "lzn_test
 """Imported once instead of in each process. An optimiser imports the first one in its first step."""
 
 
-def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, folder: Path) -> list[Any]:
+def run_in_processes(
+    count: int, function: Callable[..., Any], *arguments: Any, folder: Path, device: str = "cpu"
+) -> list[Any]:
     """Run ``function(processes, *arguments)`` in ``count`` processes. Return the results by rank.
 
     Results are files in ``folder``, saved with `torch.save`: tensors, plain values and types registered with
@@ -26,7 +28,7 @@ def run_in_processes(count: int, function: Callable[..., Any], *arguments: Any, 
     context.set_forkserver_preload(_PRELOADED)
     port = free_port()
     workers = [
-        context.Process(target=_work, args=(rank, count, port, folder, function, arguments))
+        context.Process(target=_work, args=(rank, count, port, folder, device, function, arguments))
         for rank in range(count)
     ]
     for worker in workers:
@@ -47,7 +49,13 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _work(  # noqa: PLR0917 - a process gets its arguments by position
-    rank: int, count: int, port: int, folder: Path, function: Callable[..., Any], arguments: Sequence[Any]
+    rank: int,
+    count: int,
+    port: int,
+    folder: Path,
+    device: str,
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
 ) -> None:
     os.environ.update(
         RANK=str(rank),
@@ -58,7 +66,7 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
     )
     torch.set_num_threads(1)
     try:
-        with join_processes(torch.device("cpu")) as processes:
+        with join_processes(torch.device(device)) as processes:
             result = function(processes, *arguments)
             processes.barrier()
     except BaseException:
