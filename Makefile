@@ -68,8 +68,9 @@ test-browser: $(VENV)/installed  ## test the report page (apt-get install chromi
 test-compiler: $(VENV)/installed  ## test compiled trainings (apt-get install g++)
 	$(PYTEST) -m compiler
 
-test-gpu: $(VENV)/installed  ## run the tests that need a CUDA GPU
+test-gpu: $(VENV)/installed  ## run the tests that need a CUDA GPU, and measure latents and training steps on it
 	pytest -m gpu tests
+	@python -m benchmarks.gpu
 
 test-services: $(VENV)/services  ## test with real servers (apt-get install postgresql slurm-wlm munge)
 	$(PYTEST) -m services
@@ -132,7 +133,7 @@ $(VENV)/installed: constraints.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade "pip>=25.1"
 	@$(or $(TORCH_$(TORCH)),$(error TORCH is cpu or cuda, not $(TORCH)))
-	$(PIP) --constraint constraints.txt --group dev --editable .
+	$(PIP) --constraint constraints.txt --group dev --editable '.[cluster]'
 	@touch $@
 
 $(VENV)/services: $(VENV)/installed

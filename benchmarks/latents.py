@@ -43,14 +43,18 @@ def ours(anchors: Tensor, noise: Tensor, solver: PaperSolver) -> Tensor:
 
 
 def cost_of_latents(
-    version: Callable[[Tensor, Tensor, PaperSolver], Tensor], solver: PaperSolver, num_anchors: int
+    version: Callable[[Tensor, Tensor, PaperSolver], Tensor],
+    solver: PaperSolver,
+    num_anchors: int,
+    device: str = "cpu",
 ) -> Cost:
     """Measure latents of unit Gaussian anchors, forward plus backward, in float32."""
-    anchors, noise = _unit_problem(num_anchors)
+    anchors, noise = (numbers.to(device) for numbers in _unit_problem(num_anchors))
     anchors.requires_grad_()
     return cost_of(
         lambda: backward(version(anchors, noise, solver).square().sum()),
         warm_up=lambda: backward(version(anchors[:8], noise[:8], solver).square().sum()),
+        device=device,
     )
 
 

@@ -1,4 +1,4 @@
-"""Measure the seconds and the peak memory of a computation, each in its own process."""
+"""Measure the seconds and the peak memory of a computation on the CPU, each in its own process, or on a GPU."""
 
 import multiprocessing
 import time
@@ -24,7 +24,7 @@ class Cost:
 
     Attributes:
         seconds: time of the fastest repetition.
-        extra_bytes: peak memory of the process minus its memory before the first repetition.
+        extra_bytes: peak memory of the process, or of its tensors on a GPU, minus that before the first repetition.
         num_repetitions: number of repetitions.
     """
 
@@ -55,6 +55,7 @@ def cost_of(
     warm_up: Callable[[], object],
     max_seconds: float = 3.0,
     max_repetitions: int = 20,
+    device: torch.device | str = "cpu",
 ) -> Cost:
     """Repeat ``compute`` at least once, until one of the limits is reached. Return its cost.
 
@@ -63,13 +64,14 @@ def cost_of(
         warm_up: the same with little data. It runs first, to load libraries and start threads.
         max_seconds: no repetition starts after this time.
         max_repetitions: largest number of repetitions.
+        device: where ``compute`` computes.
     """
     warm_up()
-    held = _reset_peak_memory()
-    seconds = [_time(compute)]
-    extra_bytes = _read_memory("VmHWM") - held
+    held = reset_peak_memory(device)
+    seconds = [_time(compute, device)]
+    extra_bytes = peak_memory(device) - held
     while len(seconds) < max_repetitions and sum(seconds) < max_seconds:
-        seconds.append(_time(compute))
+        seconds.append(_time(compute, device))
     return Cost(min(seconds), extra_bytes, len(seconds))
 
 
@@ -78,16 +80,37 @@ def backward(loss: Tensor) -> None:
     loss.backward()  # type: ignore[no-untyped-call]
 
 
-def _time(compute: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    compute()
-    return time.perf_counter() - start
+def wait_for(device: torch.device | str) -> None:
+    """Wait until a GPU has finished what was started on it."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
 
-def _reset_peak_memory() -> int:
-    """Reset the process's peak memory (Linux: proc(5), ``clear_refs``). Return the bytes in use now."""
+def reset_peak_memory(device: torch.device | str) -> int:
+    """Reset the peak memory. Return the bytes in use now, by the process or by its tensors on a GPU.
+
+    Linux resets the peak of a process by ``clear_refs`` (proc(5)).
+    """
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
     Path("/proc/self/clear_refs").write_text("5")
     return _read_memory("VmRSS")
+
+
+def peak_memory(device: torch.device | str) -> int:
+    """Return the largest number of bytes in use since `reset_peak_memory`."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return _read_memory("VmHWM")
+
+
+def _time(compute: Callable[[], object], device: torch.device | str) -> float:
+    wait_for(device)
+    start = time.perf_counter()
+    compute()
+    wait_for(device)
+    return time.perf_counter() - start
 
 
 def _read_memory(name: str) -> int:

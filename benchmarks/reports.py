@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 
 FOLDER = Path(__file__).parent
-TOPICS = ("latents", "alignment", "steps", "micro_batches", "sampling", "accuracy")
+TOPICS = ("latents", "alignment", "steps", "micro_batches", "sampling", "accuracy", "gpu")
 
 
 @dataclass(frozen=True)

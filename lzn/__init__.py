@@ -1,5 +1,7 @@
 """The Latent Zoning Network as a library. It knows nothing of DVC, MLflow and Prefect.
 
+``import lzn`` imports none of its packages. Each is imported when it is first used: ``lzn.flow.compute_latents``.
+
 The method, in the order in which to read it:
 
 - `flow`: the paper's two atomic operations, latent computation and latent alignment.
@@ -20,3 +22,22 @@ Trained models:
 
 `base` holds what all of them use. Imports point from later to earlier packages; `make lint` checks the order.
 """
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+_PACKAGES = frozenset({
+    "cli", "data", "datasets", "flow", "inference", "metrics", "networks", "preparation", "rectified_flow", "released",
+    "runs", "studies", "training",
+})  # fmt: skip
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name not in _PACKAGES:
+        raise AttributeError(f"module lzn has no attribute {name!r}")
+    return importlib.import_module(f"lzn.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PACKAGES})

@@ -19,6 +19,7 @@ from lzn.base.files import write_text
 
 PROJECT: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = PROJECT / "infra" / "image"
+EXTRA: Final = "cluster"
 GROUPS: Final = ("services", "containers")
 HEADER: Final = "# Written by `make lock` from pyproject.toml and constraints.txt.\n"
 _PYTHON: Final = "3.11.14"
@@ -34,7 +35,7 @@ class LockError(RuntimeError):
 def write_requirements(project: Path = PROJECT) -> None:
     """Write the files of both variants. Raises LockError."""
     groups = [argument for group in GROUPS for argument in ("--group", group)]
-    entries = entries_of(_compile([str(project / "pyproject.toml"), *groups], project))
+    entries = entries_of(_compile([str(project / "pyproject.toml"), "--extra", EXTRA, *groups], project))
     cuda = {name: entry for name, entry in entries.items() if _CUDA.fullmatch(name)}
     _write(project, "requirements", {name: entry for name, entry in entries.items() if name not in cuda})
     _write(project, "requirements-cuda", cuda)

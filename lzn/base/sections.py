@@ -10,8 +10,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+
+from lzn.base.extras import from_extra
 
 KEY_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*$"
 KEY_RULE = "a letter, then letters, digits, _ or -"
@@ -36,6 +36,9 @@ def read_yaml(file: Path) -> dict[str, Any]:
     Raises:
         ParamsError: the file is missing or cannot be read, is not YAML, or is not a mapping.
     """
+    with from_extra("pipeline"):
+        from ruamel.yaml import YAML  # noqa: PLC0415 - the command lzn reads no YAML
+        from ruamel.yaml.error import YAMLError  # noqa: PLC0415
     try:
         content = YAML(typ="safe").load(file.read_bytes().decode("utf-8"))
     except FileNotFoundError as error:

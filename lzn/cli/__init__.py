@@ -6,6 +6,7 @@
 - `output_files`: writes files without overwriting; `terminal`: stdout, stderr and progress bars.
 
 Other packages add commands through the entry-point group ``lzn.commands``: here ``lzn check`` and ``lzn register``.
+Where their package is missing, these two say that they need a checkout of the project.
 """
 
 import os

@@ -12,6 +12,7 @@ from lzn.cli.options import Conversion
 from lzn.cli.run_list import runs_as_json, runs_as_text
 from lzn.cli.terminal import print_result, stdout_to_stderr
 from lzn.inference.abilities import Ability
+from lzn.inference.errors import UserError
 
 COMMANDS_GROUP = "lzn.commands"
 
@@ -29,9 +30,29 @@ app = typer.Typer(
 
 @functools.cache
 def add_commands_of_other_packages() -> None:
-    """Add to `app` the functions of the entry-point group ``lzn.commands``, once a process."""
+    """Add to `app` the functions of the entry-point group ``lzn.commands``, once a process.
+
+    The functions of this project are in packages of its checkout, which the wheel does not contain.
+    """
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda found: found.name):
-        app.command(entry_point.name)(entry_point.load())
+        try:
+            app.command(entry_point.name)(entry_point.load())
+        except ModuleNotFoundError as error:
+            _add_command_that_is_missing(entry_point.name, package=str(error.name))
+
+
+def _add_command_that_is_missing(name: str, *, package: str) -> None:
+    """Add a command that takes any arguments and says why it does not work."""
+
+    def command() -> None:
+        """A command of the pipeline: it needs a checkout of the project."""
+        raise UserError(
+            f"lzn {name} is a command of the pipeline, which is run from a checkout of the project. There, `make` "
+            f"installs what it needs. Here, the package {package} is missing"
+        )
+
+    any_arguments = {"allow_extra_args": True, "ignore_unknown_options": True}
+    app.command(name, context_settings=any_arguments)(command)
 
 
 @app.command()

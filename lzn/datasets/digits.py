@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lzn.base.extras import from_extra
 from lzn.datasets.array_source import ArraySource
 from lzn.datasets.source import RawDataSet
 
@@ -13,8 +14,9 @@ def open_digits(*, test_fraction: float, seed: int) -> RawDataSet:
         ValueError: ``test_fraction`` is not strictly between 0 and 1.
     """
     # Import here: scikit-learn takes seconds, and every process that reads images imports this package.
-    import sklearn.datasets  # noqa: PLC0415
-    import sklearn.model_selection  # noqa: PLC0415
+    with from_extra("images"):
+        import sklearn.datasets  # noqa: PLC0415
+        import sklearn.model_selection  # noqa: PLC0415
 
     if not 0.0 < test_fraction < 1.0:
         raise ValueError(f"test_fraction must lie strictly between 0 and 1, got {test_fraction}")

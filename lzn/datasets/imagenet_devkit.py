@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lzn.base.extras import from_extra
 from lzn.datasets.tar_archive import read_gzipped_members
 
 _FOLDER = "ILSVRC2012_devkit_t12/data"
@@ -62,16 +63,17 @@ class _Synset:
 
 def _read_synsets(content: bytes, archive: Path) -> dict[int, _Synset]:
     """Return each class by its ILSVRC2012 number, without groups of classes (with children)."""
-    from scipy import io as scipy_io  # noqa: PLC0415 - takes 0.3 s, and only ImageNet needs it
+    with from_extra("images"):
+        import scipy.io  # noqa: PLC0415 - only ImageNet needs it
 
     # The errors of SciPy for damaged files and files of another format.
-    damaged = (scipy_io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
+    mat_errors = (scipy.io.matlab.MatReadError, zlib.error, ValueError, TypeError, NotImplementedError)
     try:
-        synsets = np.atleast_1d(scipy_io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
+        synsets = np.atleast_1d(scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)["synsets"])
         return {
             int(synset["ILSVRC2012_ID"]): _Synset(str(synset["WNID"]), str(synset["words"]))
             for synset in synsets
             if synset["num_children"] == 0
         }
-    except (*damaged, KeyError, IndexError) as error:
+    except (*mat_errors, KeyError, IndexError) as error:
         raise ValueError(f"{archive}: {_SYNSETS} cannot be read: {error}") from error

@@ -3,10 +3,11 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import lmdb
 from numpy.typing import ArrayLike
 
+from lzn.base.extras import from_extra
 from lzn.datasets.labels import as_labels
 from lzn.datasets.names import PackedNames, printable
 
@@ -44,7 +45,7 @@ class LmdbSource:
         try:
             with _open_database(self.folder).begin() as transaction:
                 content: bytes | None = transaction.get(self.keys[index])
-        except lmdb.Error as error:
+        except _lmdb().Error as error:
             raise OSError(f"{self.name(index)}: {error}") from error
         if content is None:
             raise OSError(f"{self.name(index)}: the key is not in the database")
@@ -60,21 +61,27 @@ def list_keys(folder: Path) -> PackedNames:
     try:
         with _open_database(folder).begin() as transaction, transaction.cursor() as cursor:
             return PackedNames.of(cursor.iternext(keys=True, values=False))
-    except lmdb.Error as error:
+    except _lmdb().Error as error:
         raise ValueError(
             f"{folder} cannot be read as an LMDB database ({error}); download it again"
         ) from error
 
 
-def _open_database(folder: Path) -> lmdb.Environment:
+def _lmdb() -> Any:
+    with from_extra("images"):
+        import lmdb  # noqa: PLC0415 - only LSUN needs it
+    return lmdb
+
+
+def _open_database(folder: Path) -> Any:
     return _open_once(folder.resolve())
 
 
 @lru_cache(maxsize=8)
-def _open_once(folder: Path) -> lmdb.Environment:
+def _open_once(folder: Path) -> Any:
     """Open a database for reading once per process, because LMDB does not allow a second time."""
     # No lock file, because the folder can be read-only and nobody writes. No readahead, because reads are random.
-    return lmdb.open(str(folder), readonly=True, lock=False, readahead=False, create=False)
+    return _lmdb().open(str(folder), readonly=True, lock=False, readahead=False, create=False)
 
 
 # A forked child must not use a database that its parent opened, so it opens the database again.

@@ -20,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from lzn.base.extras import from_extra
 from lzn.metrics.clip_weights import RELEASE, ClipFolder, download_advice, read_clip_folder
 from lzn.metrics.float32_inference import float32_inference
 
@@ -55,7 +56,8 @@ class ClipNetwork(nn.Module):
 
     def __init__(self, folder: ClipFolder) -> None:
         super().__init__()
-        from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # noqa: PLC0415
+        with from_extra("metrics"):
+            from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection  # noqa: PLC0415
 
         configuration = CLIPVisionConfig.from_dict(dict(folder.vision_configuration))
         self.model: nn.Module = CLIPVisionModelWithProjection(configuration)

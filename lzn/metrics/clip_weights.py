@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from lzn.base.extras import from_extra
 from lzn.base.files import file_sha256
 from lzn.metrics.weights_files import MissingWeightsError, WeightsFile, read_weights_file
 
@@ -120,7 +121,8 @@ def download_advice() -> str:
 
 def _cached_or_downloaded(release: ClipRelease, endpoint: str | None) -> Path:
     """Return the released weights file in the Hugging Face cache, with its configuration beside it."""
-    from huggingface_hub import hf_hub_download  # noqa: PLC0415 - the import takes a second
+    with from_extra("metrics"):
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - the import takes a second
 
     files = []
     try:

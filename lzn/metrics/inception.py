@@ -20,12 +20,15 @@ from typing import Final, Literal
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
+from lzn.base.extras import from_extra
 from lzn.metrics.float32_inference import float32_inference
 from lzn.metrics.inception_weights import RELEASE, download_advice, read_weights
 from lzn.metrics.weights_files import WeightsFile
+
+with from_extra("metrics"):
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 Preprocessing = Literal["cm", "rf", "clean"]
 """The implementation of FID whose preparation of images is used."""

@@ -10,8 +10,8 @@ number is called Inception Score only with these logits.
 """
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
+from lzn.base.extras import from_extra
 from lzn.metrics.feature_arrays import Features, require_features, row_blocks
 
 
@@ -31,6 +31,9 @@ def inception_score(logits: Features, *, split_size: int = 5000) -> float:
 
 def _score(logits: Features) -> float:
     """Compute exp of the mean divergence of one split, in float64; log-softmax avoids the logarithm of 0."""
+    with from_extra("metrics"):
+        from scipy.special import log_softmax, logsumexp  # noqa: PLC0415
+
     log_p = log_softmax(logits.astype(np.float64), axis=1)  # log p(y | x), (n, classes)
     log_marginal = logsumexp(log_p, axis=0) - np.log(len(log_p))  # log p(y), (classes,)
     divergences = (np.exp(log_p) * (log_p - log_marginal)).sum(axis=1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lzn.base.extras import from_extra
 from lzn.metrics.feature_arrays import Features, require_features, require_same_width
 
 Labels = NDArray[np.integer]
@@ -49,9 +50,10 @@ def linear_probe(
         ValueError: features or labels have a wrong dtype or shape, or there is only one class.
     """
     # Import here: scikit-learn takes seconds, and stages without a probe do not need it.
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    with from_extra("metrics"):
+        from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+        from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     _require_labelled("train", train_features, train_labels)
     _require_labelled("test", test_features, test_labels)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lzn.base.extras import from_extra
 from lzn.metrics.feature_arrays import Features, require_features
 
 Points = NDArray[np.float64]
@@ -54,8 +55,9 @@ def tsne_points(features: Features, *, perplexity: float, seed: int) -> Points:
         ValueError: features have a wrong dtype or shape, or ``perplexity`` is not between 0 and n.
     """
     # Import here: scikit-learn takes seconds, and stages without t-SNE do not need it.
-    from sklearn.manifold import TSNE  # noqa: PLC0415
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+    with from_extra("metrics"):
+        from sklearn.manifold import TSNE  # noqa: PLC0415
+        from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     require_features("features", features)
     if not 0 < perplexity < len(features):

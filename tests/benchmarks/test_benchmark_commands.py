@@ -9,10 +9,12 @@ import pytest
 import torch
 from lzn_testing import PROJECT
 
+from benchmarks import gpu
 from benchmarks.accuracy import draw, measure_errors, unit_anchors
 from benchmarks.accuracy import findings as accuracy_findings
 from benchmarks.alignment import cost_of_alignment, literal_in_part
 from benchmarks.comparison import Comparison
+from benchmarks.gpu import finding_of, measure_latents
 from benchmarks.latents import EULER, cost_of_label_flow, cost_of_latents, literal, our_labels, ours
 from benchmarks.latents import findings as latents_findings
 from benchmarks.measuring import NUM_THREADS, Cost, cost_of, in_own_process
@@ -25,6 +27,7 @@ from benchmarks.sampling import DIRECTIONS, RK45, SAMPLERS, measure_one, scipy_r
 from benchmarks.sampling import ours as our_sampling
 from benchmarks.steps import CASES, our_speed, plain_seconds
 from benchmarks.table import table
+from lzn.training import Compute
 from pipelines.check import read_params
 
 
@@ -79,6 +82,16 @@ def test_every_case_of_micro_batches_is_a_run_and_has_its_goals():
         ]
         goals = [finding.reached for finding in micro_batch_findings(rows) if finding.goal]
         assert goals == [True]
+
+
+def test_what_is_measured_on_gpus_is_also_measured_on_the_cpu():
+    case = replace(CASES["digits_joint_128"], batch_size=8, num_steps=3)
+    cost = gpu.cost_of_step(case, Compute(precision="bfloat16", checkpoint_activations=True), "cpu")
+    assert cost is not None
+    assert cost.seconds > 0
+    [row] = measure_latents([16], "cpu")
+    assert finding_of(row).measured.endswith("GiB")
+    assert finding_of({"what": "a step", "seconds": None, "peak_bytes": None}).measured == "out of memory"
 
 
 def test_every_case_is_a_run_of_its_size():

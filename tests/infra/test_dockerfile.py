@@ -30,10 +30,10 @@ def test_code_is_copied_after_all_installations() -> None:
 
 
 def test_all_packages_of_the_project_are_copied() -> None:
-    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"][
-        "find"
+    packages = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "root_packages"
     ]
-    assert {name.rstrip("*") for name in packages["include"]} | {"infra"} <= set(copied())
+    assert {*packages, "infra"} <= set(copied())
 
 
 def test_the_first_process_forwards_signals_and_the_user_is_not_root() -> None:

@@ -1,8 +1,10 @@
 """Seeded generators, and random numbers for all samples of a batch."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lzn.base.parallel import BatchShare
 from lzn.base.randomness import BatchRandom
@@ -14,6 +16,20 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def batch_random_for(num_samples: int, seed: int = 0) -> BatchRandom:
     return BatchRandom.for_whole_batch(num_samples, seeded(seed))
+
+
+@dataclass(frozen=True)
+class CopiedRandom(BatchRandom):
+    """Random numbers of a CPU generator on another device, whose own generator gives other numbers."""
+
+    device: str
+
+    @staticmethod
+    def for_batch(num_samples: int, device: str) -> "CopiedRandom":
+        return CopiedRandom(seeded(), BatchShare.whole(num_samples), device)
+
+    def _own_rows(self, numbers: Tensor) -> Tensor:
+        return super()._own_rows(numbers).to(self.device)
 
 
 class MetaRandom(BatchRandom):

@@ -20,7 +20,7 @@ MODULES = {name: name for name in STAGES} | {"import": "import_run"}  # import i
 TRAINED = "outputs/${size}/train/${key}"
 # They start and watch stages, and store models, and do not influence results; see the comment at the top of dvc.yaml.
 NO_DEPENDENCY = ("stages/runtime", "stages/tracking", "stages/serving")
-# Package docstrings, and a setting of OpenMP's waiting threads, which does not influence results.
+# Package docstrings, imports on first use, and a setting of OpenMP's waiting threads, which does not influence results.
 MAPS = ("stages/__init__.py", "stages/reporting/__init__.py", "lzn/__init__.py")
 READS_TRAINED = ("outputs/${size}/train/${key}", "outputs/${item}/train", "outputs/${item}/metrics")
 

@@ -67,19 +67,22 @@ def test_listing_and_help_import_no_heavy_library(project: TrainedProject) -> No
 
 def test_without_the_other_packages_lzn_has_its_own_commands(project: TrainedProject) -> None:
     code = (
-        "import sys\nimport importlib.metadata\n"
+        "import sys\n"
         "for package in ('stages', 'pipelines', 'mlflow', 'dvc', 'prefect'):\n"
         "    sys.modules[package] = None\n"  # importing it raises ImportError
-        "importlib.metadata.entry_points = lambda **selection: []\n"
         "from lzn.cli.main import main\n"
         "assert main(['--help']) == 0\n"
         "assert main(['embed', 'joint', sys.argv[1], '--size', 'tiny', '--out', sys.argv[2]]) == 0\n"
+        "assert main(['check', 'params.yaml', '--json']) == main(['register', '--alias', 'x', 'joint']) == 1\n"
     )
     image, out = project.write_test_images(project.folder, count=1)[0], project.folder / "x.npy"
     exit_code, stdout, err = finish(start_python(project, "-c", code, str(image), str(out)))
     assert exit_code == 0, err
     assert "reconstruct" in stdout
-    assert "register" not in stdout
+    assert "A command of the pipeline" in stdout
+    *_, as_json, as_text = err.splitlines()
+    assert json.loads(as_json)["error"]["message"].startswith("lzn check is a command of the pipeline")
+    assert as_text.startswith("lzn: lzn register is a command of the pipeline")
     assert np.load(out).shape == (1, 8)
 
 

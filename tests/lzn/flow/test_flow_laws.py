@@ -2,13 +2,13 @@
 
 import math
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
 from lzn_testing.oracles.flow_on_a_line import flow_on_a_line
 from lzn_testing.oracles.flow_problems import normal, positive, relative_error
-from scipy.stats import norm
 from torch import Tensor
 
 from lzn.flow import Adams, DPMSolver, Euler, Solver, compute_latents, flow_to_anchors, nearest_anchor
@@ -62,7 +62,7 @@ def test_twenty_dpm_steps_have_a_smaller_error_than_a_hundred_euler_steps():
 
 
 def test_zones_in_one_dimension_are_the_quantiles_of_the_weights():
-    boundaries = torch.as_tensor(norm.ppf(LINE_WEIGHTS.cumsum(0)[:-1].numpy()))
+    boundaries = torch.special.ndtri(LINE_WEIGHTS.cumsum(0)[:-1])
     z = torch.linspace(-2.5, 2.5, 201, dtype=torch.float64)
     # The error of 400 Euler steps moves a boundary by about 1 / 400.
     clear = ((z[:, None] - boundaries).abs() > 0.01).all(dim=1)
@@ -173,7 +173,7 @@ def test_latents_lie_in_the_other_zone_with_the_probability_of_theorem_1(g: floa
     z = compute_latents(anchors, noise, rows=own, solver=Euler(num_steps=20, g=g))
     zone = nearest_anchor(flow_to_anchors(z, anchors, solver=Euler(num_steps=100)).points, anchors)
     outside = float((zone != own).double().mean())
-    expected = float(norm.cdf((g - 1) / g))
+    expected = NormalDist().cdf((g - 1) / g)
     # Four binomial standard errors. The solver adds no error: by symmetry no step crosses the boundary at 0.
     assert outside == pytest.approx(expected, abs=4 * math.sqrt(expected * (1 - expected) / num_samples))
 

@@ -70,8 +70,8 @@ def process_result(
     model: nn.Module, result: TrainingResult, reports: list[str] | None = None
 ) -> ProcessResult:
     return ProcessResult(
-        weights={name: tensor.detach().clone() for name, tensor in model.state_dict().items()},
-        gradients={name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+        weights={name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()},
+        gradients={name: p.grad.cpu() for name, p in model.named_parameters() if p.grad is not None},
         curve=[(point.step, point.values) for point in result.curve],
         num_skipped_steps=result.num_skipped_steps,
         reports=reports or [],
@@ -94,6 +94,7 @@ def train_study(
     batch_size: int,
     num_steps: int,
     *,
+    device: str = "cpu",
     nan_anchors_at: int | None = None,
     compute: Compute = Compute(),  # noqa: B008 - immutable
 ) -> ProcessResult:
@@ -115,9 +116,11 @@ def train_study(
         random_flips=True,
         log_every=2,
     )
-    return process_result(
-        model, train(model, step, batches_8(schedule), schedule, seed=0, processes=processes, compute=compute)
+    batches = batches_8(schedule)
+    result = train(
+        model, step, batches, schedule, seed=0, processes=processes, compute=compute, device=device
     )
+    return process_result(model, result)
 
 
 def train_studies(processes: Processes) -> dict[str, dict[str, ProcessResult]]:

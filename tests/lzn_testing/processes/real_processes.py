@@ -22,6 +22,7 @@ def run_in_processes(
     function: Callable[..., Any],
     *arguments: Any,
     folder: Path,
+    device: str = "cpu",
     timeout: timedelta = TIMEOUT,
 ) -> list[Any]:
     """Run ``function(processes, *arguments)`` in ``count`` processes. Return the results by rank.
@@ -34,7 +35,7 @@ def run_in_processes(
     context.set_forkserver_preload(_PRELOADED)
     port = free_port()
     workers = [
-        context.Process(target=_work, args=(rank, count, port, folder, timeout, function, arguments))
+        context.Process(target=_work, args=(rank, count, port, folder, device, timeout, function, arguments))
         for rank in range(count)
     ]
     for worker in workers:
@@ -59,6 +60,7 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
     count: int,
     port: int,
     folder: Path,
+    device: str,
     timeout: timedelta,
     function: Callable[..., Any],
     arguments: Sequence[Any],
@@ -72,7 +74,7 @@ def _work(  # noqa: PLR0917 - a process gets its arguments by position
     )
     torch.set_num_threads(1)
     try:
-        with join_processes(torch.device("cpu"), timeout=timeout) as processes:
+        with join_processes(torch.device(device), timeout=timeout) as processes:
             result = function(processes, *arguments)
             processes.barrier()
     except BaseException:
