@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +63,10 @@ def text_image(text: str, *, width: int) -> NDArray[np.uint8]:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Return DejaVu Sans, which matplotlib contains."""
-    from matplotlib import get_data_path  # noqa: PLC0415 - a quarter of a second, and grids without names need none
-
-    return ImageFont.truetype(str(Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"), size)
+    """Return the font that Pillow contains. It has Latin letters; others are boxes."""
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's packages have FreeType
+    return font
 
 
 def to_pil_image(image: NDArray[np.uint8]) -> Image.Image:

@@ -100,9 +100,9 @@ def _save(
             _add_names(partial, beside, above, cell=(large.shape[-2] + _GAP, large.shape[-1] + _GAP))
 
 
-def _add_names(file: Path, beside: Sequence[str], above: Sequence[str], *, cell: tuple[int, int]) -> None:
+def _add_names(partial: Path, beside: Sequence[str], above: Sequence[str], *, cell: tuple[int, int]) -> None:
     """Write names left of the rows and above the columns of a saved grid, whose cells have this height and width."""
-    with Image.open(file) as opened:
+    with Image.open(partial) as opened:
         grid = opened.convert(opened.mode)
     left, top = _NAME_PIXELS * bool(beside), TEXT_HEIGHT * bool(above)
     named = Image.new(grid.mode, (grid.width + left, grid.height + top), "white")
@@ -113,4 +113,4 @@ def _add_names(file: Path, beside: Sequence[str], above: Sequence[str], *, cell:
         named.paste(text, (0, row * height + (height - TEXT_HEIGHT) // 2))
     for column, name in enumerate(above):
         named.paste(Image.fromarray(text_image(name, width=width - _GAP)), (column * width + _GAP, 0))
-    named.save(file, "PNG")
+    named.save(partial, "PNG")

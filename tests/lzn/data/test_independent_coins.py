@@ -27,7 +27,7 @@ def test_each_decision_has_its_probability(name: str) -> None:
     assert_probability(getattr(DISTORTIONS, name), PROBABILITIES[name])
 
 
-@pytest.mark.parametrize(("one", "other"), combinations(PROBABILITIES, 2))
+@pytest.mark.parametrize(("one", "other"), list(combinations(PROBABILITIES, 2)))
 def test_two_decisions_meet_with_the_product_of_their_probabilities(one: str, other: str) -> None:
     """Grey and jittered: 0.16. With one random number for both it would be 0.2."""
     both = getattr(DISTORTIONS, one) & getattr(DISTORTIONS, other)

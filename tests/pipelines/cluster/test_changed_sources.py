@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 from dvc.utils.serialize import dumps_yaml
-from lzn_testing.data.data_layouts import write_images
 from lzn_testing.projects.toy_cluster import SIZE, ToyCluster
 
 from pipelines.cluster.changed_sources import forget_changed_sources
@@ -15,6 +14,7 @@ from pipelines.cluster.remote.resolution import Resolution
 from pipelines.cluster.worker.checkouts import size_checkout
 from pipelines.dag import dependencies_in
 from pipelines.processes.signals import StopEvents
+from rehearsal.file_formats import write_images
 
 STAGE = "prepare@photos"
 

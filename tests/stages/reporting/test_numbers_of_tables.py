@@ -30,6 +30,7 @@ DIRECTIONS = {
     "table2": ["Top-1 % ↑", "Top-5 % ↑"],
     "table3": ["Acc % ↑"],
     "table4": ["FID ↓", "sFID ↓", "IS ↑", "Precision ↑", "Recall ↑", "CMMD ↓", "Recon ↓", "FD (own) ↓"],
+    "joint_unconditional": ["FID ↓", "sFID ↓", "IS ↑", "Precision ↑", "Recall ↑", "CMMD ↓", "FD (own) ↓"],
     "table5": ["FID (clean) ↓", "FID (RF) ↓", "FID (CM) ↓", "FD (own) ↓"],
     "table6": ["Top-1 % ↑", "Top-5 % ↑"],
     "table7": ["FID (clean) ↓", "FID (RF) ↓", "FID (CM) ↓", "FD (own) ↓"],

@@ -6,7 +6,7 @@ import sys
 from stages.runtime.provenance import PACKAGES, ROOT, import_closure
 from stages.serving.saved_model import MODULE, REQUIREMENTS, requirements
 
-DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "ruamel": "ruamel.yaml", "sklearn": "scikit-learn", "starlette": "mlflow"}
 
 
 def imported_by_the_model() -> set[str]:
