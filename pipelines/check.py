@@ -27,6 +27,7 @@ from stages.runtime.stage_main import Hardware
 from stages.sample import SampleParams
 from stages.settings import SettingsParams
 from stages.steps import StepsParams
+from stages.training.resumption import CheckpointParams
 from stages.tsne import TsneParams
 from stages.zones import ZonesParams
 
@@ -67,6 +68,7 @@ class Params(Section):
     tables: TablesParams
     report: ReportParams
     resources: dict[str, Resources]
+    checkpoints: CheckpointParams = CheckpointParams()
 
     @property
     def all_runs(self) -> dict[str, AnyRun]:

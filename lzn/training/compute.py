@@ -33,6 +33,10 @@ class Compute:
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f'precision must be "float32" or "bfloat16", got {self.precision!r}')
 
+    def shaping_values(self) -> dict[str, object]:
+        """Return the settings that change the parameters of a step by more than the order of sums."""
+        return {"precision": self.precision}
+
     def prepare(self, model: nn.Module) -> None:
         """Set up the parts of ``model`` in place; the names of its tensors do not change.
 

@@ -55,7 +55,7 @@ def train(
 
     A run with ``checkpoints`` resumes from the newest good one. The result is the same as without interruption (on CPU
     bit for bit), because the randomness of a step depends only on (seed, step). The number of processes may change; the
-    number of steps and the reports too.
+    number of steps and the reports too: a finished training with more steps is prolonged.
 
     Args:
         model: model whose children, and parameters directly on it, are the parameter groups of the optimiser, by name.
@@ -113,7 +113,7 @@ def _initial_state(
     model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     state = TrainingState.new(model, schedule, processes, seed=seed, device=device)
     if checkpoints is not None:
-        state.restore(checkpoints, processes)
+        state.restore(checkpoints, processes, schedule)
     return state
 
 

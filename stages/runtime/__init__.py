@@ -9,5 +9,6 @@ Read in this order:
 - `families`: reads the trained run of a call and checks that its study fits the stage.
 - `process_pool`: runs the seeds of a run in parallel processes; `stage_main` calls it.
 - `signals`: SIGTERM and Ctrl-C as a request to stop.
+- `clean_checkpoints`: the command `make clean-checkpoints`.
 - `provenance`: hashes of the code that a stage runs, the commit and the hardware.
 """
