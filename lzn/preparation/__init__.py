@@ -11,7 +11,7 @@ Read in this order:
 """
 
 from lzn.preparation.fingerprint import source_fingerprint
-from lzn.preparation.fit import Fit, FitKind
+from lzn.preparation.fit import Fit, FitKind, Resize
 from lzn.preparation.shard_writing import OnCorrupt, SetAside, UnusableImageError
 from lzn.preparation.split_writing import WrittenSplit, write_split
 
@@ -19,6 +19,7 @@ __all__ = [
     "Fit",
     "FitKind",
     "OnCorrupt",
+    "Resize",
     "SetAside",
     "UnusableImageError",
     "WrittenSplit",

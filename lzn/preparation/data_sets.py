@@ -22,7 +22,7 @@ from lzn.datasets import (
 )
 from lzn.datasets.cifar10 import SOURCE_NAMES as CIFAR10_NAMES
 from lzn.datasets.fashion_mnist import SOURCE_NAMES as FASHION_MNIST_NAMES
-from lzn.preparation import Fit, FitKind, OnCorrupt
+from lzn.preparation import Fit, FitKind, OnCorrupt, Resize
 
 ImageSize = Annotated[int, Field(ge=1)]
 
@@ -41,6 +41,8 @@ class DataParams(Section, ABC):
     """Side of the images, in pixels."""
     fit: FitKind
     """How an image of another size is converted to ``image_size``: see `lzn.preparation.Fit`."""
+    resize: Resize = "lanczos"
+    """The filter of this conversion: see `lzn.preparation.fit.Resize`."""
     storage: Storage = "pixels"
     """How images are stored: ``pixels``, ``png`` (lossless, about a third), or ``original`` (unchanged files)."""
     expected: ExpectedCounts | None = None
@@ -82,7 +84,11 @@ class DataParams(Section, ABC):
     def build_fit(self) -> Fit:
         """Build the conversion of images to ``image_size`` and ``num_channels``."""
         return Fit(
-            kind=self.fit, size=self.image_size, num_channels=self.num_channels, decoding=self.decoding
+            kind=self.fit,
+            size=self.image_size,
+            num_channels=self.num_channels,
+            decoding=self.decoding,
+            resize=self.resize,
         )
 
 
