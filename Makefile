@@ -1,6 +1,6 @@
 # One task list for people and CI. `make` alone lists the tasks.
 .DEFAULT_GOAL := help
-.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all mutants lint docs lock pins validate-infra bench ui serve stack stack-down clean
+.PHONY: help repro tables fetch-results flow plan dry test test-slow test-browser test-compiler test-gpu test-services test-all mutants lint docs lock pins validate-infra bench ui serve stack stack-down clean clean-checkpoints
 
 PYTHON ?= python3
 VENV := .venv
@@ -125,8 +125,11 @@ stack: $(VENV)/services  ## start PostgreSQL, S3, MLflow, Prefect and WORKERS=1 
 stack-down: $(VENV)/services  ## end them; their state stays in .stack
 	@python -m infra.stack down
 
-clean:  ## remove what DVC can bring back, caches and checkpoints of unfinished trainings; keeps mlflow.db
-	rm -rf outputs live/* .checkpoints .features .faults .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+clean:  ## remove what DVC can bring back, and caches; keeps mlflow.db and checkpoints
+	rm -rf outputs live/* .features .faults .mutants .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+clean-checkpoints: $(VENV)/installed  ## list the checkpoints of trainings, ask which to delete, and delete them
+	@python -m stages.runtime.clean_checkpoints
 
 $(VENV)/installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'

@@ -5,7 +5,9 @@ What is run, in the order of reading:
 - `sizes`: params.yaml is the current size; other sizes are in sizes/
 - `check`: validates a whole parameter file; `command` offers it as `lzn check`
 - `dag`, `schedule`: the stages with their dependencies, and the order in which they start
-- `dry`, `plan`: the commands and the estimated cost of a size, without running it
+- `dry`, `plan`: the commands, memory and cost of a size, without running it
+- `memory_estimate`, `memory`: the memory that a training needs, compared with that of its GPUs
+- `measured_steps`: time and memory of real training steps on this machine
 - `partial_report`: tables and report of the results that exist so far
 - `resources`: the work pool and GPUs of each stage
 

@@ -13,6 +13,7 @@ from lzn.base.streams import escape_other_characters
 from lzn.preparation.data_sets import AnyData
 from lzn.runs.blocks import BLOCKS, KeyInFile, merge_blocks
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, RepresentationRun
+from pipelines.memory import lack_of_memory
 from pipelines.resources import DEFAULT, Resources
 from pipelines.sizes import NO_GIT, lacks_git
 from stages.classify import ClassifyParams
@@ -27,6 +28,7 @@ from stages.runtime.stage_main import Hardware
 from stages.sample import SampleParams
 from stages.settings import SettingsParams
 from stages.steps import StepsParams
+from stages.training.resumption import CheckpointParams
 from stages.tsne import TsneParams
 from stages.zones import ZonesParams
 
@@ -67,6 +69,7 @@ class Params(Section):
     tables: TablesParams
     report: ReportParams
     resources: dict[str, Resources]
+    checkpoints: CheckpointParams = CheckpointParams()
 
     @property
     def all_runs(self) -> dict[str, AnyRun]:
@@ -239,6 +242,14 @@ def read_params(file: Path) -> Params:
     return checked
 
 
+def require_memory(file: Path, params: Params) -> None:
+    """Raise ParamsError if a training needs more memory than ``resources`` say that its GPUs have."""
+    lines = lack_of_memory(params.runs, params.data, params.resources)
+    message = "\n".join(f"{file}: {line}" for line in lines)
+    if message:
+        raise ParamsError(message)
+
+
 def _require_keys(params: ParamsFile) -> None:
     """Raise ParamsError if a name that the file gives does not follow the rule of `Key`."""
     size = params.content.get("size")
@@ -272,6 +283,7 @@ def main() -> None:
     for file in parser.parse_args().files:
         try:
             params = read_params(file)
+            require_memory(file, params)
         except ParamsError as error:
             errors.append(str(error))
         else:

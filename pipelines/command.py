@@ -20,9 +20,11 @@ def check(
     Example: `lzn check params.yaml`
     """
     with stdout_to_stderr():
-        from pipelines.check import read_params  # noqa: PLC0415 - it imports torch
+        from pipelines.check import read_params, require_memory  # noqa: PLC0415 - it imports torch
 
         checked = {str(file): read_params(file) for file in files}
+        for file, params in zip(files, checked.values(), strict=True):
+            require_memory(file, params)
     found = [
         {"file": name, "size": params.size, "runs": list(params.runs)} for name, params in checked.items()
     ]

@@ -1,8 +1,9 @@
-"""Print what a size runs: its stages, and for each run the parameters of its networks and its estimated cost.
+"""Print what a size runs: its stages, and for each run the parameters of its networks, its memory and its cost.
 
     python -m pipelines.plan [params.yaml sizes/paper.yaml ...]
+    python -m pipelines.plan --measure [params.yaml ...]
 
-It runs no stage and changes no file of the project.
+It runs no stage and changes no file of the project. With ``--measure`` it makes steps of each run on this machine.
 """
 
 import argparse
@@ -18,9 +19,13 @@ from dvc.exceptions import DvcException
 from lzn.base.sections import ParamsError
 from lzn.base.streams import escape_other_characters
 from lzn.runs.configuration import AnyRun, GenerationRun, JointRun, count_parameters
-from pipelines.check import Params, read_params
+from pipelines.check import Params, read_params, require_memory
 from pipelines.dag import read_dependencies
 from pipelines.dry import temporary_project
+from pipelines.measured_steps import measure_run
+from pipelines.memory import memory_of, processes_of
+from pipelines.memory_estimate import GIB
+from pipelines.resources import key_of_stage
 from pipelines.sizes import PARAMS_FILE
 from stages.reporting.tables import paper_numbers
 
@@ -69,12 +74,13 @@ def format_plan(params_file: Path) -> str:
     """Return the plan of the size in a parameter file, as text.
 
     Raises:
-        ParamsError: the parameter file is wrong.
+        ParamsError: the parameter file is wrong, or its GPUs have too little memory for a run.
         DvcException: dvc.yaml is wrong.
     """
     params = read_params(params_file)
     with temporary_project(params_file) as folder, contextlib.chdir(folder):
         stages = read_dependencies()
+    require_memory(params_file, params)
     lines = [f"Size {params.size} ({params_file}): {len(stages)} stages, {len(params.all_runs)} runs", ""]
     lines += ["Stages; each row runs after the rows above it:", *_rows_of_stages(stages), ""]
     lines += ["Runs:", *_aligned([list(HEADINGS), *_rows_of_runs(params)])]
@@ -82,8 +88,20 @@ def format_plan(params_file: Path) -> str:
     return "\n".join(lines)
 
 
-HEADINGS = ("run", "data", "study", "parameters", "images/step", "steps", "seeds", "A100 hours")
+HEADINGS = (
+    "run",
+    "data",
+    "study",
+    "parameters",
+    "images/step",
+    "steps",
+    "seeds",
+    "GPUs",
+    "GiB/GPU",
+    "A100 hours",
+)
 COST_REMARK = (
+    "GiB/GPU: estimated memory of a training on each GPU, or of its process on the CPU; without the CUDA context.\n"
     "A100 hours: the paper's figures (C.3, D.3, E.3), scaled by iterations and batch; ≤ if the run leaves out a part\n"
     "of the paper's training, - if the paper has no figure. Evaluation is not counted."
 )
@@ -120,15 +138,80 @@ def _rows_of_runs(params: Params) -> Iterator[list[str]]:
             f"{run.training.batch_size:,}",
             "imported" if imported else f"{run.training.num_steps:,}",
             str(len(run.seeds)),
+            *(("-", "-") if imported else _gpus_and_memory(params, name, run)),
             str(cost or "-"),
         ]
     if total:
-        yield ["all runs", "", "", "", "", "", "", f"≤ {total:,.0f}"]
+        yield ["all runs", *[""] * (len(HEADINGS) - 2), f"≤ {total:,.0f}"]
+
+
+def _gpus_and_memory(params: Params, name: str, run: AnyRun) -> tuple[str, str]:
+    key = key_of_stage(params.resources, f"train@{name}")
+    gpus = 0 if key is None else params.resources[key].gpus
+    memory = memory_of(run, params.data[run.data], num_processes=processes_of(params.resources, name))
+    return str(gpus), f"{memory.total / GIB:,.2f}"
+
+
+MEASURED_HEADINGS = (
+    "run",
+    "images/step",
+    "s/step",
+    "GiB estimated",
+    "GiB measured",
+    "device hours",
+    "A100 hours",
+)
+MEASURED_REMARK = (
+    "Ten steps of a run on this machine, with the share of a batch that one of its GPUs has, of images of noise in\n"
+    "memory. device hours: s/step times steps, seeds and GPUs, without the exchange between GPUs and evaluation;\n"
+    "A100 hours: the paper's."
+)
+
+
+def format_measured(params_file: Path, names: Sequence[str] = ()) -> str:
+    """Make steps of runs of a parameter file on this machine, and return time, memory and hours as text.
+
+    Args:
+        params_file: the parameter file.
+        names: the runs; all if there are none.
+
+    Raises:
+        ParamsError: the parameter file is wrong, or has no such run.
+    """
+    params = read_params(params_file)
+    unknown = sorted(set(names) - set(params.runs))
+    if unknown:
+        raise ParamsError(
+            f"{params_file}: no run {', '.join(unknown)}; the runs are {', '.join(params.runs)}"
+        )
+    rows = [list(MEASURED_HEADINGS)]
+    for name in names or params.runs:
+        run = params.runs[name]
+        data = params.data[run.data]
+        count = processes_of(params.resources, name)
+        estimate = memory_of(run, data, num_processes=count).total
+        steps = measure_run(run, data, num_processes=count, needed_bytes=estimate)
+        num_steps = run.training.num_steps * len(run.seeds) * count
+        hours = None if steps is None else steps.seconds * num_steps / 3600
+        rows.append(
+            [
+                name,
+                f"{run.training.batch_size // count:,}",
+                "too large for this machine" if steps is None else f"{steps.seconds:.3g}",
+                f"{estimate / GIB:,.3f}",
+                "-" if steps is None else f"{steps.peak_bytes / GIB:,.3f}",
+                "-" if hours is None else f"{hours:,.2f}",
+                str(estimate_cost(run, data.kind) or "-"),
+            ]
+        )
+    return "\n".join(
+        [f"Size {params.size} ({params_file}), measured:", "", *_aligned(rows), "", MEASURED_REMARK]
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    numbers = range(len(widths) - 4, len(widths))
+    numbers = range(len(widths) - 6, len(widths))
     for row in rows:
         cells = [
             cell.rjust(width) if column in numbers else cell.ljust(width)
@@ -142,8 +225,15 @@ def main() -> None:
     escape_other_characters()
     parser = argparse.ArgumentParser(prog="python -m pipelines.plan", description=__doc__.partition("\n")[0])
     parser.add_argument("files", type=Path, nargs="*", default=[PARAMS_FILE], help="parameter files")
+    parser.add_argument("--measure", action="store_true", help="make ten steps of each run on this machine")
+    parser.add_argument("--run", action="append", default=[], help="measure only this run; may be repeated")
+    arguments = parser.parse_args()
+    if arguments.run and not arguments.measure:
+        parser.error("--run is for --measure")
     try:
-        print("\n\n".join(format_plan(file) for file in parser.parse_args().files))
+        for file in arguments.files:
+            text = format_measured(file, arguments.run) if arguments.measure else format_plan(file)
+            print(f"{text}\n", flush=True)
     except (ParamsError, DvcException) as error:
         sys.exit(str(error))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from lzn.datasets import ImageSource, RawDataSet
 from lzn.datasets.left_out import as_table
 from lzn.preparation import UnusableImageError, WrittenSplit, source_fingerprint, write_split
 from lzn.preparation.data_sets import AnyData, DataParams
-from lzn.preparation.source_files import take_fingerprint, write_fingerprint
+from lzn.preparation.source_files import SourceFiles, take_fingerprint, write_fingerprint
 from stages.runtime.exclusive_work import exclusive_work
 from stages.runtime.limits import Counts, clashes, runs_on
 from stages.runtime.progress_bars import progress_bar
@@ -30,6 +31,8 @@ SET_ASIDE = "set_aside.txt"
 LEFT_OUT = "left_out.txt"
 MAX_NAMES = 20
 """Names of classes that are printed."""
+PIXELS_PER_PNG = 4
+"""Bytes of the pixels of a photograph for each byte of its PNG file, at most."""
 # Settings that change checks but not the written files: unfinished work stays valid after a change of them.
 CHECKS = {"expected", "sha256", "on_corrupt"}
 
@@ -52,6 +55,7 @@ def prepare(call: StageCall) -> None:
         _report_other_work(work)
         with exclusive_work(call.outputs.lock(f"prepare-{call.item}", key), f"prepare {call.item}"):
             work.mkdir(parents=True, exist_ok=True)
+            _require_space(params, raw, files, work)
             description = _prepare(call.item, params, raw, work)
             _check_limits(call, Counts(description.num_train, description.num_test, raw.num_classes))
             _move_output(work, target)
@@ -131,6 +135,21 @@ def _key(params: DataParams, raw: RawDataSet) -> str:
         *(source_fingerprint(source) for source in _sources(raw).values()),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _require_space(params: DataParams, raw: RawDataSet, files: SourceFiles | None, work: Path) -> None:
+    """Raise an error if the disk has no space for the shards that are not written yet."""
+    pixels = sum(map(len, _sources(raw).values())) * math.prod(params.build_fit().image_shape)
+    original = 0 if files is None else files.num_bytes
+    size = {"pixels": pixels, "png": pixels // PIXELS_PER_PNG, "original": original}[params.storage]
+    missing = size - sum(file.stat().st_size for file in work.rglob("*") if file.is_file())
+    free = shutil.disk_usage(work).free
+    if missing > free:
+        raise _UnexpectedDataError(
+            f"the prepared data set needs about {missing / 1e9:,.1f} GB more in {work.parent}, where {free / 1e9:,.1f} "
+            "GB are free; DVC's cache needs the same again where the file system can only copy. Free disk space, or "
+            "choose another storage"
+        )
 
 
 def _report_other_work(work: Path) -> None:

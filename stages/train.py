@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,10 +35,11 @@ from lzn.training import (
     train,
 )
 from stages.runtime.exclusive_work import exclusive_work
-from stages.runtime.provenance import code_fingerprint, method_fingerprint
+from stages.runtime.provenance import method_fingerprint
 from stages.runtime.signals import StopRequest, stop_requests
 from stages.runtime.stage_main import Hardware, StageCall, run_stage_of_seeds
 from stages.tracking import import_mlflow
+from stages.training.code_history import CodeHistory
 from stages.training.launch import (
     configure_worker,
     is_worker,
@@ -45,6 +48,7 @@ from stages.training.launch import (
     shares_training,
 )
 from stages.training.recording import Recorder, open_recorder
+from stages.training.resumption import CheckpointParams, history_of_training
 
 
 def seeds_of(call: StageCall) -> Sequence[int]:
@@ -61,49 +65,81 @@ def seeds_of(call: StageCall) -> Sequence[int]:
     return tuple(run.seeds)
 
 
+@dataclass(frozen=True)
+class _Training:
+    """One training: a seed of a run, its data, and the section ``checkpoints``."""
+
+    call: StageCall
+    run: AnyRun
+    hardware: Hardware
+    data: DataDescription
+    checkpoint_params: CheckpointParams
+
+    @property
+    def name(self) -> str:
+        return f"run {self.call.item}, seed {self.call.seed}"
+
+    @property
+    def checkpoint_key(self) -> str:
+        """A hash of what shapes the steps, without the code: checkpoints of other settings are of no use."""
+        return _hash([self.run.shaping_values(), self.data.sha256])
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.call.outputs.checkpoints(self.call.item, self.checkpoint_key)
+
+    def history(self) -> CodeHistory:
+        """Return the history of the training that starts or continues now. Raises ParamsError if it may not."""
+        schedule = self.run.training
+        return history_of_training(self.checkpoints, schedule, self.checkpoint_params, name=self.name)
+
+    def configuration(self, history: CodeHistory) -> TrainedConfiguration:
+        """Return the content of ``run.json``."""
+        return TrainedConfiguration(
+            name=self.call.item,
+            size=self.call.outputs.size,
+            key=_hash([self.run.model_dump(mode="json"), self.data.sha256, history.first_code]),
+            num_classes=self.data.num_classes,
+            class_names=self.data.class_names,
+            code_sha256=method_fingerprint(),
+            code_changes=history.changes,
+            run=self.run,
+        )
+
+
 def train_seed(call: StageCall) -> None:
-    """Train one seed from the newest checkpoint with the same configuration, code and data, or start workers for it."""
+    """Train one seed from the newest checkpoint with the same settings and data, or start workers for it."""
     family: AnyRun = read_section_of_run(call.params, f"runs.{call.item}", AnyRun)
     try:
         run = family.of_seed(call.run_seed)
     except ValueError as error:
         raise ParamsError(f"{call.params.path}: runs.{call.item}: {error}") from error
-    hardware = call.params.section("hardware", Hardware)
     count = num_workers_to_start(batch_size=run.training.batch_size)
-    data = read_description(call.outputs.folder("prepare", run.data))
-    configuration = TrainedConfiguration(
-        name=call.item,
-        size=call.outputs.size,
-        key=_key(run, hardware, data),
-        num_classes=data.num_classes,
-        class_names=data.class_names,
-        code_sha256=method_fingerprint(),
-        run=run,
+    training = _Training(
+        call,
+        run,
+        hardware=call.params.section("hardware", Hardware),
+        data=read_description(call.outputs.folder("prepare", run.data)),
+        checkpoint_params=CheckpointParams.of(call.params),
     )
     if shares_training():
-        _train_here(call, configuration, hardware, data, num_workers=count)
+        _train_here(training, num_workers=count)
     else:
-        lock = call.outputs.lock(configuration.name, configuration.key)
+        lock = call.outputs.lock(call.item, training.checkpoint_key)
         with exclusive_work(lock, f"train {call.item}, seed {call.seed}"):
-            _train_here(call, configuration, hardware, data, num_workers=count)
+            _train_here(training, num_workers=count)
 
 
-def _train_here(
-    call: StageCall,
-    configuration: TrainedConfiguration,
-    hardware: Hardware,
-    data: DataDescription,
-    *,
-    num_workers: int | None,
-) -> None:
+def _train_here(training: _Training, *, num_workers: int | None) -> None:
     """Train in this process, or in ``num_workers`` others."""
+    call, num_threads = training.call, training.hardware.num_threads
     if num_workers is not None:
         arguments = [call.item, "--seed", str(call.seed)]
-        run_workers("stages.train", arguments, count=num_workers, num_threads=hardware.num_threads)
+        run_workers("stages.train", arguments, count=num_workers, num_threads=num_threads)
         return
-    device = configure_worker(call.device, num_threads=hardware.num_threads)
+    device = configure_worker(call.device, num_threads=num_threads)
     with join_processes(device) as processes, stop_requests() as stop:
-        _train_and_record(call, configuration, hardware, data, device=device, processes=processes, stop=stop)
+        _train_and_record(training, device=device, processes=processes, stop=stop)
         # If one process exits with an error code (for example after a stop), the launcher ends all others. So all wait
         # here until the first one has written its results.
         processes.barrier()
@@ -127,35 +163,21 @@ def write_mean_curve(call: StageCall, seeds: Sequence[int]) -> None:
 
 
 def _train_and_record(
-    call: StageCall,
-    configuration: TrainedConfiguration,
-    hardware: Hardware,
-    data: DataDescription,
-    *,
-    device: torch.device,
-    processes: Processes,
-    stop: StopRequest,
+    training: _Training, *, device: torch.device, processes: Processes, stop: StopRequest
 ) -> None:
-    checkpoints = CheckpointFolder(call.outputs.checkpoints(configuration.name, configuration.key))
+    history = training.history() if processes.is_first else CodeHistory.new()
+    processes.barrier()  # no process reads a checkpoint before the first one has decided which one counts
+    checkpoints = CheckpointFolder(training.checkpoints, make_note=history.note)
     with open_recorder(
-        configuration,
-        call,
+        training.configuration(history),
+        training.call,
         checkpoints,
         processes=processes,
-        num_threads=hardware.num_threads,
-        data=data,
+        num_threads=training.hardware.num_threads,
+        data=training.data,
     ) as recorder:
         try:
-            _train(
-                call,
-                configuration,
-                hardware,
-                checkpoints,
-                recorder,
-                device=device,
-                processes=processes,
-                stop=stop,
-            )
+            _train(training, checkpoints, recorder, device=device, processes=processes, stop=stop)
         except TrainingInterruptedError as interruption:
             recorder.on_interrupt(interruption)
             if not stop():  # another process got the signal
@@ -163,15 +185,13 @@ def _train_and_record(
         except TrainingDivergedError as error:
             if not processes.is_first:  # all processes raise it; only the first prints it
                 sys.exit(1)
-            raise ParamsError(f"run {call.item}: {error}") from error
+            raise ParamsError(f"run {training.call.item}: {error}") from error
         except (ImageLoadingError, OSError) as error:
-            raise ParamsError(f"run {call.item}: {error}") from error
+            raise ParamsError(f"run {training.call.item}: {error}") from error
 
 
 def _train(
-    call: StageCall,
-    configuration: TrainedConfiguration,
-    hardware: Hardware,
+    training: _Training,
     checkpoints: CheckpointFolder,
     recorder: Recorder,
     *,
@@ -179,15 +199,15 @@ def _train(
     processes: Processes,
     stop: StopRequest,
 ) -> None:
-    run = configuration.run
-    model: Any = run.build_model(configuration.num_classes)
+    run = training.run
+    model: Any = run.build_model(training.data.num_classes)
     recorder.on_start(model)
     step: TrainingStep[Any] = run.build_step()
     batches = ImageBatches(
-        data=read_split(call.outputs.folder("prepare", run.data), "train"),
+        data=read_split(training.call.outputs.folder("prepare", run.data), "train"),
         schedule=run.training,
         seed=run.seed,
-        num_workers=hardware.num_workers,
+        num_workers=training.hardware.num_workers,
         views=run.build_views(),
     )
     result = train(
@@ -210,14 +230,7 @@ def _train(
     recorder.on_end(model, result)
 
 
-def _key(run: AnyRun, hardware: Hardware, data: DataDescription) -> str:
-    """Return a hash of everything that determines the result: configuration, threads, data and code."""
-    content = [
-        run.model_dump(mode="json"),
-        hardware.num_threads,
-        data.sha256,
-        code_fingerprint("lzn.runs.configuration"),
-    ]
+def _hash(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

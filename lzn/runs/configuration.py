@@ -127,6 +127,18 @@ class Run(Section, ABC):
             raise ValueError(f"the run has no seed {seed}; its seeds are {', '.join(map(str, self.seeds))}")
         return self.model_copy(update={"seeds": (seed,)})
 
+    def shaping_values(self) -> dict[str, object]:
+        """Return plain values of all settings that change the parameters of a step, with one seed.
+
+        Others, such as the number of steps, reports and the use of memory, may change along a training.
+        """
+        return {
+            **self.model_dump(mode="json", exclude={"seeds", "training", "compute"}),
+            "seed": self.seed,
+            "training": self.training.shaping_values(),
+            "compute": self.compute.shaping_values(),
+        }
+
     @property
     def seed(self) -> int:
         """The only seed, or the first of several."""

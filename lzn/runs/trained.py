@@ -16,17 +16,26 @@ WEIGHTS = "weights.safetensors"
 CONFIGURATION = "run.json"
 
 
+class CodeChange(Section):
+    """A change of the code along a training: the step after which the new code ran, its commit, and changed files."""
+
+    step: int
+    commit: str
+    files: tuple[str, ...]
+
+
 class TrainedConfiguration(Section):
     """Content of ``run.json``.
 
     Attributes:
         name: the run's name.
         size: the size that it belongs to.
-        key: hash of configuration, code and data: the run's identity in MLflow.
+        key: hash of configuration, data and the code of the first step: the run's identity in MLflow.
         num_classes: classes of the data set.
         class_names: their names in the order of the labels; empty without classes.
         code_sha256: hash of the method's code without docstrings. It changes this file when the method changes, so that
             stages which read the file run again.
+        code_changes: the changes of the code along the training, from a checkpoint on.
         checkpoint_sha256: hash of the released checkpoint with the weights; None for weights that were trained here.
         run: the configuration, with the one seed of this training.
     """
@@ -37,6 +46,7 @@ class TrainedConfiguration(Section):
     num_classes: int
     class_names: tuple[str, ...] = ()
     code_sha256: str | None = None
+    code_changes: tuple[CodeChange, ...] = ()
     checkpoint_sha256: str | None = None
     run: AnyRun
 

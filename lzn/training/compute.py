@@ -39,6 +39,10 @@ class Compute:
         if self.micro_batch_size is not None and self.micro_batch_size < 1:
             raise ValueError(f"micro_batch_size must be at least 1, got {self.micro_batch_size}")
 
+    def shaping_values(self) -> dict[str, object]:
+        """Return the settings that change the parameters of a step by more than the order of sums."""
+        return {"precision": self.precision}
+
     def prepare(self, model: nn.Module) -> None:
         """Set up the parts of ``model`` in place; the names of its tensors do not change.
 

@@ -61,7 +61,7 @@ def train(
 
     A run with ``checkpoints`` resumes from the newest good one. With the same batches, the result is the same as
     without interruption (on CPU bit for bit), because the randomness of a step depends only on (seed, step). The number
-    of processes may change; the number of steps and the reports too.
+    of processes may change; the number of steps and the reports too: a finished training with more steps is prolonged.
 
     Args:
         model: any module. Its parameters have the learning rates that ``schedule`` gives to its parts.
@@ -117,7 +117,7 @@ def _initial_state(
     model.to(device=device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     state = TrainingState.new(model, schedule, processes, seed=seed, device=device)
     if checkpoints is not None:
-        state.restore(checkpoints, processes)
+        state.restore(checkpoints, processes, schedule)
     return state
 
 

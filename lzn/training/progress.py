@@ -68,3 +68,8 @@ class Progress:
         values = {name: total / totals.num_summed for name, total in totals.sums.items()}
         values["skipped_steps"] = float(totals.num_skipped)
         self.curve.append(CurvePoint(self.step, values, unix_time=time.time()))
+
+    def drop_last_point_of_a_shorter_training(self) -> None:
+        """Remove a point of the current step whose sums were kept; see `TrainingState.read_totals`."""
+        if self.totals.num_summed and self.curve and self.curve[-1].step == self.step:
+            self.curve.pop()

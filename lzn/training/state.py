@@ -66,6 +66,9 @@ class TrainingState:
     def read_totals(self, schedule: TrainingSchedule) -> None:
         """Read the totals from the device, and add a point to the curve if it is due.
 
+        After the last step, the sums are kept if the point lies between two multiples of ``schedule.log_every``: a
+        prolonged training replaces this point by that of the next multiple.
+
         Raises:
             TrainingDivergedError: ``schedule.max_bad_steps`` steps in a row were skipped.
         """
@@ -73,6 +76,7 @@ class TrainingState:
         self.progress.raise_if_diverged(max_bad_steps=schedule.max_bad_steps)
         if schedule.is_due(self.progress.step, every=schedule.log_every):
             self.progress.add_point()
+        if self.progress.step % schedule.log_every == 0:
             self.progress.totals = replace(self.progress.totals, num_summed=0, sums={})
             self.device_totals.restart_sums()
 
@@ -91,16 +95,19 @@ class TrainingState:
         }
         checkpoints.save(self.progress.step, content)
 
-    def restore(self, checkpoints: CheckpointFolder, processes: Processes) -> None:
+    def restore(
+        self, checkpoints: CheckpointFolder, processes: Processes, schedule: TrainingSchedule
+    ) -> None:
         """Load the newest good checkpoint that process 0 finds, if there is one; the others read the same file.
 
-        Any number of processes can have written it.
+        Checkpoints after the last step of ``schedule`` are not used. Any number of processes can have written it. If it
+        is of a shorter training, this one prolongs it.
 
         Raises:
             OSError: another process cannot read it, because the folder is not on a shared file system.
             ValueError: the checkpoint is of a training with another seed or schedule.
         """
-        content = self._load_newest(checkpoints, processes)
+        content = self._load_newest(checkpoints, processes, up_to=schedule.num_steps)
         if content is None:
             return
         self._check_settings(content)
@@ -108,6 +115,8 @@ class TrainingState:
         self.optimizer.load_state_dict(content["optimizer"])
         self.ema.load_state_dict(content["ema"])
         self.progress = Progress.from_state_dict(content["progress"])
+        if self.progress.step < schedule.num_steps:
+            self.progress.drop_last_point_of_a_shorter_training()
         self.device_totals = DeviceTotals(self.progress.totals, device=self.device)
 
     def _check_settings(self, content: dict[str, Any]) -> None:
@@ -123,8 +132,10 @@ class TrainingState:
                 "settings of the checkpoint, or train in another folder"
             )
 
-    def _load_newest(self, checkpoints: CheckpointFolder, processes: Processes) -> dict[str, Any] | None:
-        content = checkpoints.load_newest(device=self.device) if processes.is_first else None
+    def _load_newest(
+        self, checkpoints: CheckpointFolder, processes: Processes, *, up_to: int
+    ) -> dict[str, Any] | None:
+        content = checkpoints.load_newest(device=self.device, up_to=up_to) if processes.is_first else None
         processes.barrier()  # process 0 may read for long
         found = -1 if content is None else content["progress"]["step"]
         step = torch.tensor([found], device=self.device)

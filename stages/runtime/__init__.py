@@ -11,5 +11,6 @@ Read in this order:
 - `progress_bars`: for a terminal or a flow.
 - `signals`: SIGTERM and Ctrl-C as a request to stop.
 - `memory`: the peak memory of a stage, for MLflow.
+- `clean_checkpoints`: the command `make clean-checkpoints`.
 - `provenance`: hashes of the code that a stage runs, the commit and the hardware.
 """

@@ -46,6 +46,12 @@ def code_fingerprint(module: str) -> str:
     return _hash_of_code(ROOT / file for file in import_closure(module))
 
 
+def file_fingerprints(module: str) -> dict[str, str]:
+    """Return a hash of each file that `code_fingerprint` covers, by its path from the project's root."""
+    files = import_closure(module)
+    return {file.as_posix(): _hash_of_code([ROOT / file])[:16] for file in sorted(files)}
+
+
 def method_fingerprint() -> str:
     """Return a hash of the code in `METHOD`, without comments and docstrings."""
     return _hash_of_code(file for folder in METHOD for file in (ROOT / folder).rglob("*.py"))

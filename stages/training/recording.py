@@ -24,11 +24,11 @@ from stages.runtime.stage_main import StageCall
 from stages.tracking import MetricRow, Tracker
 from stages.tracking.data import dataset_input
 from stages.tracking.seed_identity import family_of, identity_of
+from stages.training.code_history import code_tags
 from stages.training.live_curve import LiveCurve
 from stages.training.models import log_models
+from stages.training.resumption import SNAPSHOTS, snapshot_file
 
-SNAPSHOTS = "snapshots"
-"""Folder of the averaged weights at the steps in the run's ``training.snapshot_steps`` (Figure 20)."""
 SYSTEM_METRICS_EVERY_S = 5.0
 
 
@@ -78,9 +78,11 @@ def open_recorder(
         "data_sha256": data.sha256,
         "weights": (folder / WEIGHTS).as_posix(),
         "processes": str(processes.count),
+        "num_threads": str(num_threads),
+        **code_tags(configuration.code_changes),
     }
     settings = configuration.run.model_dump(mode="json", exclude={"seeds"})
-    params = {**settings, "seed": configuration.run.seed, "num_threads": num_threads}
+    params = {**settings, "seed": configuration.run.seed}
     page = page_tags(
         "stages/train.py",
         description=describe_run(settings, name=configuration.name),
@@ -100,9 +102,7 @@ def open_recorder(
         tracker.log_datasets([dataset_input(data, "train", folder=prepared)])
         curve = call.outputs.curve(call.item, call.run_seed)
         live = LiveCurve(call.outputs.live_curve(call.item, call.run_seed))
-        yield _FirstRecorder(
-            configuration, call, tracker, bar, folder, curve, live, checkpoints.path / SNAPSHOTS
-        )
+        yield _FirstRecorder(configuration, call, tracker, bar, folder, curve, live, checkpoints.path)
 
 
 @dataclass
@@ -116,7 +116,7 @@ class _FirstRecorder(Recorder):
     folder: Path
     curve: Path
     live_curve: LiveCurve
-    kept_snapshots: Path
+    checkpoints: Path
     num_logged: int = 0
 
     def on_start(self, model: nn.Module) -> None:
@@ -143,7 +143,7 @@ class _FirstRecorder(Recorder):
         self.num_logged = len(curve)
 
     def on_snapshot(self, step: int, averages: Mapping[str, Tensor]) -> None:
-        save_tensors(averages, self.kept_snapshots / f"step_{step:09d}.safetensors")
+        save_tensors(averages, snapshot_file(self.checkpoints, step))
 
     def on_end(self, model: nn.Module, result: TrainingResult) -> None:
         memory = peak_memory_gb(self.call.device)  # of the training, not of what is written after it
@@ -151,7 +151,8 @@ class _FirstRecorder(Recorder):
         write_trained(self.folder, self.configuration, model.cpu())
         snapshots = self.folder / SNAPSHOTS
         snapshots.mkdir(parents=True, exist_ok=True)
-        for file in sorted(self.kept_snapshots.glob("[!.]*.safetensors")):
+        for step in self.configuration.run.training.snapshot_steps:
+            file = snapshot_file(self.checkpoints, step)
             copy_file(file, snapshots / file.name)
         write_curve(self.curve, [{"step": point.step, **point.values} for point in result.curve])
         log_models(self.tracker, self.configuration, self.folder, self.call.outputs)

@@ -163,7 +163,7 @@ def test_a_missing_an_unknown_and_a_wrong_section_have_one_line_each(tmp_path: P
     assert f"{file}: hardware.num_threads: Input should be greater than or equal to 1 (got 0)" in lines
     (unknown,) = (line for line in lines if "unknown key" in line)
     assert unknown.startswith(
-        f"{file}: prob: unknown key; allowed here: classify, data, families, features, hardware"
+        f"{file}: prob: unknown key; allowed here: checkpoints, classify, data, families, features, hardware"
     )
 
 

@@ -7,6 +7,8 @@ import pytest
 from lzn_testing import PROJECT
 
 from pipelines.check import read_params
+from pipelines.memory import memory_of
+from pipelines.memory_estimate import GIB
 from pipelines.plan import estimate_cost, format_plan
 
 
@@ -41,6 +43,7 @@ def test_data_that_the_paper_does_not_use_have_no_cost() -> None:
     assert estimate_cost(params.runs["rf_lzn"], "digits") is None
 
 
+@pytest.mark.slow  # it estimates the memory of all runs of the paper's size
 def test_the_plan_lists_every_run_and_every_stage_after_its_dependencies() -> None:
     plan = format_plan(Path("sizes/paper.yaml"))
     lines = plan.splitlines()
@@ -50,8 +53,11 @@ def test_the_plan_lists_every_run_and_every_stage_after_its_dependencies() -> No
         "zones": 3, "steps": 3, "measure": 4, "tables": 5, "report": 6, "results": 6,
     }  # fmt: skip
     (imagenet,) = (line for line in lines if line.split()[:1] == ["imagenet"])
+    params = read_params(Path("sizes/paper.yaml"))
+    memory = memory_of(params.runs["imagenet"], params.data["imagenet"], num_processes=8).total / GIB
     assert imagenet.split() == [
-        "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "1", "230,400",
+        "imagenet", "imagenet", "representation", "encoder", "28,231,232", "8,192", "5,000,000", "1", "8",
+        f"{memory:,.2f}", "230,400",
     ]  # fmt: skip
     assert lines[0].endswith(f"{len(read_params(Path('sizes/paper.yaml')).runs)} runs")
     assert (

@@ -153,7 +153,7 @@ def test_the_mlflow_runs_are_in_the_projects_database_with_the_experiments_name_
 
 def test_checkpoints_and_unfinished_work_are_in_the_project(experiments: Experiments, project: Path) -> None:
     trained = [folder for folder in (project / ".checkpoints/digits").glob("rf-*") if folder.is_dir()]
-    assert len(trained) == 3  # 3, 4 and 5 steps; the two experiments with 5 steps share one
+    assert len(trained) == 1  # trainings that differ only in their number of steps share it
     assert list((project / ".checkpoints").rglob("*.partial*")) == []
 
 

@@ -258,3 +258,11 @@ def test_a_temporary_copy_of_the_project_uses_its_data_and_its_unfinished_work(
     run(FOLDER)
     assert not (tmp_path / left).exists()
     assert (tmp_path / "copy" / OUTPUT).is_dir()
+
+
+def test_a_data_set_that_does_not_fit_on_the_disk_is_refused_before_an_image_is_written() -> None:
+    lay_out_celeba_hq()
+    message = error_of({"kind": "celeba_hq", "root": "data", "image_size": 2**22})
+    # 3 images of 3 channels, a byte for each pixel
+    assert f"needs about {9 * 2**44 / 1e9:,.1f} GB more in .prepare/test, where " in message
+    assert not list(Path(".prepare").rglob("*.npy"))

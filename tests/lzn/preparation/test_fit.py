@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from lzn_testing.data.image_files import noise
 from PIL import Image
-from torchvision.transforms import Resize
+from torchvision import transforms
 
 from lzn.data import CorruptImageError
 from lzn.preparation import Fit, FitKind
@@ -50,10 +50,13 @@ def test_crop_shrinks_with_antialiasing() -> None:
     )  # the tolerance is for the finite window of the filter
 
 
-def test_bilinear_resizes_as_torchvision_does() -> None:
-    image = noise(40, 40)
-    fit = Fit(kind="crop", size=16, num_channels=3, resize="bilinear")
-    np.testing.assert_array_equal(np.asarray(fit(image)), np.asarray(Resize(16)(image)))
+@pytest.mark.parametrize(("side", "size"), [(1024, 256), (301, 64), (33, 64)])
+def test_bilinear_gives_the_pixels_of_the_resize_in_the_papers_code(side: int, size: int) -> None:
+    image = noise(side, side)
+    expected = np.asarray(transforms.Resize(size)(image))
+    resized = np.asarray(Fit(kind="crop", size=size, num_channels=3, resize="bilinear")(image))
+    np.testing.assert_array_equal(resized, expected)  # 0 grey levels
+    assert not np.array_equal(resized, np.asarray(Fit(kind="crop", size=size, num_channels=3)(image)))
 
 
 def test_crop_enlarges_small_images() -> None:

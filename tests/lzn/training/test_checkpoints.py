@@ -72,6 +72,28 @@ def test_only_the_last_checkpoints_are_kept_each_with_its_digest(tmp_path: Path,
     assert names(tmp_path) == sorted(f"{name}.{suffix}" for name in kept for suffix in ("pt", "sha256"))
 
 
+def test_checkpoints_of_later_steps_are_kept_and_can_be_left_out(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, 20, 30, 5, 10, 15)
+    kept = [f"step_{number:09d}.pt" for number in (10, 15, 20, 30)]
+    assert [file.name for file in sorted(tmp_path.glob("*.pt"))] == kept
+    assert_same(folder.load_newest(up_to=19), 15)
+    assert folder.load_newest(up_to=9) is None
+
+
+def test_the_note_of_the_newest_good_checkpoint_is_read_with_its_step(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path, make_note=lambda step: {"commit": f"c{step}"})
+    assert folder.newest_note() is None
+    for number in (5, 10):
+        folder.save(number, state(number))
+    note = folder.newest_note()
+    assert note is not None
+    assert (note.step, note.content) == (10, {"commit": "c10"})
+    truncate(tmp_path / "step_000000010.pt")
+    note = folder.newest_note()
+    assert note is not None
+    assert note.content == {"commit": "c5"}
+
+
 def test_the_same_step_may_be_saved_again(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, 5)
     folder.save(5, state(6))

@@ -181,14 +181,6 @@ def test_a_training_does_not_resume_with_another_seed(folder: CheckpointFolder) 
         run_toy(checkpoints=folder, seed=1)
 
 
-def test_a_training_resumes_with_more_steps_and_other_reports(folder: CheckpointFolder) -> None:
-    longer = {"num_steps": 15, "log_every": 5, "checkpoint_every": 3, "max_bad_steps": 7}
-    expected = run_toy(schedule=toy_schedule(**longer))
-    interrupt(folder, after=5)
-    resumed = run_toy(checkpoints=folder, schedule=toy_schedule(**longer, snapshot_steps=(14,)))
-    assert all(torch.equal(resumed.weights[name], weight) for name, weight in expected.weights.items())
-
-
 @pytest.mark.parametrize("after", [5, 6, 8])
 def test_a_resumed_training_keeps_the_number_of_skipped_steps(folder: CheckpointFolder, after: int) -> None:
     bad = dict.fromkeys((1, 4, 5, 7), NAN)
