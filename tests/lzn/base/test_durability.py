@@ -75,7 +75,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Pat
     with pytest.raises(OSError, match="cannot write checkpoint step_000000002") as raised, small_files():
         folder.save(2, {"x": torch.zeros(10 * LIMIT)})
     assert raised.value.errno == errno.EFBIG
-    assert folder.load_newest() == {"step": 1}
+    assert folder.load_newest() == {"step": 1, "note": {}}
 
 
 SYNCED: dict[str, Callable[[Path], object]] = {
