@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from lzn_testing.projects.claim_numbers import PARAMS, RUNS
+from lzn_testing.projects.claims_of_runs import PARAMS, RUNS
 from lzn_testing.projects.numbers_of_runs import NumbersOfRuns, over_seeds
 
 from stages.reporting.metrics import NO_LABELS

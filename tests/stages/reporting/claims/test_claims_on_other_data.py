@@ -1,7 +1,8 @@
 """Claims whose numbers are missing or take the place of the paper's."""
 
 import pytest
-from lzn_testing.projects.claim_numbers import JUDGED, PARAMS, claims_of, metric
+from lzn_testing.projects.claim_numbers import JUDGED, metric
+from lzn_testing.projects.claims_of_runs import PARAMS, claims_of
 from lzn_testing.projects.numbers_of_runs import NumbersOfRuns, over_seeds
 
 from stages.measuring.quantity import Quantity

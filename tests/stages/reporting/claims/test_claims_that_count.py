@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import pytest
-from lzn_testing.projects.claim_numbers import claims_of
+from lzn_testing.projects.claims_of_runs import claims_of
 from lzn_testing.projects.numbers_of_runs import NumbersOfRuns, over_seeds
 
 from stages.reporting.claims import Claim

@@ -3,7 +3,8 @@
 import math
 
 import pytest
-from lzn_testing.projects.claim_numbers import JUDGED, claims_of
+from lzn_testing.projects.claim_numbers import JUDGED
+from lzn_testing.projects.claims_of_runs import claims_of
 from lzn_testing.projects.numbers_of_runs import NumbersOfRuns
 
 from stages.reporting.verdict import Verdict
