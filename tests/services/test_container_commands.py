@@ -145,6 +145,7 @@ urllib.request.urlopen(urllib.request.Request(
 """
 LOG_AN_ARTIFACT = """
 import mlflow
+mlflow.set_experiment("of the user")  # the experiment Default belongs to the administrator
 with mlflow.start_run() as run:
     mlflow.log_metric("loss", 0.5)
     mlflow.log_text("through the server", "note.txt")
