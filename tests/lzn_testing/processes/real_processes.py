@@ -1,6 +1,7 @@
 """Run functions in several processes, connected as ``torchrun`` connects them, and return their results."""
 
 import os
+import socket
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,10 +12,15 @@ from typing import Any
 import torch
 
 from lzn.base.parallel import TIMEOUT, Processes, join_processes
-from pipelines.local.prefect_server import free_port
 
 _PRELOADED = ["torch._dynamo", "lzn_testing.processes.real_processes", "lzn_testing.models.parallel_training"]
 """Imported once instead of in each process. An optimiser imports the first one in its first step."""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def run_in_processes(
@@ -33,7 +39,7 @@ def run_in_processes(
     """
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    port = free_port()
+    port = _free_port()
     workers = [
         context.Process(target=_work, args=(rank, count, port, folder, device, timeout, function, arguments))
         for rank in range(count)
