@@ -94,9 +94,11 @@ class SlowFolder(CheckpointFolder):
         time.sleep(SLOW_SECONDS)
         return super().save(step, state)
 
-    def load_newest(self, *, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    def load_newest(
+        self, *, device: torch.device | str = "cpu", up_to: int | None = None
+    ) -> dict[str, Any] | None:
         time.sleep(SLOW_SECONDS)
-        return super().load_newest(device=device)
+        return super().load_newest(device=device, up_to=up_to)
 
 
 TIME_LIMIT = timedelta(seconds=3)
