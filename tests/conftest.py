@@ -11,8 +11,10 @@ from lzn_testing.projects.made_once import open_shared_folder, remove_shared_fol
 LONGEST = (
     "tests/stages/test_experiments.py",
     "tests/stages/test_pipeline.py",
-    "tests/services/test_faults_of_servers_and_machines.py",
-    "tests/services/test_faults_of_flows_and_processes.py",
+    "tests/services/test_faults_of_servers.py",
+    "tests/services/test_faults_of_processes.py",
+    "tests/services/test_faults_of_machines.py",
+    "tests/services/test_faults_of_flows.py",
     "tests/stages/test_folder_of_images.py",
     "tests/services/test_slurm_training.py",
     "tests/services/test_slurm_pilot.py",
